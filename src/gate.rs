@@ -9,6 +9,7 @@ mod cached_verdict;
 mod check;
 mod checkpoint;
 mod content;
+mod crl_fetcher;
 mod evaluate;
 mod evidence_writer;
 mod explanation;
@@ -54,6 +55,7 @@ use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry};
 use crate::telemetry::counters::Counter;
+use crl_fetcher::CrlFetcher;
 use evidence_writer::EvidenceWriter;
 use held_content::ContentWalker;
 use lookup::Lookup;
@@ -118,6 +120,7 @@ struct Shared {
     ledger: Arc<Ledger>,
     verdicts: Arc<VerdictCache>,
     remote_verifier: Arc<RemoteVerifier>,
+    crls: Arc<CrlFetcher>,
     verifying: Arc<SingleFlight<VerificationResult>>,
     reading: Arc<SingleFlight<SharedRead>>,
     /// Limits how many verifications run at the same time.
@@ -133,6 +136,7 @@ impl Gate {
             ledger: Arc::new(Ledger::in_memory()),
             verdicts: Arc::default(),
             remote_verifier: Arc::new(RemoteVerifier::new(keys::KeySettings::default())),
+            crls: Arc::default(),
             verifying: Arc::default(),
             reading: Arc::default(),
             verifications: Arc::new(Semaphore::new(settings.concurrent)),
@@ -309,8 +313,9 @@ impl Gate {
         })
     }
 
-    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no network. Only a key with a
-    /// remote check is asked for at its service, unless a confirmation is cached.
+    /// Decides whether the image `present` may be used for `pod` under the name `asked`, with no registry. Only a key with a
+    /// remote check is asked for at its service, unless a confirmation is cached, and lists of revoked certificates are
+    /// fetched if the policy says so.
     ///
     /// - Asked by a name, the rule of that name applies, and evidence must show that a digest *of that repository* that
     ///   the rule admits today is this very image: that another name for the same image is admitted changes nothing. A

@@ -112,10 +112,11 @@ async fn run(
     checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
 
     let content = RuntimeContent::of(&proxy.upstream);
-    // Both before the answer: kubelet asks for the image next. On the heap, so that calls that wait for the gate are small.
-    let record_tag = record_tag(proxy, (&image, &id), &pinned, &order, record);
-    let keep_evidence = proxy.gate.finish_evidence(&pinned, evidence, &id, &content);
-    let (recorded, ()) = Box::pin(async { tokio::join!(record_tag, keep_evidence) }).await;
+    // Both before the answer: kubelet asks for the image next. Each on the heap by itself: what has ended takes no memory
+    // while the other waits for the runtime, and calls that wait for the gate are small.
+    let record_tag = Box::pin(record_tag(proxy, (&image, &id), &pinned, &order, record));
+    let keep_evidence = Box::pin(proxy.gate.finish_evidence(&pinned, evidence, &id, &content));
+    let (recorded, ()) = tokio::join!(record_tag, keep_evidence);
     recorded.map_err(|text| pulled_but(&text))?;
 
     // What an exception admits is asked for again each time: it ends with its file.

@@ -8,8 +8,9 @@ use super::Finding;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Policy, Requirement, Rule};
-use crate::signature::{self, Attachment, Fault, Format, Proof, RepositoryIdentity, Subject};
+use crate::signature::{self, Attachment, Fault, Format, Known, Proof, RepositoryIdentity, Subject};
 use crate::trust::Authenticator;
+use crate::trust::x509::FetchedCrls;
 use pullgate_core::untrusted::error_chain;
 
 /// The signatures to check; the check runs on a thread of its own.
@@ -25,6 +26,7 @@ pub(super) struct Check {
     layouts: BTreeSet<Format>,
     annotations: BTreeMap<String, String>,
     identity: RepositoryIdentity,
+    crls: FetchedCrls,
 }
 
 /// The outcome of a check.
@@ -33,6 +35,8 @@ pub(super) struct Checked {
     pub(super) findings: Vec<Finding>,
     /// The signatures that are valid.
     pub(super) proofs: Vec<Proof>,
+    /// The addresses of lists of revoked certificates that have to be fetched first.
+    pub(super) crls_to_fetch: BTreeSet<String>,
     /// The time of the check: what rests on the proofs ends with the first key or root that ends after it.
     pub(super) at: jiff::Timestamp,
 }
@@ -50,8 +54,10 @@ impl Check {
         rule: &Rule,
         requirement: &Requirement,
         evidence: &Evidence,
+        crls: FetchedCrls,
     ) -> Self {
         Self {
+            crls,
             stop: Arc::default(),
             policy: Arc::clone(policy),
             authenticators: requirement.authenticators().to_vec(),
@@ -73,14 +79,18 @@ impl Check {
 
     pub(super) fn run(self) -> Checked {
         let at = jiff::Timestamp::now();
-        let mut checked = Checked { findings: Vec::new(), proofs: Vec::new(), at };
+        let mut checked =
+            Checked { findings: Vec::new(), proofs: Vec::new(), crls_to_fetch: BTreeSet::new(), at };
         for attachment in &self.attachments {
             for authenticator in self.authenticators.iter().filter_map(|name| self.policy.authenticator(name))
             {
                 if self.stop.load(Ordering::Relaxed) {
                     return checked;
                 }
-                let verified = self.verify(attachment, authenticator, at);
+                let verified = self.verify(attachment, authenticator, at).map_err(|unverified| {
+                    checked.crls_to_fetch.extend(unverified.crls_to_fetch);
+                    (unverified.why, unverified.fault)
+                });
                 checked.findings.push(Finding {
                     place: attachment.place().to_owned(),
                     authenticator: authenticator.name().to_owned(),
@@ -102,10 +112,11 @@ impl Check {
         attachment: &Attachment,
         authenticator: &Authenticator,
         at: jiff::Timestamp,
-    ) -> Result<Proof, (String, Option<Fault>)> {
+    ) -> Result<Proof, Unverified> {
         let format = attachment.format();
         if !self.layouts.contains(&format) {
-            return Err((format!("{format} does not count: `layouts` of the rule does not have it"), None));
+            let why = format!("{format} does not count: `layouts` of the rule does not have it");
+            return Err(Unverified { why, ..Unverified::default() });
         }
         let subject = Subject {
             digest: &self.digest,
@@ -114,9 +125,21 @@ impl Check {
             annotations: &self.annotations,
             identity: self.identity,
         };
-        signature::verify(attachment, authenticator, &subject, at)
-            .map_err(|error| (error_chain(&error), error.fault()))
+        let known = Known { now: at, crls: &self.crls };
+        signature::verify_knowing(attachment, authenticator, &subject, known).map_err(|error| Unverified {
+            why: error_chain(&error),
+            fault: error.fault(),
+            crls_to_fetch: error.crls_to_fetch().to_vec(),
+        })
     }
+}
+
+/// Why a signature does not count.
+#[derive(Default)]
+struct Unverified {
+    why: String,
+    fault: Option<Fault>,
+    crls_to_fetch: Vec<String>,
 }
 
 /// Cancels a check when its caller no longer waits.
@@ -135,7 +158,7 @@ mod tests {
     use super::*;
     use crate::policy::{Action, Scope};
     use crate::reference::Repository;
-    use crate::trust::x509::{Store, Subjects};
+    use crate::trust::x509::{Revocation, Store, Subjects};
     use crate::trust::{NotationSet, Signers, TimestampCheck, VerificationLevel};
 
     fn fixture(name: &str) -> Vec<u8> {
@@ -155,6 +178,7 @@ mod tests {
             timestamps: TimestampCheck::Always,
             level: VerificationLevel::Strict,
             revoked: denied,
+            revocation: Revocation::default(),
         };
         let requirement = Requirement::any(vec!["notary".to_owned()]).unwrap();
         let rule = |action| Rule::new("a rule".to_owned(), Scope::everything(), action);
@@ -177,7 +201,8 @@ mod tests {
             keys: Vec::new(),
             recorded: jiff::Timestamp::UNIX_EPOCH,
         };
-        let checked = Check::new(&Arc::new(policy), &required, &requirement, &evidence).run();
+        let checked =
+            Check::new(&Arc::new(policy), &required, &requirement, &evidence, FetchedCrls::default()).run();
         (checked.proofs.len(), checked.end())
     }
 

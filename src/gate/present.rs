@@ -1,5 +1,5 @@
 //! Whether a present image may be used: decided by its id and by evidence, without the network, except for keys with a
-//! remote check.
+//! remote check and for lists of revoked certificates.
 
 mod asked;
 mod evaluation;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use self::asked::Asked;
 use self::evaluation::{PresentEvaluation, RestsOn, exception};
+use super::crl_fetcher::CRL_ROUNDS;
 use super::{CachedVerdict, Gate, HeldContent, Pod, PresentVerdict, Refusal, present_cache, quorum};
 use crate::api::Image;
 use crate::digest::Digest;
@@ -164,6 +165,7 @@ async fn evaluate(
         return (decided, RestsOn::Policy(until));
     }
     let work = async {
+        let mut crl_rounds = 0;
         loop {
             let once = move |most| {
                 let decided = evaluation.decide(most);
@@ -174,9 +176,14 @@ async fn evaluate(
                 Ok(ran) => ran,
                 Err(refusal) => return (Err(refusal), RestsOn::Unknown),
             };
-            let open = evaluation.open_checks(&decided);
-            if open.is_empty() {
+            let (open, crls) = evaluation.open_checks(&decided);
+            let fetches = !crls.is_empty() && crl_rounds < CRL_ROUNDS;
+            if open.is_empty() && !fetches {
                 return (decided, rests_on);
+            }
+            if fetches {
+                crl_rounds += 1;
+                gate.shared.crls.fetch(&gate.shared.registry, crls).await;
             }
             // Each check that is made here was open before and is not from now on, so this ends.
             evaluation.confirm(quorum::ask(&gate.shared.remote_verifier, open).await);

@@ -1,11 +1,12 @@
 //! A refusal, and the one line in which it explains itself.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::gate::Finding;
-use crate::registry::{Bound, Collected, RegistryError};
-use crate::signature::Fault;
+use crate::registry::{Bound, Collected, RegistryError, Unfetched};
+use crate::signature::{Fault, SignatureKind};
 use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
@@ -238,7 +239,10 @@ impl Found<'_> {
             (reason_of(&problem.error), "remove signatures that are not needed, or raise the limit")
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
-        } else if self.attachments == 0 && self.collected.problems.is_empty() {
+        } else if self.attachments == 0
+            && self.collected.problems.is_empty()
+            && self.collected.unfetched.is_empty()
+        {
             (Reason::NoSignature, "sign this digest, then pull again")
         } else {
             self.fault().map_or(
@@ -250,17 +254,39 @@ impl Found<'_> {
 
     /// What is wrong with the signature that got furthest. That the kind is another counts if nothing else was found.
     fn fault(&self) -> Option<Fault> {
-        let failed =
-            self.findings.iter().filter(|finding| finding.outcome.is_err()).map(|finding| finding.fault);
-        let furthest = failed.clone().max().flatten();
-        let only = self.collected.problems.is_empty() && failed.clone().all(|fault| fault == furthest);
-        furthest.filter(|fault| !matches!(fault, Fault::OtherKind(_)) || only)
+        let failed = self.findings.iter().filter(|finding| finding.outcome.is_err());
+        let read = failed.map(|finding| finding.fault).filter(|fault| !is_other_kind(*fault));
+        match read.max() {
+            Some(furthest) => furthest,
+            None if self.collected.problems.is_empty() => {
+                self.other_kinds().into_values().min().map(Fault::OtherKind)
+            }
+            None => None,
+        }
+    }
+
+    /// The signatures that no authenticator of the rule reads, by their places.
+    fn other_kinds(&self) -> BTreeMap<&str, SignatureKind> {
+        let mut kinds = BTreeMap::new();
+        for finding in self.findings {
+            let kind = match finding.fault {
+                Some(Fault::OtherKind(kind)) => Some(kind),
+                _ => None,
+            };
+            // Of two authenticators, the one that looked closer knows better.
+            let known = kinds.entry(finding.place.as_str()).or_insert(kind);
+            *known = (*known).zip(kind).map(|(one, other)| one.min(other));
+        }
+        for Unfetched { place, format } in &self.collected.unfetched {
+            kinds.entry(place).or_insert(Some(SignatureKind::Of(*format)));
+        }
+        kinds.into_iter().filter_map(|(place, kind)| Some((place, kind?))).collect()
     }
 
     fn summary(&self) -> String {
-        if let (Some(Fault::OtherKind(kind)), []) = (self.fault(), self.valid) {
-            let found = kind.counted(self.attachments);
-            return format!("found {found}; no authenticator of this rule reads such signatures");
+        let others = self.other_kinds();
+        if let (Some(Fault::OtherKind(_)), []) = (self.fault(), self.valid) {
+            return in_words(&others);
         }
         let mut text = match (self.attachments, self.valid) {
             (0, _) => "found no signature".to_owned(),
@@ -272,7 +298,9 @@ impl Found<'_> {
         };
         let failed = self.findings.iter().filter_map(|finding| {
             let why = finding.outcome.as_ref().err()?;
-            Some(format!("{} by {}: {}", finding.place, finding.authenticator, why))
+            // What another authenticator reads is told once.
+            let told = !is_other_kind(finding.fault) || others.contains_key(finding.place.as_str());
+            told.then(|| format!("{} by {}: {}", finding.place, finding.authenticator, why))
         });
         let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
         // A registry may list referrers in another order each time; the line stays the same.
@@ -291,6 +319,21 @@ impl Found<'_> {
     }
 }
 
+fn is_other_kind(fault: Option<Fault>) -> bool {
+    matches!(fault, Some(Fault::OtherKind(_)))
+}
+
+/// What was found where nothing is read.
+fn in_words(others: &BTreeMap<&str, SignatureKind>) -> String {
+    let mut counts: BTreeMap<SignatureKind, usize> = BTreeMap::new();
+    for kind in others.values() {
+        *counts.entry(*kind).or_default() += 1;
+    }
+    let found: Vec<_> = counts.iter().map(|(kind, count)| kind.counted(*count)).collect();
+    let read: Vec<_> = counts.keys().map(|kind| kind.reading()).collect();
+    format!("found {}; no authenticator of this rule reads {}", found.join(" and "), read.join(" or "))
+}
+
 /// The reason of a fault, and what to do.
 fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
@@ -301,10 +344,27 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::WrongIdentity => {
             (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
         }
-        Fault::UntrustedCertificate => {
-            (Reason::UntrustedCertificate, "sign with the instance whose root is trusted")
-        }
+        Fault::UntrustedCertificate => (
+            Reason::UntrustedCertificate,
+            "sign with a certificate of an authority that the authenticator trusts",
+        ),
         Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
+        Fault::CertificateNotValidNow => (
+            Reason::CertificateNotValidNow,
+            "check the clock of the node; sign this digest again, with a certificate that is valid or a timestamp",
+        ),
+        Fault::SignatureExpired => {
+            (Reason::SignatureExpired, "check the clock of the node; sign this digest again")
+        }
+        Fault::CertificateRevoked => {
+            (Reason::CertificateRevoked, "sign this digest with a certificate that is not revoked")
+        }
+        Fault::RevocationUnknown => {
+            (Reason::RevocationUnknown, "renew the list in `crl`, or make its address reachable for the node")
+        }
+        Fault::VerificationPlugin => {
+            (Reason::VerificationPlugin, "sign this digest without `verificationPlugin`")
+        }
         Fault::RootExpired => (Reason::TrustRootExpired, "renew the file in `trust-root`"),
         Fault::NoCertificateLog => (Reason::NoCertificateLog, "sign with the instance whose root is trusted"),
         Fault::NoLogEntry => (Reason::NoLogEntry, "sign this digest with upload to the log"),
@@ -314,10 +374,9 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::WeakSignature => (Reason::WeakSignature, "sign this digest with SHA-256 or a longer hash"),
         Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
         Fault::KeyExpired => (Reason::KeyExpired, "sign with a valid key, or renew its file in `keyrings`"),
-        Fault::SignatureExpired => (Reason::SignatureExpired, "sign this digest again"),
         Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of the node"),
         Fault::UntrustedTimestamp => {
-            (Reason::UntrustedTimestamp, "sign with a timestamp authority of the trusted root")
+            (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")
         }
     }
 }
@@ -371,7 +430,14 @@ mod tests {
     /// A scan must not remove signed images because of a trusted root that is out of date, or a clock that is slow.
     #[test]
     fn what_time_or_a_new_root_can_heal_is_about_the_attempt() {
-        for fault in [Fault::RootExpired, Fault::FutureTime, Fault::KeyExpired] {
+        for fault in [
+            Fault::RootExpired,
+            Fault::FutureTime,
+            Fault::KeyExpired,
+            Fault::CertificateNotValidNow,
+            Fault::SignatureExpired,
+            Fault::RevocationUnknown,
+        ] {
             let (reason, _) = reason_of_fault(fault);
             assert_eq!(reason.kind(), Kind::Refused(Cause::Attempt), "{reason}");
         }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Refusal;
 use super::admission::Verified;
 use super::check::{Check, Checked};
+use super::crl_fetcher::CRL_ROUNDS;
 use super::lookup::{Fetched, Lookup};
 use super::quorum::{self, QuorumResult};
 use super::refusal::Found;
@@ -143,18 +144,17 @@ impl Verification {
 
     /// Evaluates signatures. `collected` has what could not be read.
     async fn judge(&mut self, evidence: &Evidence, collected: &Collected) -> Result<Satisfaction, Refusal> {
-        let check = Check::new(&self.policy, &self.rule, &self.requirement, evidence);
-        let _stopper = check.stopper();
         let shared = self.lookup.shared.clone();
-        let permit = shared.verifications.acquire().await;
-        // Public-key arithmetic takes milliseconds at worst, but other calls cross on this thread.
-        let checking = tokio::task::spawn_blocking(|| check.run());
-        let checked = self.lookup.explanation.steps.time(Step::Judge, checking).await;
-        // A slow key service delays no other verification.
-        drop(permit);
-        let checked = checked.map_err(|_| Refusal::internal(self.lookup.image()))?;
+        let mut checked = self.check(evidence).await?;
+        for _ in 0..CRL_ROUNDS {
+            if checked.crls_to_fetch.is_empty() {
+                break;
+            }
+            shared.crls.fetch(&shared.registry, std::mem::take(&mut checked.crls_to_fetch)).await;
+            checked = self.check(evidence).await?;
+        }
         let end = checked.end();
-        let Checked { mut findings, proofs, at } = checked;
+        let Checked { mut findings, proofs, at, .. } = checked;
         shared.checks.add_all(findings.len());
         let begin = Instant::now();
         let confirmations = &mut self.lookup.confirmations;
@@ -183,6 +183,20 @@ impl Verification {
         };
         self.lookup.explanation.findings.extend(findings);
         judged
+    }
+
+    /// Verifies each signature with what is known now.
+    async fn check(&mut self, evidence: &Evidence) -> Result<Checked, Refusal> {
+        let shared = self.lookup.shared.clone();
+        let crls = shared.crls.known();
+        let check = Check::new(&self.policy, &self.rule, &self.requirement, evidence, crls);
+        let _stopper = check.stopper();
+        // Given back at the end: a slow service of keys or lists delays no other verification.
+        let _permit = shared.verifications.acquire().await;
+        // Public-key arithmetic takes milliseconds at worst, but other calls cross on this thread.
+        let checking = tokio::task::spawn_blocking(|| check.run());
+        let checked = self.lookup.explanation.steps.time(Step::Judge, checking).await;
+        checked.map_err(|_| Refusal::internal(self.lookup.image()))
     }
 
     /// Signatures that were not read might have sufficed: "the registry failed" is never reported as "no signature".

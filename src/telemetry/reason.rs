@@ -98,10 +98,20 @@ reasons! {
     OtherSignatureKind = Refused(Signatures), "other-signature-kind",
     /// a signature is valid, but by an identity that the authenticator does not accept
     WrongIdentity = Refused(Signatures), "wrong-identity",
-    /// the certificate of a signature is not by an authority of the trusted root
+    /// the certificate of a signature is not by an authority that the authenticator trusts
     UntrustedCertificate = Refused(Signatures), "untrusted-certificate",
     /// a signature was made when its certificate was not valid
     CertificateExpired = Refused(Signatures), "certificate-expired",
+    /// the certificate of a signature is not valid now, and no timestamp shows that it was when the signature was made
+    CertificateNotValidNow = Refused(Attempt), "certificate-not-valid-now",
+    /// a signature says until when it counts, and that time is over
+    SignatureExpired = Refused(Attempt), "signature-expired",
+    /// a certificate of a signature is revoked, or its key is on the deny list
+    CertificateRevoked = Refused(Signatures), "certificate-revoked",
+    /// whether a certificate of a signature is revoked must be known, and is not
+    RevocationUnknown = Refused(Attempt), "revocation-unknown",
+    /// a signature requires a verification plug-in of notation, and pullgate runs none
+    VerificationPlugin = Refused(Signatures), "verification-plugin",
     /// no authority of the trusted root was valid when a signature was made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// the certificate of a signature is not shown by a certificate transparency log of the trusted root
@@ -120,11 +130,9 @@ reasons! {
     KeyRevoked = Refused(Signatures), "key-revoked",
     /// the key of a signature has expired, or the primary key above it
     KeyExpired = Refused(Attempt), "key-expired",
-    /// a signature has expired
-    SignatureExpired = Refused(Signatures), "signature-expired",
     /// a signature was made at a time that has not come
     FutureSigningTime = Refused(Attempt), "future-signing-time",
-    /// the timestamp of a signature is not by an authority of the trusted root, or of something else
+    /// the timestamp of a signature is not by an authority that the authenticator trusts, or of something else
     UntrustedTimestamp = Refused(Signatures), "untrusted-timestamp",
     /// some signatures are valid, but not all that the rule requires
     NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",

@@ -18,7 +18,7 @@ use std::time::Duration;
 use pullgate_test::node::circle::{Circle, SOON, STEPS};
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::seen::{RUNS, Seen};
-use pullgate_test::node::{Node, Release, directory, environment};
+use pullgate_test::node::{Release, directory, environment};
 use rows::ROWS;
 use table::Table;
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,15 +88,16 @@ fn watch_signals(sender: Sender<Event>) {
 
 /// Shows the table. Returns whether all rows are as expected.
 fn demo() -> bool {
-    let [containerd, registry, cosign, skopeo] = [
+    let [containerd, registry, cosign, skopeo, notation] = [
         ("containerd", format!("containerd-{RELEASE}/versions")),
         ("docker-registry", "tools/versions".to_owned()),
         ("cosign", "tools/versions".to_owned()),
         ("skopeo", "tools/versions".to_owned()),
+        ("notation", "tools/versions".to_owned()),
     ]
     .map(|(name, file)| format!("{name} {}", environment::version_of(name, &file)));
-    println!("{containerd}, {registry}, {cosign}, {skopeo}; starting a temporary node");
-    let mut node = Node::start(RELEASE);
+    println!("{containerd}, {registry}, {cosign}, {skopeo}, {notation}; starting a temporary node");
+    let mut node = rows::node(RELEASE);
     let rows = ROWS.iter().map(|row| (row.image, row.expected));
     let mut table = Table::of(rows.chain(STEPS.iter().map(|step| (step.what, step.expected))));
 

@@ -1,10 +1,14 @@
 //! Images that run or are refused.
 
-use pullgate_test::node::Node;
+use std::sync::OnceLock;
+
 use pullgate_test::node::images::Image;
 use pullgate_test::node::keys::Kind;
+use pullgate_test::node::notation::Authority;
+use pullgate_test::node::policy::Policy;
 use pullgate_test::node::seen::RUNS;
 use pullgate_test::node::signing::{self, Layout};
+use pullgate_test::node::{Node, Release, require_release};
 
 /// One image, how it is made, and the expected outcome.
 pub(crate) struct Row {
@@ -26,9 +30,19 @@ pub(crate) const ROWS: &[Row] = &[
         prepare: |node| signed_by_cosign(node, "demo/cosign:bundle", Layout::Bundle),
     },
     Row {
+        image: "signed by notation",
+        expected: RUNS,
+        prepare: |node| signed_by_notation(node, "notary/signed:1", "acme"),
+    },
+    Row {
         image: "unsigned",
         expected: "refused: no-signature",
         prepare: |node| node.push("demo/unsigned:1"),
+    },
+    Row {
+        image: "signed by notation, wrong identity",
+        expected: "refused: wrong-identity",
+        prepare: |node| signed_by_notation(node, "notary/wrong:1", "mallory"),
     },
     Row {
         image: "wrong key",
@@ -69,6 +83,30 @@ pub(crate) const ROWS: &[Row] = &[
         prepare: |node| node.push("demo/moved:1"),
     },
 ];
+
+/// The CA of the signers by notation.
+static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+
+/// A node that requires the node's release key, and below `notary` a Notation signature of the organisation `acme`.
+pub(crate) fn node(release: Release) -> Node {
+    let node = Node::start(release);
+    let authority = AUTHORITY.get_or_init(|| Authority::make(node.directory(), "acme"));
+    let ca = authority.certificate().display().to_string();
+    let identities = "identities = [\"x509.subject: C=US, ST=WA, O=acme\"]";
+    let policy = require_release(Policy::deny(), &node.release)
+        .add_lines(&format!("[authenticator.notary]\ntype = \"notation\"\nca = [{ca:?}]\n{identities}"))
+        .require(&format!("{}/notary", node.registry.host()), &["notary"]);
+    node.pullgate.reload(&policy);
+    node
+}
+
+fn signed_by_notation(node: &Node, name: &str, organisation: &str) -> Image {
+    let authority = AUTHORITY.get().expect("the node was started with a CA");
+    let signer = authority.issue((organisation, organisation), "p256", "");
+    let image = node.push(name);
+    node.notation().sign(&image.by_digest(), &signer, "jws", &[]);
+    image
+}
 
 fn signed_by_cosign(node: &Node, name: &str, layout: Layout) -> Image {
     let image = node.push(name);

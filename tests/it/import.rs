@@ -3,6 +3,7 @@
 mod b13;
 mod containers;
 mod kritis;
+mod notation;
 mod policy_json;
 mod registries_d;
 mod security_center;

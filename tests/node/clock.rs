@@ -15,7 +15,7 @@ const HOST: &str = "registry.example.com";
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
 /// Starts pullgate at another time. The monotonic clock is unchanged.
-fn start_at(node: &mut Node, years: i64) {
+pub(crate) fn start_at(node: &mut Node, years: i64) {
     node.pullgate.stop();
     let preload = format!("LD_PRELOAD={}", library().display());
     let time = format!("FAKETIME={:+}", years * YEAR);

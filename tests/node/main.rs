@@ -39,6 +39,7 @@ mod faults;
 mod handed;
 mod held;
 mod keys;
+mod notation;
 mod options;
 mod policy;
 mod refused;

@@ -66,7 +66,8 @@ impl Guard {
         let real = path.canonicalize().map_err(FileError::of)?;
         let named =
             path.parent().into_iter().flat_map(Path::ancestors).take_while(|path| path.starts_with(root));
-        let within = real.starts_with(&real_root);
+        // A policy that is not in a file has no directory of its own.
+        let within = real_root != Path::new("/") && real.starts_with(&real_root);
         let stop = if within { real_root.as_path() } else { Path::new("/") };
         let end =
             real.parent().into_iter().flat_map(Path::ancestors).take_while(|path| path.starts_with(stop));

@@ -166,8 +166,7 @@ impl Policy {
     /// What will soon end that the authenticators trust, in one line each.
     #[must_use]
     pub fn ending(&self, now: Timestamp) -> BTreeSet<String> {
-        let roots = self.authenticators.values().flat_map(|authenticator| authenticator.roots());
-        roots.filter_map(|root| root.ending(now)).collect()
+        self.authenticators.values().flat_map(|authenticator| authenticator.set().ending(now)).collect()
     }
 
     /// The rules, in the order of the files, without the default.

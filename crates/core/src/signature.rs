@@ -6,6 +6,7 @@
 
 mod annotations;
 mod bundle;
+mod certified;
 mod dsse;
 mod fault;
 mod fields;
@@ -13,6 +14,7 @@ mod gpg;
 mod keyless;
 mod notation;
 mod payload;
+mod pki;
 mod repository;
 mod simple;
 mod statement;
@@ -29,6 +31,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
+pub use self::certified::CertifiedError;
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
 pub use self::fault::{Fault, SignatureKind};
 pub use self::fields::FieldError;
@@ -46,6 +49,7 @@ pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
 pub use self::timestamp::TimestampError;
 use crate::digest::Digest;
 use crate::trust::openpgp::OpenPgpError;
+use crate::trust::x509::FetchedCrls;
 use crate::trust::{
     Authenticator, Identity, Key, KeySet, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, Signers, TrustError,
     Valid,
@@ -167,6 +171,15 @@ pub struct Subject<'a> {
     pub identity: RepositoryIdentity,
 }
 
+/// What is known when a signature is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The lists of revoked certificates that were fetched.
+    pub crls: &'a FetchedCrls,
+}
+
 /// Proof that a signer of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
 /// counts only after the service of the key has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,11 +230,27 @@ pub fn verify(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Proof, SignatureError> {
+    verify_knowing(attachment, authenticator, subject, Known { now, crls: &FetchedCrls::default() })
+}
+
+/// As [`verify`], where lists of revoked certificates were fetched. Those that were missing are in
+/// [`SignatureError::crls_to_fetch`].
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_knowing(
+    attachment: &Attachment,
+    authenticator: &Authenticator,
+    subject: &Subject<'_>,
+    known: Known<'_>,
+) -> Result<Proof, SignatureError> {
+    let now = known.now;
     let signed: Signed = match authenticator.signers() {
         Signers::Keys(keys) => by_key(attachment, By { keys, now }, subject)?.into(),
         Signers::Keyless(set) => keyless::verify(attachment, ByCertificate { set, now }, subject)?,
+        Signers::Pki(set) => pki::verify(attachment, set, subject, known)?,
         Signers::Notation(set) => match attachment {
-            Attachment::Notation { document, .. } => notation::verify(document, set, subject, now)?.into(),
+            Attachment::Notation { document, .. } => notation::verify(document, set, subject, known)?.into(),
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "notation" }),
         },
         Signers::Gpg(set) => match attachment {
@@ -242,7 +271,9 @@ pub fn verify(
 #[must_use]
 pub fn reads(signers: &Signers, format: Format) -> bool {
     match signers {
-        Signers::Keys(_) | Signers::Keyless(_) => matches!(format, Format::SimpleSigning | Format::Bundle),
+        Signers::Keys(_) | Signers::Keyless(_) | Signers::Pki(_) => {
+            matches!(format, Format::SimpleSigning | Format::Bundle)
+        }
         Signers::Notation(_) => format == Format::Notation,
         Signers::Gpg(_) => format == Format::Gpg,
     }
@@ -402,6 +433,8 @@ pub enum SignatureError {
     Notation(#[from] NotationError),
     #[error(transparent)]
     Gpg(#[from] OpenPgpError),
+    #[error(transparent)]
+    Certified(#[from] CertifiedError),
     /// A format that the kind of authenticator does not read.
     #[error("{found}, which an authenticator of type `{kind}` does not read")]
     OtherKind {
@@ -420,12 +453,24 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
+    /// The addresses of the lists of revoked certificates without which nothing is known yet: they are named by certificates
+    /// that are trusted.
+    pub fn crls_to_fetch(&self) -> &[String] {
+        match self {
+            Self::Certified(error) => error.crls_to_fetch(),
+            _ => &[],
+        }
+    }
+
     /// What of it has a reason code of its own.
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
+            Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
             Self::Gpg(error) => gpg::fault(error),
+            Self::Notation(error) => error.fault(),
+            Self::Certified(error) => error.fault(),
             _ => None,
         }
     }

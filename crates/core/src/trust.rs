@@ -21,6 +21,7 @@ mod kind;
 mod notation;
 pub mod openpgp;
 pub mod pem;
+mod pki;
 mod private;
 mod public;
 mod remote_check;
@@ -50,6 +51,7 @@ pub use self::keyless::{
 pub use self::kind::Curve;
 pub use self::notation::{NotationSet, TimestampCheck, VerificationLevel};
 pub use self::pem::PemError;
+pub use self::pki::{MAX_NAMES, PkiSet, SignerNameError, SignerNames};
 pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote_check::{RemoteCheck, RemoteVerification};

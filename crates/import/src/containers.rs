@@ -5,6 +5,7 @@
 
 mod documents;
 mod gpg;
+mod pki;
 pub(crate) mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use documents::{Document, Identity, Requirement, Signed};
+use pki::Converted;
 use scope::Covered;
 
 use super::draft::{Action, Draft, Rule, key};
@@ -81,7 +83,7 @@ struct Converter<'a> {
     draft: Draft,
     files: Files<'a>,
     options: Options,
-    /// The names of authenticators by the fingerprints of their keys.
+    /// The names of authenticators by the fingerprints of their keys, or by their options.
     by_keys: BTreeMap<Vec<String>, String>,
     /// The places of rules by their scopes.
     by_scope: BTreeMap<String, usize>,
@@ -99,7 +101,7 @@ impl Converter<'_> {
             (None, _) => {
                 self.by_scope.insert(scope.to_owned(), self.draft.rules.len());
                 let origin = format!("scope {origin:?}");
-                self.draft.rules.push(Rule { origin, scope: scope.to_owned(), pods: Vec::new(), action });
+                self.draft.rules.push(Rule::new(origin, scope.to_owned(), action));
             }
         }
     }
@@ -225,8 +227,8 @@ impl Converter<'_> {
 
     /// The authenticator of a requirement; `None` if the requirement has no equivalent.
     fn signed(&mut self, subject: &str, signed: &Signed) -> Result<Option<String>, ImportError> {
-        if signed.fulcio.is_some() || signed.pki.is_some() {
-            let text = "it requires a certificate of Fulcio or a PKI, but pullgate verifies keys; images are refused";
+        if signed.fulcio.is_some() {
+            let text = "it requires a certificate of Fulcio, for which an authenticator of type `keyless` has to be written by hand; images are refused";
             self.draft.note(Effect::Stricter, subject, text);
             return Ok(None);
         }
@@ -238,6 +240,9 @@ impl Converter<'_> {
         }
         if !self.binds_as_here(subject, signed.signed_identity.as_ref()) {
             return Ok(None);
+        }
+        if let Some(pki) = &signed.pki {
+            return self.pki(subject, pki);
         }
         let mut keys: Vec<PublicKey> = Vec::new();
         for pem in self.pems(subject, signed)? {
@@ -276,6 +281,29 @@ impl Converter<'_> {
                 false
             }
         }
+    }
+
+    /// The authenticator for certificates of a PKI; `None` if it has no equivalent.
+    fn pki(&mut self, subject: &str, pki: &serde_json::Value) -> Result<Option<String>, ImportError> {
+        let (original, settings) = match pki::convert(subject, pki)? {
+            Converted::Nothing(why) => {
+                self.draft.note(Effect::Stricter, subject, format!("{why}; images are refused"));
+                return Ok(None);
+            }
+            Converted::Authenticator { name, settings, stricter } => {
+                if let Some(text) = stricter {
+                    self.draft.note(Effect::Stricter, subject, text);
+                }
+                (name, settings)
+            }
+        };
+        let key = vec![format!("{settings:?}")];
+        if let Some(name) = self.by_keys.get(&key) {
+            return Ok(Some(name.clone()));
+        }
+        let name = self.draft.authenticator_of(&original, settings);
+        self.by_keys.insert(key, name.clone());
+        Ok(Some(name))
     }
 
     /// Whether to accept the wider meaning that `text` describes. It is noted either way.

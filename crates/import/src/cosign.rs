@@ -23,6 +23,6 @@ pub fn cosign(keys: &[(String, String)], scope: &str, options: Options) -> Resul
         names.push(draft.authenticator(name, vec![key]));
     }
     let origin = "any of the keys may sign".to_owned();
-    draft.rules.push(Rule { origin, scope, pods: Vec::new(), action: Action::Any(names) });
+    draft.rules.push(Rule::new(origin, scope, Action::Any(names)));
     Ok(Imported { draft })
 }

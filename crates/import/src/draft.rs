@@ -25,8 +25,19 @@ pub(super) struct DraftAuthenticator {
     pub(super) name: String,
     pub(super) origin: String,
     pub(super) keys: Vec<PublicKey>,
-    /// Without `keys`.
-    pub(super) openpgp: Option<OpenPgpKeys>,
+    /// The fingerprints of OpenPGP keys, which are in the options.
+    pub(super) fingerprints: Vec<String>,
+    /// The options of one that has no keys.
+    pub(super) settings: Vec<(&'static str, Setting)>,
+}
+
+/// The value of an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    Text(String),
+    /// Several lines, without three single quotes.
+    Lines(String),
+    List(Vec<String>),
 }
 
 /// OpenPGP keys.
@@ -38,10 +49,10 @@ pub(super) struct OpenPgpKeys {
 }
 
 impl DraftAuthenticator {
-    /// The identities that count for it.
+    /// The keys that count for it.
     fn identities(&self) -> impl Iterator<Item = &str> {
-        let openpgp = self.openpgp.iter().flat_map(|keys| &keys.fingerprints);
-        self.keys.iter().map(PublicKey::fingerprint).chain(openpgp.map(String::as_str))
+        let openpgp = self.fingerprints.iter().map(String::as_str);
+        self.keys.iter().map(PublicKey::fingerprint).chain(openpgp)
     }
 }
 
@@ -51,6 +62,20 @@ pub(super) struct Rule {
     pub(super) scope: String,
     pub(super) pods: Vec<String>,
     pub(super) action: Action,
+    /// Whether it only logs what it would refuse.
+    pub(super) audit: bool,
+}
+
+impl Rule {
+    /// A rule for all pods that is enforced.
+    pub(super) fn new(origin: String, scope: String, action: Action) -> Self {
+        Self { origin, scope, pods: Vec::new(), action, audit: false }
+    }
+
+    /// The same for pods of this namespace.
+    pub(super) fn of_pods(self, namespace: &str) -> Self {
+        Self { pods: vec![namespace.to_owned()], ..self }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,17 +98,37 @@ impl Draft {
         }
     }
 
-    /// Adds an authenticator and returns its name: the original name, if it is valid here and not taken.
+    /// Adds an authenticator of keys and returns its name: the original name, if it is valid here and not taken.
     pub(super) fn authenticator(&mut self, original: &str, keys: Vec<PublicKey>) -> String {
-        self.add(original, keys, None)
+        self.add_authenticator(original, keys, Vec::new())
     }
 
-    /// The same with OpenPGP keys.
+    /// Adds an authenticator with these options.
+    pub(super) fn authenticator_of(
+        &mut self,
+        original: &str,
+        settings: Vec<(&'static str, Setting)>,
+    ) -> String {
+        self.add_authenticator(original, Vec::new(), settings)
+    }
+
+    /// Adds an authenticator of OpenPGP keys.
     pub(super) fn openpgp_authenticator(&mut self, original: &str, keys: OpenPgpKeys) -> String {
-        self.add(original, Vec::new(), Some(keys))
+        let settings =
+            vec![("type", Setting::Text("gpg".to_owned())), ("armored", Setting::Lines(keys.armored))];
+        let name = self.authenticator_of(original, settings);
+        if let Some(added) = self.authenticators.last_mut() {
+            added.fingerprints = keys.fingerprints;
+        }
+        name
     }
 
-    fn add(&mut self, original: &str, keys: Vec<PublicKey>, openpgp: Option<OpenPgpKeys>) -> String {
+    fn add_authenticator(
+        &mut self,
+        original: &str,
+        keys: Vec<PublicKey>,
+        settings: Vec<(&'static str, Setting)>,
+    ) -> String {
         let valid: String = original
             .chars()
             .map(|it| if it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.') { it } else { '-' })
@@ -98,7 +143,8 @@ impl Draft {
             name: name.clone(),
             origin: original.to_owned(),
             keys,
-            openpgp,
+            fingerprints: Vec::new(),
+            settings,
         });
         name
     }

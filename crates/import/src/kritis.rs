@@ -201,13 +201,8 @@ impl Converter {
                     guards.insert((scope.clone(), namespace.clone()), requirement.clone());
                 } else if pods.is_some() {
                     let reason = format!("on the list of {origin}");
-                    let rule = Rule {
-                        origin: origin.clone(),
-                        scope: scope.clone(),
-                        pods: vec![pods_of(namespace)],
-                        action: Action::Allow(reason),
-                    };
-                    self.draft.rules.push(rule);
+                    let rule = Rule::new(origin.clone(), scope.clone(), Action::Allow(reason));
+                    self.draft.rules.push(rule.of_pods(&pods_of(namespace)));
                 }
                 let below = (covered.below.clone(), namespace.clone());
                 let listed = everywhere.contains(&covered.below)
@@ -218,8 +213,7 @@ impl Converter {
             }
             if pods.is_none() {
                 let action = Action::Allow(format!("on the list of {origin}"));
-                let rule = Rule { origin: origin.clone(), scope: scope.clone(), pods: Vec::new(), action };
-                self.draft.rules.push(rule);
+                self.draft.rules.push(Rule::new(origin.clone(), scope.clone(), action));
             }
         }
         for ((scope, pods), (covered, origin)) in &allowed {
@@ -253,11 +247,6 @@ struct NamespaceRequirement {
 
 impl NamespaceRequirement {
     fn rule(&self, scope: &str, namespace: &str) -> Rule {
-        Rule {
-            origin: self.origin.clone(),
-            scope: scope.to_owned(),
-            pods: vec![namespace.to_owned()],
-            action: self.action.clone(),
-        }
+        Rule::new(self.origin.clone(), scope.to_owned(), self.action.clone()).of_pods(namespace)
     }
 }

@@ -9,6 +9,7 @@ mod containers;
 mod cosign;
 mod draft;
 mod kritis;
+mod notation;
 mod registries_d;
 mod security_center;
 mod write;
@@ -18,6 +19,7 @@ use std::fmt;
 pub use containers::{Files, containers};
 pub use cosign::cosign;
 pub use kritis::kritis;
+pub use notation::{TrustStores, notation};
 pub use registries_d::{Lookasides, registries_d};
 pub use security_center::{SecurityCenter, security_center};
 

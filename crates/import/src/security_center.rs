@@ -152,12 +152,7 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
         let action = combine(&mut draft, &subject, &alternatives);
         let from: Vec<String> = policies.iter().map(|policy| format!("{:?}", policy.name)).collect();
         let origin = format!("Security Center policy {}", from.join(", "));
-        draft.rules.push(Rule {
-            origin,
-            scope: EVERYTHING.to_owned(),
-            pods: vec![namespace.to_owned()],
-            action,
-        });
+        draft.rules.push(Rule::new(origin, EVERYTHING.to_owned(), action).of_pods(namespace));
     }
     draft.note_shared_keys();
     Ok(Imported { draft })

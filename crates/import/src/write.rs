@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::draft::{Action, Draft, DraftAuthenticator, Rule};
+use super::draft::{Action, Draft, DraftAuthenticator, Rule, Setting};
 use super::{Effect, Note};
 use pullgate_core::trust::{PssSalt, PublicKey, Scheme};
 use pullgate_core::untrusted::sanitize;
@@ -54,8 +54,12 @@ fn authenticator(text: &mut String, declared: &DraftAuthenticator) {
         let _ = writeln!(text, "# {}", sanitize(&declared.origin));
     }
     let _ = writeln!(text, "[authenticator.{}]", toml_string(&declared.name));
-    if let Some(openpgp) = &declared.openpgp {
-        let _ = writeln!(text, "type = \"gpg\"\narmored = '''\n{}'''", openpgp.armored);
+    for (key, setting) in &declared.settings {
+        let _ = match setting {
+            Setting::Text(value) => writeln!(text, "{key} = {}", toml_string(value)),
+            Setting::Lines(lines) => writeln!(text, "{key} = '''\n{lines}'''"),
+            Setting::List(values) => writeln!(text, "{key} = {}", names(values)),
+        };
     }
     for key in &declared.keys {
         let _ = writeln!(text, "[[authenticator.{}.keys]]", toml_string(&declared.name));
@@ -89,6 +93,9 @@ fn namespace(text: &mut String, rule: &Rule) {
         Action::Allow(reason) => writeln!(text, "allow = \"unsigned\"\nreason = {}", toml_string(reason)),
         Action::Deny(reason) => writeln!(text, "deny = {}", toml_string(reason)),
     };
+    if rule.audit {
+        text.push_str("mode = \"audit\"\n");
+    }
 }
 
 fn names(names: &[String]) -> String {

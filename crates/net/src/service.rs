@@ -102,8 +102,8 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// A JSON body.
     pub body: Option<Bytes>,
-    /// Whether this is the metadata service of the machine, which is available over plain HTTP only.
-    pub metadata: bool,
+    /// Whether plain HTTP is allowed: for the metadata service of the machine, which has nothing else, and for what is signed.
+    pub plain: bool,
 }
 
 /// A complete answer with any status except a redirect.
@@ -136,7 +136,7 @@ impl Client {
         let url = Url::parse(request.url).map_err(|_| ServiceError::Address { reason: "it is not a URL" })?;
         let secure = url.scheme() == "https";
         let host = authority(&url);
-        if !secure && !request.metadata && !is_this_machine(&url) {
+        if !secure && !request.plain && !is_this_machine(&url) {
             return Err(ServiceError::Address { reason: "it is not HTTPS" });
         }
         let limit = self.settings.step;

@@ -21,7 +21,7 @@ use super::sources::source_of;
 use super::state::RegistryState;
 use pullgate_core::digest::{Algorithm, Digest};
 use pullgate_core::reference::Repository;
-use pullgate_core::signature::Attachment;
+use pullgate_core::signature::{Attachment, Format};
 use pullgate_net::memory::Share;
 
 mod budget;
@@ -36,7 +36,7 @@ use fetch::Fetch;
 
 pub(super) use referrers::next_page;
 
-pub use collected::{AttachmentProblem, Collected};
+pub use collected::{AttachmentProblem, Collected, Unfetched};
 pub use lookaside::Lookaside;
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
@@ -48,6 +48,17 @@ pub struct Wanted {
     pub notation: bool,
     /// GPG signatures.
     pub gpg: bool,
+}
+
+impl Wanted {
+    /// Whether signatures of this format are fetched.
+    fn has(self, format: Format) -> bool {
+        match format {
+            Format::SimpleSigning | Format::Bundle => true,
+            Format::Notation => self.notation,
+            Format::Gpg => self.gpg,
+        }
+    }
 }
 
 /// Prefix of a bundle's media type, whatever its version.
@@ -76,7 +87,7 @@ pub(super) async fn attachments(
         let state = &shared;
         let search = Search { state, image: repository, repository, digest, context: &context, wanted };
         let collected = awaited(search).await;
-        if collected.is_nothing() {
+        if collected.is_nothing() && collected.unfetched.is_empty() {
             shared.negative_cache.insert(key);
         }
         collected
@@ -161,8 +172,7 @@ async fn collect(own: Search<'_>) -> Collected {
     };
     let (mut collected, other, local, beside) = tokio::join!(of_image, other, local, beside);
     for more in [other, local, beside] {
-        collected.attachments.extend(more.attachments);
-        collected.problems.extend(more.problems);
+        collected.add(more);
     }
     collected
 }
@@ -170,8 +180,7 @@ async fn collect(own: Search<'_>) -> Collected {
 /// Searches one repository for what is attached to an image, which may be in another one.
 async fn search(search: Search<'_>) -> Collected {
     let (mut collected, bundles) = tokio::join!(classic::signatures(&search), referrers::bundles(&search));
-    collected.attachments.extend(bundles.attachments);
-    collected.problems.extend(bundles.problems);
+    collected.add(bundles);
     collected
 }
 

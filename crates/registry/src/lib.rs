@@ -40,7 +40,7 @@ mod upload;
 
 pub use attachments::{
     AttachmentProblem, Collected, Lookaside, PAYLOAD as PAYLOAD_MEDIA_TYPE,
-    SIGNATURE as SIGNATURE_ANNOTATION, Wanted, fallback_tag, is_attachment_tag, signature_tag,
+    SIGNATURE as SIGNATURE_ANNOTATION, Unfetched, Wanted, fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use concurrency_limit::Permit;
 pub use credentials::{AuthConfig, Credentials};

@@ -10,6 +10,7 @@ pub mod authority;
 pub mod gate;
 pub mod kms;
 pub mod node;
+pub mod notary;
 pub mod policy;
 pub mod programs;
 pub mod proxy;

@@ -15,6 +15,7 @@ pub mod http;
 pub mod images;
 pub mod keys;
 pub mod kubelet;
+pub mod notation;
 pub mod policy;
 pub mod process;
 pub mod pullgate;
@@ -32,6 +33,7 @@ pub use environment::Release;
 use images::Image;
 use keys::{Kind, PrivateKey};
 use kubelet::Kubelet;
+use notation::Notation;
 use policy::Policy;
 use pullgate::Pullgate;
 use registry::Registry;
@@ -173,6 +175,11 @@ impl Node {
     /// The real cosign.
     pub fn cosign(&self) -> Cosign {
         Cosign::new(self.directory.path().join("cosign"))
+    }
+
+    /// The real notation.
+    pub fn notation(&self) -> Notation {
+        Notation::new(self.directory.path().join("notation"))
     }
 
     /// Maps `host` to this node's registry, for containerd and pullgate.

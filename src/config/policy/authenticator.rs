@@ -5,13 +5,17 @@ use std::ops::Range;
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+mod certificate;
+mod certificates;
+mod gpg;
 mod keyless;
+mod notation;
 
 use super::advice::advice;
 use super::key_files::KeyFiles;
+use super::options;
 use super::remote::RemoteTable;
 use super::source::{self, Source};
-use super::{gpg, notation, options};
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
 use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
@@ -45,6 +49,7 @@ pub(super) fn read(
         Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
         Some(Type::Notation) => notation::read(document, &name, at, value, files),
         Some(Type::Gpg) => gpg::read(document, &name, at, value, files),
+        Some(Type::Certificate) => certificate::read(document, &name, at, value, files),
         None => None,
     };
     DeclaredAuthenticator { name, authenticator }
@@ -56,12 +61,18 @@ enum Type {
     Key,
     Keyless,
     Notation,
+    Certificate,
     Gpg,
 }
 
 impl Type {
-    const ALL: [(&'static str, Self); 4] =
-        [("key", Self::Key), ("keyless", Self::Keyless), ("notation", Self::Notation), ("gpg", Self::Gpg)];
+    const ALL: [(&'static str, Self); 5] = [
+        ("key", Self::Key),
+        ("keyless", Self::Keyless),
+        ("notation", Self::Notation),
+        ("certificate", Self::Certificate),
+        ("gpg", Self::Gpg),
+    ];
 }
 
 /// The `type`, which decides what other keys the table may have.

@@ -20,8 +20,9 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
     /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), of
-    /// certificates of the Notary Project (notation), or of holders of OpenPGP keys (gpg).
-    "type": Choice, "key", "key, keyless, notation, gpg";
+    /// certificates of the Notary Project (notation), of cosign with certificates of a private PKI (certificate), or of holders of
+    /// OpenPGP keys (gpg).
+    "type": Choice, "key", "key, keyless, notation, certificate, gpg";
     /// The algorithm that signatures are verified with, whatever they claim; a list where the same key signs with
     /// several. A name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for
     /// P-384, ECDSA_SHA_512 for P-521.
@@ -60,21 +61,35 @@ pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
     "log": Choice, "required", "required, none";
 };
 
-/// Of `type = "notation"`.
-pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
-    /// For notation: the CAs of signers: a certificate of the chain must be one of them. Files, or directories as notation has them
-    /// (`truststore/x509/ca/NAME`); paths are relative to the policy file. A self-signed certificate of a signer is its own
-    /// CA.
+/// Of the types with CAs: notation and certificate.
+pub(super) const X509: &[ReadByHand] = read_by_hand! {
+    /// For notation and certificate: the CAs of signers. For notation a certificate of the chain must be one of them; for certificate
+    /// the chain must lead to one of them. Files, or directories as notation has them (`truststore/x509/ca/NAME`); paths are
+    /// relative to the policy file. A self-signed certificate of a signer is its own CA.
     "ca": List, "none", "PEM or DER files, directories";
+    /// For notation and certificate: the roots of timestamp authorities. With them a signature needs a timestamp, and its certificates
+    /// must be valid at that time and not now.
+    "tsa": List, "none", "PEM or DER files, directories";
+    /// For notation and certificate: whether every signature needs a timestamp, or only one whose certificates have expired; needs
+    /// `tsa`.
+    "timestamps": Choice, "always", "always, after-expiry";
+    /// For notation and certificate: lists of revoked certificates (CRLs), as files or directories. Then a certificate counts only if a
+    /// list of its issuer does not have it. The files are read again at each reload.
+    "crl": List, "none", "DER or PEM files, directories";
+    /// For notation and certificate: whether lists of revoked certificates are fetched from where the certificates say, and used for an
+    /// hour.
+    "distribution-points": Choice, "ignore", "ignore, fetch";
+    /// For notation and certificate: what counts where no current list is about a certificate: nothing (required), certificates that do
+    /// not say where they would be listed, as in notation (if-named), or all (if-known). Needs `crl` or `distribution-points`.
+    "revocation": Choice, "required", "required, if-named, if-known";
+};
+
+/// Of `type = "notation"`, beside [`X509`].
+pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
     /// For notation: the CAs of signing authorities, whose signatures state the time of signing themselves.
     "signing-authority": List, "none", "PEM or DER files, directories";
-    /// For notation: the roots of timestamp authorities. With them a signature needs a timestamp, and its certificates must be valid at
-    /// that time and not now.
-    "tsa": List, "none", "PEM or DER files, directories";
     /// For notation: the subjects of certificates that may sign: each has all attributes that one of these names, or `*` alone for all.
     "identities": List, "", "*, x509.subject: C=…, ST=…, O=…";
-    /// For notation: whether every signature needs a timestamp, or only one whose certificates have expired; needs `tsa`.
-    "timestamps": Choice, "always", "always, after-expiry";
     /// For notation: whether the expiry of a signature and the validity of its certificates count (strict), or not (permissive).
     "level": Choice, "strict", "strict, permissive";
 };
@@ -88,6 +103,16 @@ pub(super) const GPG: &[ReadByHand] = read_by_hand! {
     "armored": Text, "none", "armored keys";
     /// For gpg: the fingerprints of the primary keys that count. A signature by a sub-key is one by its primary key.
     "fingerprints": List, "all of the keys", "40 digits each";
+};
+
+/// Of `type = "certificate"`, beside [`X509`].
+pub(super) const CERTIFICATE: &[ReadByHand] = read_by_hand! {
+    /// For certificate: CAs that are not trusted themselves, for signatures that come without the certificates between the signer and a
+    /// CA of `ca`.
+    "intermediates": List, "none", "PEM or DER files, directories";
+    /// For certificate: the names of certificates that may sign, as subject alternative names. The whole of a name must fit; `*` stands
+    /// for any characters but `/`, `**` for any.
+    "names": List, "", "email:…, dns:…, uri:…";
 };
 
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
@@ -195,8 +220,10 @@ pub(super) fn all() -> Vec<OptionDoc> {
     });
     let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
+    all.extend(ReadByHand::describe(authenticator, "", X509));
     all.extend(ReadByHand::describe(authenticator, "", NOTATION));
     all.extend(ReadByHand::describe(authenticator, "", GPG));
+    all.extend(ReadByHand::describe(authenticator, "", CERTIFICATE));
     all.extend(remote.iter().cloned());
     all.extend(ReadByHand::describe(authenticator, "", KEYLESS));
     all.extend(ReadByHand::describe(authenticator, "keys.", KEY));

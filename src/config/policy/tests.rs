@@ -313,7 +313,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `gpg`",
+        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`, `gpg`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nidentities = [\"*\"]",
@@ -346,6 +346,22 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     (
         "[authenticator.b]\ntype = \"gpg\"\nkeys = [{ file = \"keys/p256.pem\" }]\nkeyrings = []",
         "policy.toml:7:1: unknown key `keys` in [authenticator.b]\n  hint: known are `type`, `keyrings`, `armored`, `fingerprints`\npolicy.toml:8:12: `keyrings` is empty\n  hint: name a file, or remove it",
+    ),
+    (
+        "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\nrevocation = \"if-known\"",
+        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:14: `revocation` needs lists of revoked certificates\n  hint: name lists in `crl`, or add `distribution-points = \"fetch\"`",
+    ),
+    (
+        "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\ncrl = [\"keys/p256.pem\"]\ndistribution-points = \"always\"",
+        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:8: `crl` `keys/p256.pem`: the file has a PEM block that is not a CRL\n  hint: put complete lists here, as the CA issues them (`openssl ca -gencrl`)\npolicy.toml:10:23: `distribution-points` is `always`\n  hint: known are `ignore`, `fetch`",
+    ),
+    (
+        "[authenticator.b]\ntype = \"certificate\"\nnames = [\"release@example.com\"]",
+        "policy.toml:5:16: authenticator `b` has no `ca`\n  hint: add for example `ca = [\"trust/ca.pem\"]`\npolicy.toml:7:9: `names`: a name begins with `email:`, `dns:` or `uri:`\n  hint: write for example \"email:release@example.com\", \"uri:https://host/acme/**\" or \"dns:build.example.com\"",
+    ),
+    (
+        "[authenticator.b]\ntype = \"certificate\"\nca = [\"gone.pem\"]",
+        "policy.toml:5:16: authenticator `b` has no `names`\n  hint: add for example `names = [\"email:release@example.com\"]`\npolicy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name",
     ),
     (
         "[authenticator.b]\ntype = 1\nkeys = [{ file = \"keys/p256.pem\" }]",

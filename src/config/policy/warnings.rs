@@ -52,8 +52,8 @@ impl Collected {
             if !used(name) {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
-            let roots = declared.value.authenticator.iter().flat_map(Authenticator::roots);
-            for ending in roots.filter_map(|root| root.ending(now)) {
+            let sets = declared.value.authenticator.iter().map(Authenticator::set);
+            for ending in sets.flat_map(|set| set.ending(now)) {
                 warn(ending, "renew its file");
             }
             if let Some(Signers::Gpg(set)) = declared.value.authenticator.as_ref().map(Authenticator::signers)
@@ -140,8 +140,12 @@ impl Collected {
             }
         }
         // A certificate that comes with a signature may have any key.
-        let notation = |it: &&Authenticator| matches!(it.signers(), Signers::Notation(_));
-        if self.authenticators.iter().filter_map(|it| it.value.authenticator.as_ref()).any(|it| notation(&it))
+        let certified = |it: &&Authenticator| matches!(it.signers(), Signers::Notation(_) | Signers::Pki(_));
+        if self
+            .authenticators
+            .iter()
+            .filter_map(|it| it.value.authenticator.as_ref())
+            .any(|it| certified(&it))
         {
             return;
         }

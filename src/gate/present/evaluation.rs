@@ -35,6 +35,8 @@ pub(super) struct PresentEvaluation {
     until: Expiry,
     confirmations: Confirmations,
     open: OpenChecks,
+    /// The addresses of lists of revoked certificates that were missing.
+    crls_to_fetch: BTreeSet<String>,
 }
 
 /// Evidence that leads to the image.
@@ -116,14 +118,18 @@ impl PresentEvaluation {
             until: lifetime(None),
             confirmations: Confirmations::default(),
             open: OpenChecks::new(),
+            crls_to_fetch: BTreeSet::new(),
         }
     }
 
-    /// The remote checks that may change `decided`.
-    pub(super) fn open_checks(&mut self, decided: &Result<PresentVerdict, Refusal>) -> OpenChecks {
-        let open = std::mem::take(&mut self.open);
+    /// The remote checks that may change `decided`, and the addresses of lists of revoked certificates.
+    pub(super) fn open_checks(
+        &mut self,
+        decided: &Result<PresentVerdict, Refusal>,
+    ) -> (OpenChecks, BTreeSet<String>) {
+        let open = (std::mem::take(&mut self.open), std::mem::take(&mut self.crls_to_fetch));
         let settled = decided.as_ref().is_ok_and(|verdict| verdict.audited().is_empty());
-        if settled { OpenChecks::new() } else { open }
+        if settled { (OpenChecks::new(), BTreeSet::new()) } else { open }
     }
 
     /// Adds the answers of key services.
@@ -311,9 +317,11 @@ impl PresentEvaluation {
     ) -> Result<Verified, Refusal> {
         let digest = evidence.digest.clone();
         let key = VerdictKey::new(&self.policy, rule, &evidence.repository, &digest);
-        let checked = Check::new(&self.policy, rule, requirement, evidence).run();
+        let crls = self.shared.crls.known();
+        let checked = Check::new(&self.policy, rule, requirement, evidence, crls).run();
         let ends = checked.end();
-        let Checked { mut findings, proofs, at } = checked;
+        let Checked { mut findings, proofs, at, crls_to_fetch } = checked;
+        self.crls_to_fetch.extend(crls_to_fetch);
         let remote_verifier = &self.shared.remote_verifier;
         let result = self.confirmations.weigh(requirement, &proofs, remote_verifier);
         self.confirmations.tell(&mut findings, &proofs, remote_verifier);

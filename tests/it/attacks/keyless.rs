@@ -440,7 +440,7 @@ async fn refusals_say_what_was_found() {
     keyless.assert("key", (&keyed, "b"), SIGNED, "other-signature-kind").await;
     let line = keyless.world.outcome("team/b:1").await.line;
     assert!(
-        line.contains("found 1 signature by a key; no authenticator of this rule reads such signatures"),
+        line.contains("found 1 signature by a key; no authenticator of this rule reads signatures by keys"),
         "{line}"
     );
 }

@@ -1,11 +1,18 @@
-//! Signatures of the Notary Project that say something else: T70, T71.
+//! Signatures of the Notary Project that say something else, or whose certificates do not count: T70, T71, T87.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use pullgate::digest::Digest;
+use pullgate::trust::Algorithm;
 
 use super::outcome::Expect;
 use super::world::{World, node};
+use pullgate_test::notary::Notary;
+use pullgate_test::registry::{Registry, Scripted};
 use pullgate_test::signer::{
-    attach_notation, key_file, notation, notation_file, notation_image, notation_manifest, refer,
+    Signer, attach_notation, key_file, notation, notation_file, notation_image, notation_manifest, refer,
+    sign_classic,
 };
 
 /// The requests of a pull by tag of an image with one referrer that is a signature.
@@ -76,14 +83,18 @@ async fn t71_certificates_count_only_below_the_ca_of_the_policy() {
     let digest = notation_image(&world.registry, "team/app");
     attach_notation(&world.registry, "team/app", &digest, &notation("p256.jws"));
     let pinned = world.pinned("team/app", &digest);
-    let refused = || Expect { requests: REFERRED, ..Expect::refused("no-valid-signature") };
+    let refused = |code| Expect { requests: REFERRED, ..Expect::refused(code) };
     for (name, settings, expected) in [
-        ("another CA", below("p384.root.pem"), refused()),
-        ("a CA of another scheme", below("p256.root.pem").replace("ca =", "signing-authority ="), refused()),
+        ("another CA", below("p384.root.pem"), refused("untrusted-certificate")),
+        (
+            "a CA of another scheme",
+            below("p256.root.pem").replace("ca =", "signing-authority ="),
+            refused("untrusted-certificate"),
+        ),
         (
             "another subject",
             below("p256.root.pem").replace("\"*\"", "\"x509.subject: C=US, ST=WA, O=evil\""),
-            refused(),
+            refused("wrong-identity"),
         ),
         ("its CA", below("p256.root.pem"), Expect { requests: REFERRED, ..Expect::verified(&pinned) }),
     ] {
@@ -102,9 +113,72 @@ async fn t71_certificates_count_only_below_the_ca_of_the_policy() {
     ));
     let requests = "tag sig fallback referrers manifest";
     let outcome = world.outcome("team/unread:1").await;
-    outcome.assert("keys", Expect { requests, ..Expect::refused("no-signature") });
-    // What is known already is named in the refusal.
+    outcome.assert("keys", Expect { requests, ..Expect::refused("other-signature-kind") });
+    let found = "found 1 Notation signature; no authenticator of this rule reads Notation";
+    assert!(outcome.line.contains(found), "{}", outcome.line);
+    // Nor a second time, and it is not counted twice where it is known already.
+    for name in ["team/unread:1", "team/app:1"] {
+        let outcome = world.outcome(name).await;
+        outcome.assert("again", Expect { requests, ..Expect::refused("other-signature-kind") });
+        assert!(outcome.line.contains(found), "{}", outcome.line);
+    }
+    // A signature that is read says more than one that is not.
+    let other = Signer::of("ed25519", Algorithm::Ed25519);
+    sign_classic(&world.registry, "team/app", &digest, &other);
     let outcome = world.outcome("team/app:1").await;
-    outcome.assert("keys", Expect { requests, ..Expect::refused("no-valid-signature") });
-    assert!(outcome.line.contains("Notation signature, which an authenticator of type `key` does not read"));
+    outcome.assert("both", Expect { requests, ..Expect::refused("no-valid-signature") });
+}
+
+/// The list of revoked certificates is where the certificate says; whoever is there can send anything.
+#[tokio::test]
+async fn t87_a_list_of_revoked_certificates_counts_only_if_its_issuer_signed_it() {
+    let world = World::start(node()).await;
+    let server = Registry::start().await;
+    let address = |name: &str| format!("http://{}/{name}", server.host());
+    let lists: Arc<Mutex<BTreeMap<String, Scripted>>> = Arc::default();
+    let served = Arc::clone(&lists);
+    server.hook(move |request| served.lock().unwrap().get(request.uri.path()).cloned());
+    let list = |bytes: Vec<u8>| Scripted::ok("application/pkix-crl", bytes);
+    let stranger = Notary::new(&address("stranger"));
+    let refused = |code| Expect { requests: REFERRED, ..Expect::refused(code) };
+    let fetch = "distribution-points = \"fetch\"";
+    let soft = format!("{fetch}\nrevocation = \"if-known\"");
+    type Answer<'a> = &'a dyn Fn(&Notary) -> Scripted;
+    let cases: [(&str, &str, Answer<'_>, Option<&'static str>); 10] = [
+        ("good", fetch, &|notary| list(notary.list(false, 2100)), None),
+        ("revoked", fetch, &|notary| list(notary.list(true, 2100)), Some("certificate-revoked")),
+        ("revoked-soft", &soft, &|notary| list(notary.list(true, 2100)), Some("certificate-revoked")),
+        ("old", fetch, &|notary| list(notary.list(false, 2026)), Some("revocation-unknown")),
+        ("other", fetch, &|_| list(stranger.list(false, 2100)), Some("revocation-unknown")),
+        ("nothing", fetch, &|_| list(Vec::new()), Some("revocation-unknown")),
+        ("large", fetch, &|_| list(vec![0x30; 5 << 20]), Some("revocation-unknown")),
+        ("moved", fetch, &|_| Scripted::redirect("http://other.example/"), Some("revocation-unknown")),
+        ("gone", fetch, &|_| Scripted::status(404), Some("revocation-unknown")),
+        ("gone-soft", &soft, &|_| Scripted::status(404), None),
+    ];
+    for (name, settings, answer, code) in cases {
+        let notary = Notary::new(&address(name));
+        lists.lock().unwrap().insert(format!("/{name}"), answer(&notary));
+        let root = world.directory.path().join(format!("{name}.pem"));
+        std::fs::write(&root, &notary.root).unwrap();
+        trusting(
+            &world,
+            &format!("ca = [{:?}]\nidentities = [\"*\"]\n{settings}", root.display().to_string()),
+        );
+        let path = format!("team/{name}");
+        let digest = notation_image(&world.registry, &path);
+        attach_notation(&world.registry, &path, &digest, &notary.sign(&notation("manifest.json")));
+        let pinned = world.pinned(&path, &digest);
+        let expected = match code {
+            Some(code) => refused(code),
+            None => Expect { requests: REFERRED, ..Expect::verified(&pinned) },
+        };
+        let outcome = world.outcome(&format!("{path}:1")).await;
+        outcome.assert(name, expected);
+        // The answer is remembered, whatever it was.
+        server.forget_requests();
+        let again = world.outcome(&format!("{path}:1")).await;
+        assert_eq!(again.line, outcome.line, "{name}");
+        assert_eq!(server.lines(), Vec::<String>::new(), "{name}");
+    }
 }

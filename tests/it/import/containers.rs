@@ -85,3 +85,45 @@ fn every_curve_is_verified_with_sha_256() {
         ["ECDSA_SHA_256", "ECDSA_P384_SHA_256", "ECDSA_P521_SHA_256", "RSA_PKCS1_SHA_256", "ED25519"]
     );
 }
+
+/// The certificates of a private PKI, by one name.
+#[test]
+fn certificates_of_a_pki_are_imported() {
+    let root = pullgate_test::repository().join("tests/fixtures/pki/ca.pem").display().to_string();
+    let middle = pullgate_test::repository().join("tests/fixtures/pki/middle.pem").display().to_string();
+    let files = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    let import = |fields: &str, more: &str| {
+        let document = format!(
+            r#"{{"default": [{{"type": "sigstoreSigned", "pki": {{{fields}}}, "signedIdentity": {{"type": "matchRepository"}}{more}}}]}}"#
+        );
+        import::containers(document.as_bytes(), &files, Options::default())
+    };
+    let roots = format!(r#""caRootsPath": "{root}""#);
+    let email = r#""subjectEmail": "release@example.com""#;
+    let imported = import(&format!(r#"{roots}, "caIntermediatesPath": "{middle}", {email}"#), "").unwrap();
+    assert_eq!(imported.notes(), []);
+    let text = imported.policy();
+    let expected = format!(
+        "type = \"certificate\"\nca = [\"{root}\"]\nintermediates = [\"{middle}\"]\nnames = [\"email:release@example.com\"]\n"
+    );
+    assert!(text.contains(&expected), "{text}");
+    load(&imported);
+    for (fields, more, stricter) in [
+        (format!(r#"{roots}, "subjectHostname": "build.example.com""#), "", Some(true)),
+        (format!(r#"{roots}, {email}, "subjectHostname": "build.example.com""#), "", Some(true)),
+        (format!(r#"{roots}, "subjectEmail": "*@example.com""#), "", Some(true)),
+        (format!(r#""caRootsData": "LQ==", {email}"#), "", Some(true)),
+        (roots.clone(), "", None),
+        (email.to_owned(), "", None),
+        (format!(r#"{roots}, "caRootsData": "LQ==", {email}"#), "", None),
+        (format!(r#"{roots}, {email}, "more": 1"#), "", None),
+        (format!("{roots}, {email}"), r#", "rekorPublicKeyPath": "/rekor.pub""#, None),
+    ] {
+        let imported = import(&fields, more);
+        let found = imported.as_ref().ok().map(|it| it.notes().iter().any(|note| note.effect.differs()));
+        assert_eq!(found, stricter, "{fields}: {imported:?}");
+        if let Ok(imported) = imported {
+            load(&imported);
+        }
+    }
+}

@@ -160,12 +160,19 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] tsa",
         "[authenticator.NAME] identities",
         "[authenticator.NAME] timestamps",
+        "[authenticator.NAME] crl",
+        "[authenticator.NAME] distribution-points",
+        "[authenticator.NAME] revocation",
         "[authenticator.NAME] level",
     ]),
     ("policy.toml", of_policy::authenticators_of_openpgp_keys, &[
         "[authenticator.NAME] keyrings",
         "[authenticator.NAME] armored",
         "[authenticator.NAME] fingerprints",
+    ]),
+    ("policy.toml", of_policy::authenticators_of_a_private_pki, &[
+        "[authenticator.NAME] intermediates",
+        "[authenticator.NAME] names",
     ]),
     ("policy.toml", elsewhere::confirmed::the_key_service_decides_if_confirmation_is_required, &[
         "[authenticator.NAME] verify",

@@ -1,6 +1,7 @@
 //! Each key of `policy.toml`.
 
 use pullgate::trust::PssSalt;
+use pullgate_test::registry::MANIFEST;
 use pullgate_test::signer::attach_bundle;
 use pullgate_test::sigstore::{ISSUER, Person, SUBJECT, Sigstore};
 
@@ -310,6 +311,7 @@ pub(crate) async fn authenticators_of_the_notary_project() {
     attach_notation(&world.registry, "team/cose", &cose, &notation("p521.cose"));
     let file = |name: &str| format!("[\"{}\"]", notation_file(name).display());
     let (right, wrong) = (file("p256.root.pem"), file("p384.root.pem"));
+    let list = file("../crl/list.pem");
     let stores = world.directory.path().join("stores");
     std::fs::create_dir(&stores).unwrap();
     for key in ["p256", "p384"] {
@@ -319,18 +321,18 @@ pub(crate) async fn authenticators_of_the_notary_project() {
     let subject = "x509.subject: C=US, ST=WA, O=pullgate";
     for (settings, image, expected) in [
         (format!("ca = {right}\nidentities = [\"*\"]"), "team/app", "verified"),
-        (format!("ca = {wrong}\nidentities = [\"*\"]"), "team/app", "no-valid-signature"),
+        (format!("ca = {wrong}\nidentities = [\"*\"]"), "team/app", "untrusted-certificate"),
         (format!("ca = [\"{}\"]\nidentities = [\"*\"]", stores.display()), "team/app", "verified"),
-        (format!("ca = [\"{}\"]\nidentities = [\"*\"]", stores.display()), "team/cose", "no-valid-signature"),
-        (format!("ca = {}\nidentities = [\"*\"]", file("p521.root.pem")), "team/cose", "verified"),
-        (format!("signing-authority = {right}\nidentities = [\"*\"]"), "team/app", "no-valid-signature"),
-        (format!("ca = {right}\nidentities = [\"{subject}\"]"), "team/app", "verified"),
         (
-            format!("ca = {right}\nidentities = [\"{subject}, CN=p384-leaf\"]"),
-            "team/app",
-            "no-valid-signature",
+            format!("ca = [\"{}\"]\nidentities = [\"*\"]", stores.display()),
+            "team/cose",
+            "untrusted-certificate",
         ),
-        (format!("ca = {right}\ntsa = {right}\nidentities = [\"*\"]"), "team/app", "no-valid-signature"),
+        (format!("ca = {}\nidentities = [\"*\"]", file("p521.root.pem")), "team/cose", "verified"),
+        (format!("signing-authority = {right}\nidentities = [\"*\"]"), "team/app", "untrusted-certificate"),
+        (format!("ca = {right}\nidentities = [\"{subject}\"]"), "team/app", "verified"),
+        (format!("ca = {right}\nidentities = [\"{subject}, CN=p384-leaf\"]"), "team/app", "wrong-identity"),
+        (format!("ca = {right}\ntsa = {right}\nidentities = [\"*\"]"), "team/app", "no-signing-time"),
         (
             format!("ca = {right}\ntsa = {right}\ntimestamps = \"after-expiry\"\nidentities = [\"*\"]"),
             "team/app",
@@ -340,6 +342,18 @@ pub(crate) async fn authenticators_of_the_notary_project() {
             format!("ca = {right}\ntsa = {right}\nlevel = \"permissive\"\nidentities = [\"*\"]"),
             "team/app",
             "verified",
+        ),
+        // The list of another CA; and the certificates name none.
+        (format!("ca = {right}\ncrl = {list}\nidentities = [\"*\"]"), "team/app", "revocation-unknown"),
+        (
+            format!("ca = {right}\ncrl = {list}\nrevocation = \"if-known\"\nidentities = [\"*\"]"),
+            "team/app",
+            "verified",
+        ),
+        (
+            format!("ca = {right}\ndistribution-points = \"fetch\"\nidentities = [\"*\"]"),
+            "team/app",
+            "revocation-unknown",
         ),
     ] {
         let policy = format!(
@@ -406,5 +420,39 @@ pub(crate) async fn authenticators_of_openpgp_keys() {
         let decided = gate.admit(&question, &mut Explanation::default()).await;
         let found = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code();
         assert_eq!(found, expected, "{configured}{policy}");
+    }
+}
+
+/// The CAs and names with which a signature by a certificate of a private PKI is valid.
+#[tokio::test]
+pub(crate) async fn authenticators_of_a_private_pki() {
+    let world = World::start().await;
+    let file = |name: &str| pullgate_test::repository().join("tests/fixtures/pki").join(name);
+    let content = |name: &str| std::fs::read(file(name)).unwrap();
+    let digest = world.registry.manifest("team/app", MANIFEST, content("image.json"));
+    world.registry.tag("team/app", "1", &digest);
+    let bundle = String::from_utf8(content("bundle.json")).unwrap();
+    attach_bundle(&world.registry, "team/app", &digest, &bundle);
+    let host = world.registry.host();
+    let [ca, middle] =
+        ["ca.pem", "middle.pem"].map(|name| format!("[{:?}]", file(name).display().to_string()));
+    let name = "names = [\"email:release@example.com\"]";
+    for (settings, expected) in [
+        (format!("ca = {ca}\nintermediates = {middle}\n{name}"), "verified"),
+        (format!("ca = {ca}\n{name}"), "untrusted-certificate"),
+        (format!("ca = {middle}\n{name}"), "verified"),
+        (format!("ca = {middle}\nnames = [\"email:*@example.com\"]"), "verified"),
+        (format!("ca = {middle}\nnames = [\"email:other@example.com\"]"), "wrong-identity"),
+        (format!("ca = {middle}\n{name}\ndistribution-points = \"fetch\""), "revocation-unknown"),
+    ] {
+        let policy = format!(
+            "default = \"deny\"\n[authenticator.corp]\ntype = \"certificate\"\n{settings}\n\
+             [[namespace]]\nscope = \"{host}/team\"\nrequire = {{ all = [\"corp\"] }}\n"
+        );
+        let gate = world.gate_of("", &policy);
+        let question = gate::request(&format!("{host}/team/app:1"));
+        let decided = gate.admit(&question, &mut Explanation::default()).await;
+        let found = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code();
+        assert_eq!(found, expected, "{policy}");
     }
 }

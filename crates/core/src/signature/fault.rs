@@ -1,5 +1,8 @@
 //! Faults of signatures that an operator can act on.
 
+use super::Format;
+use crate::trust::x509::RevocationError;
+
 /// Why a signature does not count, as far as a reason code says it.
 ///
 /// In the order in which a verification gets on: where several signatures fail, the one that got furthest gives the
@@ -8,16 +11,26 @@
 pub enum Fault {
     /// The authenticator does not read signatures of this kind.
     OtherKind(SignatureKind),
+    /// The signature names a verification plug-in of notation.
+    VerificationPlugin,
     /// A timestamp is not by an authority of the trusted root, or for something else.
     UntrustedTimestamp,
     /// Nothing shows when the certificate was used.
     NoSigningTime,
     /// No authority of the trusted root was valid when the signature was made.
     RootExpired,
-    /// The certificate is not by an authority of the trusted root, or not for signing code.
+    /// The certificate is not by an authority that is trusted, or not for signing code.
     UntrustedCertificate,
+    /// A certificate or its key is revoked.
+    CertificateRevoked,
+    /// Whether a certificate is revoked is not known.
+    RevocationUnknown,
     /// The signature was made when its certificate was not valid.
     CertificateExpired,
+    /// The certificate is not valid now, and nothing shows that it was when the signature was made.
+    CertificateNotValidNow,
+    /// The signature says until when it counts, and that is over.
+    SignatureExpired,
     /// No certificate transparency log of the trusted root shows the certificate.
     NoCertificateLog,
     /// No log entry is there.
@@ -32,12 +45,19 @@ pub enum Fault {
     KeyRevoked,
     /// The key, or the key above it, has expired.
     KeyExpired,
-    /// The signature has expired.
-    SignatureExpired,
     /// The signature was made at a time that has not come.
     FutureTime,
     /// The signature is by somebody else.
     WrongIdentity,
+}
+
+impl Fault {
+    pub(super) fn of_revocation(error: &RevocationError) -> Self {
+        match error {
+            RevocationError::Denied { .. } | RevocationError::Revoked { .. } => Self::CertificateRevoked,
+            RevocationError::Unknown { .. } | RevocationError::NotFetched { .. } => Self::RevocationUnknown,
+        }
+    }
 }
 
 /// Who makes a signature, as an authenticator sees it before it verifies one.
@@ -47,16 +67,33 @@ pub enum SignatureKind {
     Key,
     /// An identity, with a certificate.
     Keyless,
+    /// Of this format; whose it is was not looked at.
+    Of(Format),
 }
 
 impl SignatureKind {
     /// So many of them, in words.
     pub fn counted(self, count: usize) -> String {
-        match (self, count) {
-            (Self::Key, 1) => "1 signature by a key".to_owned(),
-            (Self::Key, count) => format!("{count} signatures by keys"),
-            (Self::Keyless, 1) => "1 keyless signature".to_owned(),
-            (Self::Keyless, count) => format!("{count} keyless signatures"),
+        let (one, several) = match self {
+            Self::Key => ("signature by a key", "signatures by keys"),
+            Self::Keyless => ("keyless signature", "keyless signatures"),
+            Self::Of(Format::SimpleSigning) => ("classic signature", "classic signatures"),
+            Self::Of(Format::Bundle) => ("Sigstore bundle", "Sigstore bundles"),
+            Self::Of(Format::Notation) => ("Notation signature", "Notation signatures"),
+            Self::Of(Format::Gpg) => ("GPG signature", "GPG signatures"),
+        };
+        format!("{count} {}", if count == 1 { one } else { several })
+    }
+
+    /// What an authenticator would have to read.
+    pub fn reading(self) -> &'static str {
+        match self {
+            Self::Key => "signatures by keys",
+            Self::Keyless => "keyless signatures",
+            Self::Of(Format::SimpleSigning) => "classic signatures",
+            Self::Of(Format::Bundle) => "Sigstore bundles",
+            Self::Of(Format::Notation) => "Notation",
+            Self::Of(Format::Gpg) => "GPG signatures",
         }
     }
 }

@@ -5,8 +5,8 @@
 //! checked here; after, who signed what. A bundle is verified with one trusted root after the other, never with a
 //! mixture of them.
 
-mod bounds;
-mod classic;
+pub(super) mod bounds;
+pub(super) mod classic;
 mod error;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,7 +6,7 @@
 //! name of the algorithm in the envelope must agree. Whether the envelope is JWS or COSE is decided by its first byte: the
 //! media type of the layer is not signed.
 //!
-//! Not checked: revocation by CRL or OCSP. Plug-ins are not run: a signature that names one is not valid.
+//! Not checked: revocation by OCSP. Plug-ins are not run: a signature that names one is not valid.
 
 mod attributes;
 mod cose;
@@ -18,10 +18,12 @@ use jiff::Timestamp;
 
 use self::attributes::{Attributes, Protected, SigningScheme};
 pub use self::error::NotationError;
-use super::timestamp;
-use super::{SignatureError, Subject};
-use crate::trust::x509::{Certificate, Chain, MAX_CHAIN, Purpose, X509Error, leaf_algorithm};
-use crate::trust::{Identity, NotationSet, TimestampCheck, VerificationLevel, der_of_raw};
+use super::certified::{CertifiedError, TimeRule};
+use super::{Known, SignatureError, Subject};
+use crate::trust::x509::{
+    Certificate, Chain, MAX_CHAIN, Purpose, RevocationCheck, X509Error, leaf_algorithm,
+};
+use crate::trust::{Identity, NotationSet, VerificationLevel, der_of_raw};
 
 /// The artifact type of a signature manifest, or the media type of its config.
 pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.notary.signature";
@@ -67,7 +69,8 @@ struct Envelope {
     protected: Protected,
 }
 
-/// Verifies that `document` is an envelope that signs `subject`, by a signer that `trust` names, as of `now`.
+/// Verifies that `document` is an envelope that signs `subject`, by a signer that `trust` names, as of what is
+/// `known`.
 ///
 /// # Errors
 /// In all other cases.
@@ -75,7 +78,7 @@ pub(super) fn verify(
     document: &[u8],
     trust: &NotationSet,
     subject: &Subject<'_>,
-    now: Timestamp,
+    known: Known<'_>,
 ) -> Result<Signer, SignatureError> {
     if document.len() > MAX_ENVELOPE_BYTES {
         let (found, limit) = (document.len(), MAX_ENVELOPE_BYTES);
@@ -90,23 +93,26 @@ pub(super) fn verify(
     verify_leaf_signature(&envelope, &chain)?;
     let attributes = Attributes::read(&envelope.protected)?;
     check_trust(&chain, trust, attributes.scheme)?;
-    let valid_until = check_times(&envelope, &chain, &attributes, trust, now)?;
+    let revocation = trust.revocation(known.crls, known.now);
+    let known_until = revocation.check(&chain, attributes.stated_time()).map_err(CertifiedError::Revoked)?;
+    let valid_until = check_times(&envelope, &chain, &attributes, (trust, revocation))?;
     payload::check(&envelope.protected, &envelope.payload, subject)?;
+    let valid_until = valid_until.into_iter().chain(known_until).min();
     Ok(Signer { identity: chain.leaf().identity(), valid_until })
 }
 
 fn read_chain(certificates: &[Vec<u8>]) -> Result<Chain, SignatureError> {
     if certificates.len() > MAX_CHAIN {
-        return Err(NotationError::Chain(X509Error::LongChain { found: certificates.len() }).into());
+        return Err(CertifiedError::Chain(X509Error::LongChain { found: certificates.len() }).into());
     }
     let parsed = certificates.iter().map(|der| Certificate::parse(der)).collect::<Result<Vec<_>, _>>();
     let chain = parsed.and_then(|parsed| Chain::check(parsed, Purpose::CodeSigning));
-    Ok(chain.map_err(NotationError::Chain)?)
+    Ok(chain.map_err(CertifiedError::Chain)?)
 }
 
 /// Verifies the signature with the key of the leaf.
 fn verify_leaf_signature(envelope: &Envelope, chain: &Chain) -> Result<(), SignatureError> {
-    let mismatch = || NotationError::Signature { subject: chain.leaf().name() };
+    let mismatch = || CertifiedError::Signature { subject: chain.leaf().name() };
     let algorithm = leaf_algorithm(chain.leaf().key()).ok_or_else(mismatch)?;
     if envelope.protected.algorithm != Some(algorithm) {
         return Err(NotationError::Algorithm { wanted: algorithm }.into());
@@ -122,19 +128,16 @@ fn verify_leaf_signature(envelope: &Envelope, chain: &Chain) -> Result<(), Signa
 }
 
 /// The store depends on the scheme: an anchor of one is not an anchor of the other.
-fn check_trust(chain: &Chain, trust: &NotationSet, scheme: SigningScheme) -> Result<(), NotationError> {
+fn check_trust(chain: &Chain, trust: &NotationSet, scheme: SigningScheme) -> Result<(), CertifiedError> {
     let store = match scheme {
         SigningScheme::X509 => &trust.ca,
         SigningScheme::SigningAuthority => &trust.signing_authority,
     };
     if !store.anchors(chain) {
-        return Err(NotationError::Untrusted { subject: chain.leaf().name(), store: scheme.store() });
-    }
-    if let Some((certificate, why)) = trust.revocation_of(chain) {
-        return Err(NotationError::Revoked { subject: certificate.name(), why: why.to_owned() });
+        return Err(CertifiedError::Untrusted { subject: chain.leaf().name(), store: scheme.store() });
     }
     if !trust.subjects.accept(chain.leaf()) {
-        return Err(NotationError::Identity { subject: chain.leaf().name() });
+        return Err(CertifiedError::Identity { subject: chain.leaf().name() });
     }
     Ok(())
 }
@@ -145,31 +148,25 @@ fn check_times(
     envelope: &Envelope,
     chain: &Chain,
     attributes: &Attributes,
-    trust: &NotationSet,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, NotationError> {
+    (trust, revocation): (&NotationSet, RevocationCheck<'_>),
+) -> Result<Option<Timestamp>, SignatureError> {
+    let now = revocation.now;
     if trust.level == VerificationLevel::Permissive {
         return Ok(None);
     }
     if let Some(at) = attributes.expiry.filter(|at| now >= *at) {
-        return Err(NotationError::Expired { at });
+        return Err(NotationError::Expired { at }.into());
     }
     let limit = match attributes.scheme {
         SigningScheme::SigningAuthority => {
-            chain.check_validity(attributes.signing_time, attributes.signing_time)?;
+            let signed = attributes.signing_time;
+            chain.check_validity(signed, signed).map_err(CertifiedError::Time)?;
             None
         }
         SigningScheme::X509 => {
-            let at_expiry = trust.timestamps == TimestampCheck::AfterExpiry && chain.expires() >= now;
-            if trust.tsa.is_empty() || at_expiry {
-                chain.check_validity(now, now)?;
-                Some(chain.expires())
-            } else {
-                let token = envelope.timestamp.as_deref().ok_or(NotationError::NoTimestamp)?;
-                let stamped = timestamp::verify(token, &envelope.signature, trust)?;
-                chain.check_validity(stamped.from, stamped.until)?;
-                None
-            }
+            let (tsa, timestamps) = (&trust.tsa, trust.timestamps);
+            let rule = TimeRule { tsa, timestamps, revocation };
+            rule.check(chain, &envelope.signature, envelope.timestamp.as_slice())?
         }
     };
     Ok([attributes.expiry, limit].into_iter().flatten().min())

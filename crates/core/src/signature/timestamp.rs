@@ -7,13 +7,14 @@
 mod cms;
 mod info;
 
+use der::{Reader as _, SliceReader};
 use jiff::Timestamp;
 
 use self::cms::Token;
 use self::info::Info;
-use crate::trust::NotationSet;
-use crate::trust::x509::{Certificate, Chain, MAX_CHAIN, Purpose, Store, X509Error, signature_algorithm};
-use crate::untrusted::Quoted;
+use crate::trust::x509::{
+    Certificate, Chain, Purpose, RevocationCheck, RevocationError, Store, X509Error, signature_algorithm,
+};
 
 /// Maximum size of a token: 64 KiB; real ones have 3 to 8 KiB.
 pub(super) const MAX_TOKEN_BYTES: usize = 64 * 1024;
@@ -25,15 +26,21 @@ pub(super) struct Stamped {
     pub(super) from: Timestamp,
     /// The latest.
     pub(super) until: Timestamp,
+    /// The last instant at which it is known that the authority is not revoked, if there is one.
+    pub(super) known_until: Option<Timestamp>,
 }
 
-/// Verifies that `token` is a timestamp of `message`, by an authority below a root in `tsa` of `trust` whose certificates were
-/// valid at that time, and whose keys are not revoked.
+/// Verifies that `token` is a timestamp of `message`, by an authority below one of the `roots` whose certificates were valid at
+/// that time, and are not revoked.
 ///
 /// # Errors
 /// In all other cases.
-pub(super) fn verify(token: &[u8], message: &[u8], trust: &NotationSet) -> Result<Stamped, TimestampError> {
-    let roots = &trust.tsa;
+pub(super) fn verify(
+    token: &[u8],
+    message: &[u8],
+    roots: &Store,
+    revocation: RevocationCheck<'_>,
+) -> Result<Stamped, TimestampError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TimestampError::TooLarge { found: token.len() });
     }
@@ -45,18 +52,15 @@ pub(super) fn verify(token: &[u8], message: &[u8], trust: &NotationSet) -> Resul
     };
     let leaf = certificates.iter().find(hashed).ok_or(TimestampError::NoCertificate)?;
     verify_signature(&token, leaf)?;
-    let chain = chain_from(leaf, &certificates, roots)?;
-    if !roots.anchors(&chain) {
-        return Err(TimestampError::Untrusted);
-    }
-    if let Some((certificate, why)) = trust.revocation_of(&chain) {
-        return Err(TimestampError::Revoked { subject: certificate.name(), why: why.to_owned() });
-    }
+    let chain = Chain::find(leaf.clone(), &certificates, roots.certificates(), Purpose::Timestamping);
+    let chain = chain.map_err(TimestampError::Chain)?.ok_or(TimestampError::Untrusted)?;
+    let known_until = revocation.check(&chain, None).map_err(TimestampError::Revoked)?;
     let info = Info::parse(token.content).ok_or(TimestampError::Malformed)?;
     if info.hash.digest(message) != info.hashed {
         return Err(TimestampError::OtherMessage);
     }
-    let stamped = info.stamped().ok_or(TimestampError::Malformed)?;
+    let (from, until) = info.stamped().ok_or(TimestampError::Malformed)?;
+    let stamped = Stamped { from, until, known_until };
     chain.check_validity(stamped.from, stamped.until).map_err(TimestampError::Chain)?;
     Ok(stamped)
 }
@@ -72,21 +76,14 @@ fn verify_signature(token: &Token<'_>, leaf: &Certificate) -> Result<(), Timesta
     valid.map(|_| ()).ok_or(TimestampError::Signature)
 }
 
-/// The chain of the leaf: each issuer is a root, or one of the certificates in the token.
-fn chain_from(
-    leaf: &Certificate,
-    certificates: &[Certificate],
-    roots: &Store,
-) -> Result<Chain, TimestampError> {
-    let mut chain = vec![leaf.clone()];
-    let mut current = leaf;
-    while !current.is_self_issued() && chain.len() < MAX_CHAIN {
-        let mut known = roots.certificates().iter().chain(certificates);
-        let issuer = known.find(|other| current.names_as_issuer(other)).ok_or(TimestampError::Untrusted)?;
-        chain.push(issuer.clone());
-        current = issuer;
-    }
-    Chain::check(chain, Purpose::Timestamping).map_err(TimestampError::Chain)
+/// The token in a response of an authority (RFC 3161 section 2.4.2), which is what it signed.
+pub(super) fn token_of(response: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = SliceReader::new(response).ok()?;
+    let parts = |inner: &mut SliceReader<'_>| {
+        inner.tlv_bytes()?;
+        Ok::<_, der::Error>(inner.tlv_bytes()?.to_vec())
+    };
+    reader.sequence(parts).ok()
 }
 
 /// Why a token is not a valid timestamp.
@@ -105,8 +102,8 @@ pub enum TimestampError {
     Signature,
     #[error("timestamp is not by an authority below a root in `tsa`")]
     Untrusted,
-    #[error("key of certificate {subject}, an authority of the timestamp, is revoked: {why}")]
-    Revoked { subject: Quoted, why: String },
+    #[error("authority of the timestamp does not count")]
+    Revoked(#[source] RevocationError),
     #[error("timestamp is of another signature")]
     OtherMessage,
     #[error("certificate chain of the timestamp is not acceptable")]

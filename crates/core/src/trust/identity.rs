@@ -33,6 +33,11 @@ impl Identity {
         Self { is_key: true, text: format!("openpgp4fpr:{fingerprint}") }
     }
 
+    /// The holder of certificates of a private PKI with this name.
+    pub fn name(kind: &str, text: &str) -> Self {
+        Self { is_key: false, text: format!("{kind}:{text}") }
+    }
+
     /// Whether it is the holder of a key.
     pub fn is_key(&self) -> bool {
         self.is_key

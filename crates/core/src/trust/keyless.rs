@@ -111,6 +111,10 @@ impl SignerSet for KeylessSet {
         self.roots.iter().filter_map(|root| root.first_end(after)).min()
     }
 
+    fn ending(&self, now: Timestamp) -> Vec<String> {
+        self.roots.iter().filter_map(|root| root.ending(now)).collect()
+    }
+
     fn entries(&self) -> Vec<Vec<String>> {
         let roots = self.roots.iter().map(|root| vec!["root".to_owned(), root.digest().to_string()]);
         let logs = vec!["log".to_owned(), self.logs.name().to_owned()];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::x509::{Certificate, Chain, Store, Subjects};
+use super::x509::{FetchedCrls, Revocation, RevocationCheck, Store, Subjects};
 use super::{Identities, PublicKey, SignerSet};
 use crate::digest::Digest;
 
@@ -26,6 +26,8 @@ pub struct NotationSet {
     pub level: VerificationLevel,
     /// Revoked keys by fingerprint, each with the reason.
     pub revoked: BTreeMap<String, String>,
+    /// How it is found out which certificates are revoked.
+    pub revocation: Revocation,
 }
 
 impl NotationSet {
@@ -40,21 +42,13 @@ impl NotationSet {
             timestamps: TimestampCheck::Always,
             level: VerificationLevel::Strict,
             revoked: BTreeMap::new(),
+            revocation: Revocation::default(),
         }
     }
 
-    /// The reason for which a certificate of `chain` does not count, if there is one: its key is revoked.
-    #[must_use]
-    pub fn revocation_of<'a>(&self, chain: &'a Chain) -> Option<(&'a Certificate, &str)> {
-        chain.certificates().find_map(|certificate| {
-            let own = Digest::of(certificate.key()).to_string();
-            let others =
-                certificate.public_key().map(|key| key.all_fingerprints().map(str::to_owned).collect());
-            let fingerprints: Vec<String> = others.unwrap_or_default();
-            let reason =
-                fingerprints.iter().chain([&own]).find_map(|fingerprint| self.revoked.get(fingerprint))?;
-            Some((certificate, reason.as_str()))
-        })
+    /// What is known of revoked certificates.
+    pub(crate) fn revocation<'a>(&'a self, fetched: &'a FetchedCrls, now: Timestamp) -> RevocationCheck<'a> {
+        RevocationCheck { denied: &self.revoked, revocation: &self.revocation, fetched, now }
     }
 }
 
@@ -122,6 +116,10 @@ impl SignerSet for NotationSet {
         None
     }
 
+    fn ending(&self, now: Timestamp) -> Vec<String> {
+        self.revocation.ended(now)
+    }
+
     fn entries(&self) -> Vec<Vec<String>> {
         let stores = [("ca", &self.ca), ("signing-authority", &self.signing_authority), ("tsa", &self.tsa)];
         let anchors = stores.into_iter().flat_map(|(name, store)| {
@@ -135,7 +133,7 @@ impl SignerSet for NotationSet {
             vec!["timestamps".to_owned(), self.timestamps.name().to_owned()],
             vec!["level".to_owned(), self.level.name().to_owned()],
         ];
-        anchors.chain(subjects).chain(options).collect()
+        anchors.chain(subjects).chain(options).chain(self.revocation.entries()).collect()
     }
 
     /// The keys that sign are not known before there is a signature; see [`SignerSet::deny`].

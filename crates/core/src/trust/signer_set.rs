@@ -18,6 +18,11 @@ pub trait SignerSet: fmt::Debug + Send + Sync {
     /// When the first thing ends that is trusted here, of those that end after `after`. A verdict does not outlive it.
     fn first_end(&self, after: Timestamp) -> Option<Timestamp>;
 
+    /// What has ended or will soon that is trusted here, and that the operator must renew, in one line each.
+    fn ending(&self, _: Timestamp) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Everything that can change a verdict, in entries whose order does not matter, for the hash of the policy.
     fn entries(&self) -> Vec<Vec<String>>;
 

@@ -10,16 +10,25 @@
 mod algorithm;
 mod certificate;
 mod chain;
+mod crl;
+mod distribution_point;
 mod error;
 mod limits;
+mod revocation;
+mod revocation_error;
+mod signer_name;
 mod store;
 mod subject;
 
-pub(crate) use self::algorithm::{hash_of, leaf_algorithm, signature_algorithm};
+pub(crate) use self::algorithm::{hash_of, leaf_algorithm, signature_algorithm, signing_algorithms};
 pub use self::certificate::Certificate;
 pub use self::chain::{Chain, Purpose};
+pub use self::crl::Crl;
 pub use self::error::X509Error;
-pub use self::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN, MAX_STORE};
+pub use self::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN, MAX_CRL_BYTES, MAX_CRLS, MAX_STORE};
+pub use self::revocation::{FetchedCrls, Revocation, RevocationCheck, RevocationMode};
+pub use self::revocation_error::{CrlError, RevocationError, Unknown};
+pub use self::signer_name::{NameType, SignerName};
 pub use self::store::Store;
 pub use self::subject::{IdentityError, MAX_IDENTITIES, SubjectPattern, Subjects};
 

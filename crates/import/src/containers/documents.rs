@@ -103,6 +103,9 @@ impl Document {
                 Requirement::SigstoreSigned(signed) if signed.key_sources() != 1 => {
                     Some("sigstoreSigned needs exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki")
                 }
+                Requirement::SigstoreSigned(signed) if signed.pki.is_some() && signed.requires_rekor() => {
+                    Some("pki cannot be combined with a key of Rekor")
+                }
                 Requirement::SignedBy(signed) if signed.key_sources() != 1 => {
                     Some("signedBy needs exactly one of keyPath, keyPaths and keyData")
                 }

@@ -34,7 +34,7 @@ impl TransitHttp {
             Shown::SecretId(secret) => secret,
         };
         headers.extend(self.namespace.as_deref().map(|namespace| ("x-vault-namespace", namespace)));
-        let request = Request { method, url: &url, headers: &headers, body, metadata: false };
+        let request = Request { method, url: &url, headers: &headers, body, plain: false };
         let Answer { status, body, .. } = self.client.ask(request).await?;
         let body = json::parse(&body, Bounds { depth: 16, values: 4096, keys: Keys::Exact });
         if status == 200 {

@@ -47,7 +47,7 @@ impl Call<'_> {
         headers.push(("accept", "application/json"));
         let url = format!("{}/?{}", self.base.trim_end_matches('/'), request.query());
         let request_to_send =
-            Request { method: Method::POST, url: &url, headers: &headers, body: None, metadata: false };
+            Request { method: Method::POST, url: &url, headers: &headers, body: None, plain: false };
         let answer = client.ask(request_to_send).await?;
         let json = json(&answer.body);
         if answer.status == 200 {

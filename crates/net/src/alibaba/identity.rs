@@ -152,7 +152,7 @@ impl Credentials {
         const SERVICE: &str = "instance metadata";
         let ask = async |method, url: &str, header: (&str, &str)| {
             let headers = &[header];
-            let request = Request { method, url, headers, body: None, metadata: true };
+            let request = Request { method, url, headers, body: None, plain: true };
             let answer = client.ask(request).await?;
             if answer.status != 200 {
                 return Err(AlibabaError::Refused {

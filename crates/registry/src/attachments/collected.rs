@@ -1,7 +1,7 @@
 //! What was found for a digest, and what prevented finding more.
 
 use super::super::error::{Class, RegistryError};
-use pullgate_core::signature::Attachment;
+use pullgate_core::signature::{Attachment, Format};
 
 /// What was found for a digest, and what prevented finding more.
 ///
@@ -13,6 +13,8 @@ pub struct Collected {
     pub attachments: Vec<Attachment>,
     /// What could not be read or requested.
     pub problems: Vec<AttachmentProblem>,
+    /// Signatures of formats that were not wanted: they were not fetched.
+    pub unfetched: Vec<Unfetched>,
 }
 
 impl Collected {
@@ -28,7 +30,14 @@ impl Collected {
         self.first(&[Class::Limit])
     }
 
-    /// Whether nothing is attached, confirmed by every place.
+    /// Adds what was found in another place.
+    pub(super) fn add(&mut self, more: Self) {
+        self.attachments.extend(more.attachments);
+        self.problems.extend(more.problems);
+        self.unfetched.extend(more.unfetched);
+    }
+
+    /// Whether nothing that is wanted is attached, confirmed by every place.
     pub(in super::super) fn is_nothing(&self) -> bool {
         self.attachments.is_empty() && self.problems.is_empty()
     }
@@ -40,6 +49,14 @@ impl Collected {
     pub(in super::super) fn problem(&mut self, place: impl Into<String>, error: RegistryError) {
         self.problems.push(AttachmentProblem { place: place.into(), error });
     }
+}
+
+/// A signature that was not fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfetched {
+    /// The referrer, for messages.
+    pub place: String,
+    pub format: Format,
 }
 
 /// A place whose content is not known.

@@ -19,8 +19,8 @@ use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, ApiRequest, Attachment, AttachmentProblem, BUNDLE, Bound, Capability, Class, Collected,
-    Descriptor, Digest, HashSet, ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search, Wanted,
-    fallback_tag, parsed,
+    Descriptor, Digest, HashSet, ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search,
+    Unfetched, Wanted, fallback_tag, parsed,
 };
 
 /// The longest media type that is compared, in bytes (RFC 6838: 127 on each side of the slash).
@@ -42,7 +42,7 @@ pub(super) async fn bundles(search: &Search<'_>) -> Collected {
     let (listed, tagged) = tokio::join!(listed(search), tagged(search));
     let mut found = listed.referrers;
     found.extend(tagged.referrers);
-    let mut collected = Collected { attachments: Vec::new(), problems: listed.problems };
+    let mut collected = Collected { problems: listed.problems, ..Collected::default() };
     collected.problems.extend(tagged.problems);
     let limits = search.state.limits();
     let mut seen = HashSet::new();
@@ -87,6 +87,9 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
         let place = format!("referrer {}", referrer.digest);
         match result {
             Ok(None) => {}
+            Ok(Some((_, format))) if !kinds.has(format) => {
+                collected.unfetched.push(Unfetched { place, format });
+            }
             Ok(Some(_)) if wanted.len() >= limits.signatures => {
                 let error = RegistryError::TooMany {
                     bound: Bound::Signatures,
@@ -298,7 +301,7 @@ async fn signature_layer(
     let [layer] = manifest.layers.as_slice() else { return Ok(None) };
     let format = if layer.media_type.starts_with(BUNDLE) {
         Format::Bundle
-    } else if kinds.notation && is_notation(&manifest, layer) {
+    } else if is_notation(&manifest, layer) {
         Format::Notation
     } else {
         return Ok(None);
@@ -306,6 +309,7 @@ async fn signature_layer(
     let layer = || Descriptor { annotations: BTreeMap::new(), ..layer.clone() };
     match manifest.subject {
         Some(found) if found.digest == *subject => Ok(Some((layer(), format))),
+        _ if !kinds.has(format) => Ok(None),
         _ => Err(RegistryError::Malformed {
             what: format!("manifest {}", referrer.digest),
             reason: "its subject is another image".to_owned(),

@@ -67,6 +67,15 @@ enum Source {
         #[arg(long)]
         scope: String,
     },
+    /// The trust policy of notation, with its trust stores
+    Notation {
+        /// trustpolicy.oci.json or trustpolicy.json
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Directory with the trust stores (x509/TYPE/NAME); default: truststore beside the file
+        #[arg(long, value_name = "DIR")]
+        trust_store: Option<PathBuf>,
+    },
     /// The policy.json of podman, skopeo and CRI-O
     Containers {
         /// The file; keys are read from the paths that it names
@@ -151,6 +160,12 @@ impl Source {
                 }
                 import::cosign(&keys, scope, options)
             }
+            Self::Notation { file, trust_store } => {
+                let beside = || file.with_file_name("truststore");
+                let root = trust_store.clone().unwrap_or_else(beside).join("x509");
+                let stores = |kind: &str, name: &str| certificates(&root.join(kind).join(name));
+                import::notation(&bytes(file)?, &stores, options)
+            }
             Self::Containers { file } => {
                 let files = |path: &str| bounded(Path::new(path));
                 import::containers(&bytes(file)?, &files, options)
@@ -178,6 +193,28 @@ fn create(path: &Path, text: &str) -> std::io::Result<()> {
         // An incomplete policy is useless, and would block the next run.
         let _ = fs::remove_file(path);
     })
+}
+
+/// The files in a directory of a trust store, which must be regular files (notation-go `verifier/truststore/truststore.go`).
+fn certificates(directory: &Path) -> std::io::Result<Vec<String>> {
+    let irregular = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
+    if directory.is_symlink() {
+        return Err(irregular("the directory is a symbolic link, which notation does not follow"));
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(std::path::absolute(directory)?)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_file() {
+            return Err(irregular("it has something that is not a regular file, which notation refuses"));
+        }
+        let path = entry.path();
+        files.push(path.to_str().ok_or_else(|| irregular("the name of a file is not UTF-8"))?.to_owned());
+    }
+    if files.is_empty() {
+        return Err(irregular("it has no certificate"));
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {

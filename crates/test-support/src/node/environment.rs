@@ -32,7 +32,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// A tool: `skopeo`, `cosign` or `docker-registry`.
+/// A tool: `skopeo`, `cosign`, `notation` or `docker-registry`.
 pub fn tool(name: &str) -> PathBuf {
     installed(&format!("tools/bin/{name}"))
 }

@@ -26,14 +26,17 @@ const MEDIA_TYPES: [&str; 4] = [
 
 const BUNDLE: &str = "bundle";
 
-/// A bundle within the bounds: its text, and its envelope.
-pub(super) struct Bounded<'a> {
-    pub(super) text: &'a str,
-    pub(super) envelope: Fields,
+/// A bundle within the bounds: its text, its envelope, and what came with that.
+pub(in crate::signature) struct Bounded<'a> {
+    pub(in crate::signature) text: &'a str,
+    pub(in crate::signature) envelope: Fields,
+    /// Leaf first.
+    pub(in crate::signature) certificates: Vec<Value>,
+    pub(in crate::signature) timestamps: Vec<Value>,
 }
 
 /// Checks the numbers and sizes of a bundle, and that each log entry has something that is signed.
-pub(super) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, SignatureError> {
+pub(in crate::signature) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, SignatureError> {
     if document.len() > MAX_BUNDLE_BYTES {
         return Err(too_large(BUNDLE, document.len(), MAX_BUNDLE_BYTES));
     }
@@ -45,27 +48,31 @@ pub(super) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, Signat
         return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
     }
     let material = bundle.object("verificationMaterial").map_err(malformed)?;
-    check_material(material, logs)?;
+    let (certificates, timestamps) = check_material(material, logs)?;
     if bundle.optional("messageSignature").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
     }
     let envelope = bundle.object("dsseEnvelope").map_err(malformed)?;
-    Ok(Bounded { text, envelope })
+    Ok(Bounded { text, envelope, certificates, timestamps })
 }
 
-fn check_material(mut material: Fields, logs: LogUse) -> Result<(), SignatureError> {
+/// Returns the certificates and the timestamps.
+fn check_material(mut material: Fields, logs: LogUse) -> Result<(Vec<Value>, Vec<Value>), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
-    let chain = material.optional("x509CertificateChain");
-    if chain.is_none() && material.optional("certificate").is_none() {
-        return Err(KeylessError::Key.into());
-    }
-    if let Some(chain) = chain {
-        let mut chain = object(chain, "x509CertificateChain").map_err(malformed)?;
-        let found = chain.array("certificates").map_err(malformed)?.len();
-        if !(1..=MAX_CERTIFICATES).contains(&found) {
-            return Err(SignatureError::Count { what: "bundle must have 1 to 10 certificates", found });
+    let only = material.optional("certificate");
+    let certificates = match (material.optional("x509CertificateChain"), only) {
+        (Some(chain), _) => {
+            let mut chain = object(chain, "x509CertificateChain").map_err(malformed)?;
+            let certificates = chain.array("certificates").map_err(malformed)?;
+            let found = certificates.len();
+            if !(1..=MAX_CERTIFICATES).contains(&found) {
+                return Err(SignatureError::Count { what: "bundle must have 1 to 10 certificates", found });
+            }
+            certificates
         }
-    }
+        (None, Some(only)) => vec![only],
+        (None, None) => return Err(KeylessError::Key.into()),
+    };
     let entries = list(&mut material, "tlogEntries").map_err(malformed)?;
     at_most("bundle must have at most 32 log entries", entries.len(), MAX_EVIDENCE)?;
     if entries.is_empty() && logs == LogUse::Required {
@@ -83,12 +90,13 @@ fn check_material(mut material: Fields, logs: LogUse) -> Result<(), SignatureErr
             at_most("inclusion proof must have at most 64 hashes", hashes.len(), MAX_HASHES)?;
         }
     }
+    let mut timestamps = Vec::new();
     if let Some(stamps) = material.optional("timestampVerificationData") {
         let mut stamps = object(stamps, "timestampVerificationData").map_err(malformed)?;
-        let stamps = list(&mut stamps, "rfc3161Timestamps").map_err(malformed)?;
-        at_most("bundle must have at most 32 timestamps", stamps.len(), MAX_EVIDENCE)?;
+        timestamps = list(&mut stamps, "rfc3161Timestamps").map_err(malformed)?;
+        at_most("bundle must have at most 32 timestamps", timestamps.len(), MAX_EVIDENCE)?;
     }
-    Ok(())
+    Ok((certificates, timestamps))
 }
 
 fn list(fields: &mut Fields, name: &'static str) -> Result<Vec<Value>, FieldError> {

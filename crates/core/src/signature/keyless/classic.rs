@@ -68,11 +68,9 @@ pub(super) fn bundle(
     annotations: &CertificateAnnotations,
     logs: LogUse,
 ) -> Result<String, SignatureError> {
-    for part in annotations.parts() {
-        if part.len() > MAX_ANNOTATION_BYTES {
-            return Err(too_large("annotation of a layer", part.len(), MAX_ANNOTATION_BYTES));
-        }
-    }
+    let certificates = chain_of(annotations)?;
+    let certificates: Vec<Value> =
+        certificates.iter().map(|der| json!({ "rawBytes": STANDARD.encode(der) })).collect();
     // Checked as that of a key is.
     decode_signature("signature annotation", signature)?;
     let entry = annotations.bundle.as_deref().map(log_entry).transpose()?;
@@ -81,12 +79,12 @@ pub(super) fn bundle(
         (None, LogUse::None) => "0.2",
         (None, LogUse::Required) => return Err(KeylessError::NoLogEntry("an inclusion promise").into()),
     };
-    let stamp = annotations.timestamp.as_deref().map(timestamp).transpose()?;
+    let stamp = timestamp_of(annotations)?;
     let stamps: Vec<Value> = stamp.into_iter().map(|stamp| json!({ "signedTimestamp": stamp })).collect();
     Ok(json!({
         "mediaType": format!("application/vnd.dev.sigstore.bundle+json;version={version}"),
         "verificationMaterial": {
-            "x509CertificateChain": { "certificates": certificates(annotations)? },
+            "x509CertificateChain": { "certificates": certificates },
             "tlogEntries": entry.into_iter().collect::<Vec<_>>(),
             "timestampVerificationData": { "rfc3161Timestamps": stamps },
         },
@@ -95,7 +93,15 @@ pub(super) fn bundle(
     .to_string())
 }
 
-fn certificates(annotations: &CertificateAnnotations) -> Result<Vec<Value>, SignatureError> {
+/// The certificates in DER, leaf first, after the sizes of all annotations were checked.
+pub(in crate::signature) fn chain_of(
+    annotations: &CertificateAnnotations,
+) -> Result<Vec<Vec<u8>>, SignatureError> {
+    for part in annotations.parts() {
+        if part.len() > MAX_ANNOTATION_BYTES {
+            return Err(too_large("annotation of a layer", part.len(), MAX_ANNOTATION_BYTES));
+        }
+    }
     let leaf = pem::read_all(&annotations.certificate).map_err(|_| KeylessError::Malformed)?;
     let chain =
         annotations.chain.as_deref().map(pem::read_all).transpose().map_err(|_| KeylessError::Malformed)?;
@@ -112,7 +118,14 @@ fn certificates(annotations: &CertificateAnnotations) -> Result<Vec<Value>, Sign
     if all.iter().any(|block| block.label != "CERTIFICATE") {
         return Err(KeylessError::Malformed.into());
     }
-    Ok(all.iter().map(|block| json!({ "rawBytes": STANDARD.encode(&block.der) })).collect())
+    Ok(all.iter().map(|block| block.der.to_vec()).collect())
+}
+
+/// The response of a timestamp authority, in base64.
+pub(in crate::signature) fn timestamp_of(
+    annotations: &CertificateAnnotations,
+) -> Result<Option<String>, SignatureError> {
+    annotations.timestamp.as_deref().map(timestamp).transpose()
 }
 
 /// The entry as a bundle has it. Its kind is that of its body.

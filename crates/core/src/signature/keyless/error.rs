@@ -11,7 +11,7 @@ use crate::trust::{CertificateError, WrongIdentity};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum KeylessError {
-    #[error("it is by a key, and the authenticator is keyless")]
+    #[error("it is by a key, and the authenticator is for certificates")]
     Key,
     #[error("bundle is malformed, or of a kind that is not read")]
     Malformed,

@@ -65,6 +65,11 @@ impl SigningScheme {
 }
 
 impl Attributes {
+    /// When it was made, if the signer is trusted to say so.
+    pub(super) fn stated_time(&self) -> Option<Timestamp> {
+        (self.scheme == SigningScheme::SigningAuthority).then_some(self.signing_time)
+    }
+
     pub(super) fn read(protected: &Protected) -> Result<Self, NotationError> {
         check_critical(protected)?;
         let scheme = match protected.text(SCHEME)? {

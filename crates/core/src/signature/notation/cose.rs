@@ -10,7 +10,7 @@ use coset::{
 use jiff::Timestamp;
 
 use super::attributes::{Protected, TIMES, TIMESTAMP, Value};
-use super::{Envelope, MAX_CHAIN, NotationError, X509Error};
+use super::{CertifiedError, Envelope, MAX_CHAIN, NotationError, X509Error};
 use crate::signature::SignatureError;
 use crate::trust::Algorithm;
 use crate::untrusted::quoted;
@@ -44,14 +44,14 @@ fn unsigned<'a>(header: &'a Header, label: &Label) -> Option<&'a Cbor> {
 }
 
 /// The certificates in `x5chain`: an array also of one (notation-core-go `signature/cose/envelope.go`).
-fn chain_of(header: &Header) -> Result<Vec<Vec<u8>>, NotationError> {
+fn chain_of(header: &Header) -> Result<Vec<Vec<u8>>, SignatureError> {
     let wrong = NotationError::Attribute { attribute: "x5chain" };
     let label = Label::Int(iana::HeaderParameter::X5Chain.to_i64());
-    let Some(Cbor::Array(values)) = unsigned(header, &label) else { return Err(wrong) };
+    let Some(Cbor::Array(values)) = unsigned(header, &label) else { return Err(wrong.into()) };
     if values.len() > MAX_CHAIN {
-        return Err(NotationError::Chain(X509Error::LongChain { found: values.len() }));
+        return Err(CertifiedError::Chain(X509Error::LongChain { found: values.len() }).into());
     }
-    values.iter().map(|value| value.as_bytes().cloned().ok_or_else(|| wrong.clone())).collect()
+    values.iter().map(|value| value.as_bytes().cloned().ok_or_else(|| wrong.clone().into())).collect()
 }
 
 fn read_protected(header: Header) -> Result<Protected, NotationError> {

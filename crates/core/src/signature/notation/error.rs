@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::signature::timestamp::TimestampError;
+use crate::signature::Fault;
 use crate::trust::Algorithm;
-use crate::trust::x509::X509Error;
 use crate::untrusted::Quoted;
 
 /// Why an envelope is not a valid Notary signature of the target, as far as only this format has such reasons. Text of the
@@ -33,26 +32,20 @@ pub enum NotationError {
     Scheme { scheme: Quoted },
     #[error("envelope does not name {wanted}, the algorithm of its certificate's key")]
     Algorithm { wanted: Algorithm },
-    #[error("certificate chain of the signature is not acceptable")]
-    Chain(#[source] X509Error),
-    /// A certificate is not valid at the time that counts.
-    #[error(transparent)]
-    Time(#[from] X509Error),
-    #[error("signature does not verify with the key of its certificate {subject}")]
-    Signature { subject: Quoted },
-    #[error("certificate chain of {subject} has no certificate of the trust store `{store}`")]
-    Untrusted { subject: Quoted, store: &'static str },
-    #[error("certificate {subject} is trusted, but not one of the identities")]
-    Identity { subject: Quoted },
-    #[error("key of certificate {subject} is revoked: {why}")]
-    Revoked { subject: Quoted, why: String },
     #[error("signature expired at {at}")]
     Expired { at: Timestamp },
-    #[error("signature has no timestamp, which `tsa` requires")]
-    NoTimestamp,
-    #[error("timestamp of the signature is not valid")]
-    Timestamp(#[from] TimestampError),
     /// The digest is the right one, the other parts of the descriptor are not.
     #[error("signature is for a target of another {part}")]
     OtherTarget { part: &'static str },
+}
+
+impl NotationError {
+    /// What of it has a reason code.
+    pub(in crate::signature) fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Plugin { .. } => Some(Fault::VerificationPlugin),
+            Self::Expired { .. } => Some(Fault::SignatureExpired),
+            _ => None,
+        }
+    }
 }

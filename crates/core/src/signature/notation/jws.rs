@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
 use super::attributes::{Protected, TIMES, TIMESTAMP, Value};
-use super::{ENVELOPE, Envelope, MAX_CHAIN, NotationError, X509Error};
+use super::{CertifiedError, ENVELOPE, Envelope, MAX_CHAIN, X509Error};
 use crate::signature::fields::{FieldError, Fields, array, object, parse, string};
 use crate::signature::{SignatureError, decode_base64};
 use crate::trust::Algorithm;
@@ -45,7 +45,7 @@ pub(super) fn open(document: &[u8]) -> Result<Envelope, SignatureError> {
 /// The certificates in `x5c`: base64 of the standard alphabet (RFC 7515 section 4.1.6).
 fn chain_of(values: Vec<serde_json::Value>) -> Result<Vec<Vec<u8>>, SignatureError> {
     if values.len() > MAX_CHAIN {
-        return Err(NotationError::Chain(X509Error::LongChain { found: values.len() }).into());
+        return Err(CertifiedError::Chain(X509Error::LongChain { found: values.len() }).into());
     }
     let decode = |value| {
         let text =

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::digest::Digest;
-use crate::signature::RepositoryIdentity;
-use crate::trust::x509::{Store, Subjects};
+use crate::signature::{Fault, RepositoryIdentity};
+use crate::trust::TimestampCheck;
+use crate::trust::x509::{FetchedCrls, Store, Subjects};
 
 mod crafted;
 mod real;
@@ -27,6 +28,27 @@ fn trust(ca: Store) -> NotationSet {
     NotationSet::below(ca)
 }
 
+static NONE: BTreeMap<String, String> = BTreeMap::new();
+
+fn verify(
+    document: &[u8],
+    trust: &NotationSet,
+    subject: &Subject<'_>,
+    now: Timestamp,
+) -> Result<Signer, SignatureError> {
+    super::verify(document, trust, subject, Known { now, crls: &FetchedCrls::default() })
+}
+
+fn subject<'a>(digest: &'a Digest, media_type: &'a str, size: usize) -> Subject<'a> {
+    Subject {
+        digest,
+        repositories: &[],
+        content: (media_type, size),
+        annotations: &NONE,
+        identity: RepositoryIdentity::default(),
+    }
+}
+
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -35,12 +57,12 @@ fn at(text: &str) -> Timestamp {
 fn outcome(result: &Result<Signer, SignatureError>) -> String {
     let (before, error) = match result {
         Ok(_) => return "ok".to_owned(),
-        Err(SignatureError::Notation(NotationError::Chain(error) | NotationError::Time(error))) => {
-            ("", format!("{error:?}"))
-        }
-        Err(SignatureError::Notation(NotationError::Timestamp(error))) => {
-            ("timestamp: ", format!("{error:?}"))
-        }
+        Err(SignatureError::Certified(error)) => match error {
+            CertifiedError::NotValidNow(error) => ("NotValidNow: ", format!("{error:?}")),
+            CertifiedError::Chain(error) | CertifiedError::Time(error) => ("", format!("{error:?}")),
+            CertifiedError::Timestamp(error) => ("timestamp: ", format!("{error:?}")),
+            error => ("", format!("{error:?}")),
+        },
         Err(SignatureError::Notation(error)) => ("", format!("{error:?}")),
         Err(error) => ("", format!("{error:?}")),
     };

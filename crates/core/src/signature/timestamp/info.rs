@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use x509_cert::ext::Extension;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use super::Stamped;
 use super::cms::{elements, is_context, octets, oid, sequence};
 use crate::trust::HashFunction;
 use crate::trust::x509::hash_of;
@@ -48,9 +47,8 @@ impl<'a> Info<'a> {
         })
     }
 
-    pub(super) fn stamped(&self) -> Option<Stamped> {
-        let from = self.time.checked_sub(self.accuracy).ok()?;
-        Some(Stamped { from, until: self.time.checked_add(self.accuracy).ok()? })
+    pub(super) fn stamped(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.time.checked_sub(self.accuracy).ok()?, self.time.checked_add(self.accuracy).ok()?))
     }
 }
 

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::digest::Digest;
-use crate::trust::x509::Store;
+use crate::trust::NotationSet;
+use crate::trust::x509::{FetchedCrls, Store};
 
 fn upstream(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/notation/upstream").join(path)
@@ -17,6 +18,11 @@ fn upstream(path: &str) -> PathBuf {
 /// Trusts timestamp authorities below `tsa`.
 fn trust(tsa: Store) -> NotationSet {
     NotationSet { tsa, ..NotationSet::below(Store::default()) }
+}
+
+fn verify(token: &[u8], message: &[u8], trust: &NotationSet) -> Result<Stamped, TimestampError> {
+    let fetched = FetchedCrls::default();
+    super::verify(token, message, &trust.tsa, trust.revocation(&fetched, Timestamp::UNIX_EPOCH))
 }
 
 /// Trusts the roots that the tokens of the fixtures are below.
@@ -158,7 +164,8 @@ fn a_token_below_a_revoked_key_does_not_count() {
         parsed.certificates.iter().map(|der| Certificate::parse(der).unwrap()).collect();
     let (hash, hashed) = parsed.signer.certificate_hash;
     let leaf = certificates.iter().find(|it| hash.digest(it.der()) == hashed).unwrap();
-    let chain = chain_from(leaf, &certificates, &roots().tsa).unwrap();
+    let chain = Chain::find(leaf.clone(), &certificates, roots().tsa.certificates(), Purpose::Timestamping);
+    let chain = chain.unwrap().unwrap();
     let keys: Vec<String> = chain.certificates().map(|it| Digest::of(it.key()).to_string()).collect();
     assert!(keys.len() > 1);
     for key in keys {

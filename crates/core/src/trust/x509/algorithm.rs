@@ -69,3 +69,16 @@ pub(crate) fn leaf_algorithm(key: &[u8]) -> Option<Algorithm> {
         _ => None,
     }
 }
+
+/// The algorithms that cosign and containers/image sign with, by a key of this kind: the padding of RSA is PKCS #1 v1.5, and
+/// the hash depends on the release.
+pub(crate) fn signing_algorithms(key: &[u8]) -> Vec<Algorithm> {
+    match Kind::of(key) {
+        Some(Kind::Rsa) => vec![Algorithm::RsaPkcs1Sha256],
+        Some(Kind::Ec(Curve::P256)) => vec![Algorithm::EcdsaSha256],
+        Some(Kind::Ec(Curve::P384)) => vec![Algorithm::EcdsaSha384, Algorithm::EcdsaP384Sha256],
+        Some(Kind::Ec(Curve::P521)) => vec![Algorithm::EcdsaSha512, Algorithm::EcdsaP521Sha256],
+        Some(Kind::Ed25519) => vec![Algorithm::Ed25519, Algorithm::Ed25519ph],
+        Some(Kind::Other(_)) | None => Vec::new(),
+    }
+}

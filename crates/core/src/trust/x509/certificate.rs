@@ -8,26 +8,29 @@ use const_oid::db::rfc5280 as oid;
 use der::{Decode as _, Encode as _, Reader as _, SliceReader};
 use jiff::Timestamp;
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityInfoAccessSyntax, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
+};
 use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::algorithm;
+use super::distribution_point::points_of;
 use super::error::X509Error;
-use super::limits::MAX_CERTIFICATE_BYTES;
+use super::limits::{MAX_ALTERNATIVE_NAMES, MAX_CERTIFICATE_BYTES};
+use super::signer_name::{NameType, SignerName};
 use crate::trust::instant::instant;
 use crate::trust::{Algorithm, Identity, Outside, PssSalt, PublicKey, Valid};
 use crate::untrusted::{Quoted, quoted, sanitize_to};
 
 /// Extensions that do not restrict what these rules use, so that a critical one may be ignored: names and policies of
 /// the subject, and where to find more.
-const WITHOUT_EFFECT: [ObjectIdentifier; 6] = [
+const WITHOUT_EFFECT: [ObjectIdentifier; 4] = [
     oid::ID_CE_SUBJECT_KEY_IDENTIFIER,
     oid::ID_CE_AUTHORITY_KEY_IDENTIFIER,
-    oid::ID_CE_SUBJECT_ALT_NAME,
     oid::ID_CE_ISSUER_ALT_NAME,
     oid::ID_CE_CERTIFICATE_POLICIES,
-    oid::ID_CE_CRL_DISTRIBUTION_POINTS,
 ];
 
 /// A certificate that was parsed and not verified.
@@ -42,6 +45,15 @@ pub struct Certificate {
     key: Vec<u8>,
     pub(super) subject: Name,
     issuer: Name,
+    serial: Vec<u8>,
+    /// The extension that says where the list of revoked certificates is.
+    points: Option<Vec<u8>>,
+    /// The extension with the other names of its holder.
+    alternative_names: Option<Vec<u8>>,
+    /// Whether it limits the names that certificates below it may have.
+    pub(super) limits_names: bool,
+    /// Whether it names a responder that knows whether it is revoked (OCSP).
+    has_responder: bool,
     not_before: Timestamp,
     pub(super) not_after: Timestamp,
     pub(super) constraints: Option<BasicConstraints>,
@@ -76,6 +88,11 @@ impl Certificate {
             key: body.subject_public_key_info().to_der().map_err(|_| X509Error::Malformed)?,
             subject: body.subject().clone(),
             issuer: body.issuer().clone(),
+            serial: body.serial_number().as_bytes().to_vec(),
+            points: None,
+            has_responder: false,
+            alternative_names: None,
+            limits_names: false,
             not_before: instant(validity.not_before),
             not_after: instant(validity.not_after),
             constraints: None,
@@ -106,6 +123,15 @@ impl Certificate {
             oid::ID_CE_EXT_KEY_USAGE => {
                 let ExtendedKeyUsage(usages) = ExtendedKeyUsage::from_der(value).map_err(malformed)?;
                 self.extended_key_usage = Some((critical, usages));
+            }
+            oid::ID_CE_SUBJECT_ALT_NAME => self.alternative_names = Some(value.to_vec()),
+            oid::ID_CE_NAME_CONSTRAINTS if !critical => self.limits_names = true,
+            oid::ID_CE_CRL_DISTRIBUTION_POINTS => self.points = Some(value.to_vec()),
+            oid::ID_PE_AUTHORITY_INFO_ACCESS => {
+                let is_responder = |AuthorityInfoAccessSyntax(places): AuthorityInfoAccessSyntax| {
+                    places.iter().any(|place| place.access_method == oid::ID_AD_OCSP)
+                };
+                self.has_responder = AuthorityInfoAccessSyntax::from_der(value).map_or(true, is_responder);
             }
             _ if critical && !WITHOUT_EFFECT.contains(&oid) => {
                 return Err(X509Error::CriticalExtension { subject: self.name(), oid });
@@ -152,6 +178,51 @@ impl Certificate {
 
     pub(crate) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
+    }
+
+    /// Whether it names this as its issuer.
+    pub(super) fn is_issued_as(&self, issuer: &Name) -> bool {
+        self.issuer == *issuer
+    }
+
+    pub(super) fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// Whether its key may sign lists of revoked certificates.
+    pub(super) fn may_sign_crls(&self) -> bool {
+        self.key_usage.as_ref().is_some_and(|(_, usage)| usage.crl_sign())
+    }
+
+    /// The names of its holder that are addresses, host names or URIs, in this order: at least one. Each type is sorted, so
+    /// that the first does not depend on the order in the certificate.
+    pub(crate) fn signer_names(&self) -> Result<Vec<SignerName>, X509Error> {
+        let wrong = || X509Error::AlternativeNames { subject: self.name() };
+        let names = SubjectAltName::from_der(self.alternative_names.as_deref().ok_or_else(wrong)?);
+        let SubjectAltName(names) = names.map_err(|_| wrong())?;
+        let read = |name: &GeneralName| match name {
+            GeneralName::Rfc822Name(text) => Some(SignerName::new(NameType::Email, text.as_str())),
+            GeneralName::DnsName(text) => Some(SignerName::new(NameType::Dns, text.as_str())),
+            GeneralName::UniformResourceIdentifier(text) => {
+                Some(SignerName::new(NameType::Uri, text.as_str()))
+            }
+            _ => None,
+        };
+        let mut names: Vec<SignerName> = names.iter().filter_map(read).collect();
+        names.sort();
+        let control = |name: &SignerName| name.text.contains(char::is_control);
+        let usable = (1..=MAX_ALTERNATIVE_NAMES).contains(&names.len()) && !names.iter().any(control);
+        if usable { Ok(names) } else { Err(wrong()) }
+    }
+
+    /// Whether it says where it would be told to be revoked.
+    pub(super) fn names_revocation(&self) -> bool {
+        self.has_responder || self.points.is_some()
+    }
+
+    /// Where the lists are that would have it if it were revoked.
+    pub(super) fn distribution_points(&self) -> Vec<String> {
+        self.points.as_deref().map(points_of).unwrap_or_default()
     }
 
     /// Whether its name is that of its issuer and its own key signed it.
@@ -201,8 +272,8 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// The first of the three parts of a certificate, with its header.
-fn signed_part(der: &[u8]) -> Option<Vec<u8>> {
+/// The first of the three parts of a certificate or a list of revoked ones, with its header.
+pub(super) fn signed_part(der: &[u8]) -> Option<Vec<u8>> {
     let mut reader = SliceReader::new(der).ok()?;
     let parts = |inner: &mut SliceReader<'_>| {
         let signed = inner.tlv_bytes()?.to_vec();

@@ -1,5 +1,7 @@
 //! A chain of certificates, leaf first, whose issuance and usage were checked.
 
+use std::collections::BTreeMap;
+
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280 as oid;
 use jiff::Timestamp;
@@ -8,6 +10,7 @@ use super::algorithm::leaf_algorithm;
 use super::certificate::Certificate;
 use super::error::X509Error;
 use super::limits::MAX_CHAIN;
+use crate::digest::Digest;
 
 /// What the leaf of a chain must be for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,9 @@ pub enum Purpose {
     CodeSigning,
     /// Signing timestamps (RFC 3161 section 2.3).
     Timestamping,
+    /// Signing artifacts, with a certificate of a PKI that need not keep the rules of the Notary Project: those of RFC 5280, and
+    /// a leaf that is for some usages must be for code signing (containers/image `signature/pki_cert.go`).
+    Signing,
 }
 
 /// A chain from a leaf to a self-signed root, each certificate issued by the next one, with the required usages. Neither
@@ -39,10 +45,7 @@ impl Chain {
         let mut rest = certificates.into_iter();
         let leaf = rest.next().ok_or(X509Error::EmptyChain)?;
         let chain = Self { leaf, issuers: rest.collect() };
-        check_leaf(&chain.leaf, purpose)?;
-        for (below, issuer) in chain.issuers.iter().enumerate() {
-            check_ca(issuer, below, purpose)?;
-        }
+        chain.check_usages(purpose)?;
         let mut certificates = chain.certificates();
         let mut current = &chain.leaf;
         certificates.next();
@@ -60,6 +63,43 @@ impl Chain {
         Ok(chain)
     }
 
+    /// The chain from `leaf` up to the first certificate that is one of the `anchors`. Each issuer is an anchor or one of the
+    /// `others`, found by its name and key, whatever their order. `None` if there is no such chain.
+    ///
+    /// # Errors
+    /// When a certificate must not be used for its part.
+    pub(crate) fn find(
+        leaf: Certificate,
+        others: &[Certificate],
+        anchors: &[Certificate],
+        purpose: Purpose,
+    ) -> Result<Option<Self>, X509Error> {
+        let mut chain = Self { leaf, issuers: Vec::new() };
+        loop {
+            let current = chain.issuers.last().unwrap_or(&chain.leaf);
+            // A leaf is an anchor only if it is its own root.
+            let is_anchor = anchors.contains(current);
+            if is_anchor && (!chain.issuers.is_empty() || current.is_self_signed()) {
+                break;
+            }
+            if current.is_self_issued() || chain.issuers.len() + 1 >= MAX_CHAIN {
+                return Ok(None);
+            }
+            let mut known = anchors.iter().chain(others);
+            let issuer = known.find(|other| current.check_issued_by(other).is_ok()).cloned();
+            let Some(issuer) = issuer else { return Ok(None) };
+            chain.issuers.push(issuer);
+        }
+        chain.check_usages(purpose)?;
+        Ok(Some(chain))
+    }
+
+    fn check_usages(&self, purpose: Purpose) -> Result<(), X509Error> {
+        check_leaf(&self.leaf, purpose)?;
+        let mut issuers = self.issuers.iter().enumerate();
+        issuers.try_for_each(|(below, issuer)| check_ca(issuer, below, purpose))
+    }
+
     /// The certificate whose key signs.
     #[must_use]
     pub fn leaf(&self) -> &Certificate {
@@ -75,6 +115,20 @@ impl Chain {
     pub fn possible_anchors(&self) -> impl Iterator<Item = &Certificate> {
         let skipped = usize::from(!self.issuers.is_empty());
         self.certificates().skip(skipped)
+    }
+
+    /// The first certificate whose key is one of these, by fingerprint, and what is said about it.
+    pub(super) fn denied<'a>(
+        &'a self,
+        keys: &'a BTreeMap<String, String>,
+    ) -> Option<(&'a Certificate, &'a str)> {
+        self.certificates().find_map(|certificate| {
+            let own = Digest::of(certificate.key()).to_string();
+            let others = certificate.public_key();
+            let others = others.iter().flat_map(|key| key.all_fingerprints().map(str::to_owned));
+            let reason = others.chain([own]).find_map(|fingerprint| keys.get(&fingerprint))?;
+            Some((certificate, reason.as_str()))
+        })
     }
 
     /// The last instant at which all certificates are valid.
@@ -100,6 +154,13 @@ fn check_leaf(leaf: &Certificate, purpose: Purpose) -> Result<(), X509Error> {
         return Err(X509Error::CaLeaf { subject: subject() });
     }
     let wrong = |wanted| Err(X509Error::KeyUsage { subject: subject(), wanted });
+    if purpose == Purpose::Signing {
+        // Without the extension, all usages are allowed (RFC 5280 section 4.2.1.3).
+        return match &leaf.key_usage {
+            Some((_, usage)) if !usage.digital_signature() => wrong("it must have digital signature"),
+            _ => check_extended_usage(leaf, purpose),
+        };
+    }
     let Some((critical, usage)) = &leaf.key_usage else { return wrong("it has none") };
     if purpose == Purpose::CodeSigning && !critical {
         return wrong("it must be critical");
@@ -143,6 +204,10 @@ fn check_extended_usage(leaf: &Certificate, purpose: Purpose) -> Result<(), X509
         // RFC 3161 section 2.3: only this usage, and critical.
         (Purpose::Timestamping, Some((true, usages))) if *usages == [oid::ID_KP_TIME_STAMPING] => Ok(()),
         (Purpose::Timestamping, _) => wrong("it must be time stamping only, and critical"),
+        (Purpose::Signing, Some((_, usages))) if !usages.contains(&oid::ID_KP_CODE_SIGNING) => {
+            wrong("it must be for code signing")
+        }
+        (Purpose::Signing, _) => Ok(()),
     }
 }
 
@@ -155,11 +220,27 @@ fn check_ca(ca: &Certificate, below: usize, purpose: Purpose) -> Result<(), X509
     if limit.is_some_and(|limit| usize::from(limit) < below) {
         return Err(X509Error::PathLength { subject: ca.name(), below });
     }
+    if purpose == Purpose::Signing {
+        check_limits(ca)?;
+    }
     let wrong = |wanted| Err(X509Error::KeyUsage { subject: ca.name(), wanted });
     match &ca.key_usage {
+        None if purpose == Purpose::Signing => Ok(()),
         None => wrong("it has none"),
         Some((false, _)) if purpose == Purpose::CodeSigning => wrong("it must be critical"),
         Some((_, usage)) if !usage.key_cert_sign() => wrong("it must have certificate signing"),
         Some(_) => Ok(()),
     }
+}
+
+/// A CA may be limited to other purposes, as Go's `crypto/x509` has it, or to names, which are not evaluated here.
+fn check_limits(ca: &Certificate) -> Result<(), X509Error> {
+    let purposes = [oid::ANY_EXTENDED_KEY_USAGE, oid::ID_KP_CODE_SIGNING];
+    let limited =
+        |(_, usages): &(bool, Vec<ObjectIdentifier>)| !usages.iter().any(|usage| purposes.contains(usage));
+    if ca.extended_key_usage.as_ref().is_some_and(limited) {
+        let wanted = "its CA is not for code signing";
+        return Err(X509Error::ExtendedKeyUsage { subject: ca.name(), wanted });
+    }
+    if ca.limits_names { Err(X509Error::NameConstraints { subject: ca.name() }) } else { Ok(()) }
 }

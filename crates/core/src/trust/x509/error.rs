@@ -25,6 +25,12 @@ pub enum X509Error {
     /// A critical extension that is not evaluated must not be ignored (RFC 5280 section 4.2).
     #[error("certificate {subject} has the critical extension {oid}, which pullgate does not evaluate")]
     CriticalExtension { subject: Quoted, oid: ObjectIdentifier },
+    #[error("certificate {subject} has name constraints, which pullgate does not evaluate")]
+    NameConstraints { subject: Quoted },
+    #[error(
+        "certificate {subject} has no subject alternative name that is an address, host name or URI, or too many"
+    )]
+    AlternativeNames { subject: Quoted },
     #[error("certificate chain is empty")]
     EmptyChain,
     #[error("certificate chain has {found} certificates, at most {MAX_CHAIN} are read")]

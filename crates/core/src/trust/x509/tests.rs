@@ -10,6 +10,8 @@ use rcgen::{
 
 use super::*;
 
+mod revocation;
+
 fn fixture(path: &str) -> Vec<u8> {
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/notation");
     fs::read(fixtures.join(path)).unwrap()

@@ -83,7 +83,7 @@ const REJECTED: &[(&str, &str, &str)] = &[
         "nothing that is signed shows when the signature was made",
     ),
     ("dsse-2sigs.sigstore.json", "production", "DSSE envelope must have exactly one signature: 2 found"),
-    ("managed-key.sigstore.json", "production", "it is by a key, and the authenticator is keyless"),
+    ("managed-key.sigstore.json", "production", "it is by a key, and the authenticator is for certificates"),
     // Their certificates are of GitHub's releases, without an issuer: valid, and by nobody whom a policy can name.
     ("bundle_v3_jdx_communique.json", "github", "certificate has no issuer of an identity"),
     ("github-private-attestation.sigstore.json", "github", "certificate has no issuer of an identity"),

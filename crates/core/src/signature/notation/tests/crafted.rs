@@ -13,8 +13,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::trust::{Algorithm, PrivateKey, PssSalt};
 
-static NONE: BTreeMap<String, String> = BTreeMap::new();
-
 const NOW: &str = "2026-12-01T00:00:00Z";
 const SCHEME: &str = "io.cncf.notary.signingScheme";
 const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
@@ -83,13 +81,7 @@ impl Author {
 
     fn judge(&self, envelope: &[u8]) -> String {
         let digest = digest();
-        let subject = Subject {
-            digest: &digest,
-            repositories: &[],
-            content: ("m/t", 7),
-            annotations: &NONE,
-            identity: RepositoryIdentity::default(),
-        };
+        let subject = subject(&digest, "m/t", 7);
         outcome(&verify(envelope, &self.trust, &subject, at(NOW)))
     }
 }
@@ -100,13 +92,7 @@ fn a_signer_is_a_subject_whatever_its_key() {
     let identity = |name: &str| {
         let (author, digest) = (Author::named(name), digest());
         let envelope = author.jws(&protected(), &payload()).to_string();
-        let subject = Subject {
-            digest: &digest,
-            repositories: &[],
-            content: ("m/t", 7),
-            annotations: &NONE,
-            identity: RepositoryIdentity::default(),
-        };
+        let subject = subject(&digest, "m/t", 7);
         verify(envelope.as_bytes(), &author.trust, &subject, at(NOW)).unwrap().identity().clone()
     };
     let one = identity("the signer");
@@ -448,12 +434,10 @@ proptest! {
             let at = at.index(envelope.len());
             envelope[at] = byte;
         }
-        let content = ("application/vnd.oci.image.manifest.v1+json", manifest.len());
-        let digest = Digest::of(&manifest);
-        let subject = Subject { digest: &digest, repositories: &[], content, annotations: &NONE, identity: RepositoryIdentity::default() };
-        let _ = outcome(&verify(&envelope, &trust, &subject, at(NOW)));
-        let digest = Digest::of(b"other");
-        let other = Subject { digest: &digest, repositories: &[], content, annotations: &NONE, identity: RepositoryIdentity::default() };
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let (digest, other) = (Digest::of(&manifest), Digest::of(b"other"));
+        let _ = outcome(&verify(&envelope, &trust, &subject(&digest, media_type, manifest.len()), at(NOW)));
+        let other = subject(&other, media_type, manifest.len());
         prop_assert!(verify(&envelope, &trust, &other, at(NOW)).is_err());
     }
 

@@ -4,21 +4,13 @@ use super::*;
 
 const NOW: &str = "2026-12-01T00:00:00Z";
 
-static NONE: BTreeMap<String, String> = BTreeMap::new();
-
 const TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 #[test]
 fn notation_is_read_with_each_key_type_in_both_envelopes() {
     let manifest = fixture("cli/manifest.json");
     let digest = Digest::of(&manifest);
-    let subject = Subject {
-        digest: &digest,
-        repositories: &[],
-        content: (TYPE, manifest.len()),
-        annotations: &NONE,
-        identity: RepositoryIdentity::default(),
-    };
+    let subject = subject(&digest, TYPE, manifest.len());
     let mut accepted = 0;
     for key in ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "p521"] {
         let root = format!("cli/{key}.root.pem");
@@ -59,8 +51,9 @@ fn notation_is_read_with_each_key_type_in_both_envelopes() {
             assert_eq!(refused(&own, &media_type, NOW), "OtherTarget", "{name}");
             let size = Subject { content: (TYPE, manifest.len() + 1), ..subject };
             assert_eq!(refused(&own, &size, NOW), "OtherTarget", "{name}");
-            assert_eq!(refused(&own, &subject, "2026-01-01T00:00:00Z"), "Outside", "{name}");
-            assert_eq!(refused(&own, &subject, "2200-01-01T00:00:00Z"), "Outside", "{name}");
+            for now in ["2026-01-01T00:00:00Z", "2200-01-01T00:00:00Z"] {
+                assert_eq!(refused(&own, &subject, now), "NotValidNow: Outside", "{name}");
+            }
             let permissive = NotationSet { level: VerificationLevel::Permissive, ..own.clone() };
             assert_eq!(refused(&permissive, &subject, "2200-01-01T00:00:00Z"), "ok", "{name}");
             let tsa = NotationSet { tsa: own.ca.clone(), ..own.clone() };
@@ -73,18 +66,44 @@ fn notation_is_read_with_each_key_type_in_both_envelopes() {
     assert_eq!(accepted, 12);
 }
 
+/// What an operator does about each is different.
+#[test]
+fn each_fault_is_told_apart() {
+    let manifest = fixture("cli/manifest.json");
+    let digest = Digest::of(&manifest);
+    let subject = subject(&digest, TYPE, manifest.len());
+    let own = trust(store(["cli/p256.root.pem"]));
+    let denied = fixture("cli/p256.jws");
+    let leaf = read_chain(&jws::open(&denied).unwrap().chain).unwrap();
+    let revoked = BTreeMap::from([(Digest::of(leaf.leaf().key()).to_string(), "stolen".to_owned())]);
+    let subjects = Subjects::parse(["x509.subject: C=US, ST=WA, O=other"]).unwrap();
+    let with_tsa = NotationSet { tsa: own.ca.clone(), ..own.clone() };
+    for (file, trust, now, expected) in [
+        ("p256.jws", trust(store(["cli/p384.root.pem"])), NOW, Fault::UntrustedCertificate),
+        ("p256.jws", NotationSet { subjects, ..own.clone() }, NOW, Fault::WrongIdentity),
+        ("p256.jws", NotationSet { revoked, ..own.clone() }, NOW, Fault::CertificateRevoked),
+        ("p256.jws", own.clone(), "2200-01-01T00:00:00Z", Fault::CertificateNotValidNow),
+        ("p256.jws", with_tsa, NOW, Fault::NoSigningTime),
+        ("expiry.cose", own, "2027-01-01T00:00:00Z", Fault::SignatureExpired),
+    ] {
+        let error = verify(&fixture(&format!("cli/{file}")), &trust, &subject, at(now)).unwrap_err();
+        assert_eq!(error.fault(), Some(expected), "{error}");
+    }
+    for (file, expected) in
+        [("ca_plugin_sig_env.json", Some(Fault::VerificationPlugin)), ("ca_invalid_sig_env.json", None)]
+    {
+        let envelope = fixture(&format!("upstream/notation-go/internal/mock/testdata/{file}"));
+        let trust = NotationSet::below(Store::default());
+        assert_eq!(verify(&envelope, &trust, &subject, at(NOW)).unwrap_err().fault(), expected, "{file}");
+    }
+}
+
 #[test]
 fn an_expired_signature_is_not_valid() {
     let trust = trust(store(["cli/p256.root.pem"]));
     let manifest = fixture("cli/manifest.json");
     let digest = Digest::of(&manifest);
-    let subject = Subject {
-        digest: &digest,
-        repositories: &[],
-        content: (TYPE, manifest.len()),
-        annotations: &NONE,
-        identity: RepositoryIdentity::default(),
-    };
+    let subject = subject(&digest, TYPE, manifest.len());
     for format in ["jws", "cose"] {
         let envelope = fixture(&format!("cli/expiry.{format}"));
         let signer = verify(&envelope, &trust, &subject, at("2026-11-30T12:00:00Z")).unwrap();
@@ -101,13 +120,7 @@ fn annotations_of_the_target_are_allowed_and_can_be_required() {
     let trust = trust(store(["cli/p256.root.pem"]));
     let manifest = fixture("cli/manifest.json");
     let digest = Digest::of(&manifest);
-    let subject = Subject {
-        digest: &digest,
-        repositories: &[],
-        content: (TYPE, manifest.len()),
-        annotations: &NONE,
-        identity: RepositoryIdentity::default(),
-    };
+    let subject = subject(&digest, TYPE, manifest.len());
     let metadata = fixture("cli/metadata.jws");
     for (key, value, expected) in [
         ("team", "payments", "ok"),
@@ -211,14 +224,8 @@ fn judge(
     let judge = |name: &String| {
         let envelope = fixture(&format!("{directory}/{name}"));
         let results = digests.iter().map(|digest| {
-            let content = |size| ("application/vnd.docker.distribution.manifest.v2+json", size);
-            let subject = |size| Subject {
-                digest,
-                repositories: &[],
-                content: content(size),
-                annotations: &NONE,
-                identity: RepositoryIdentity::default(),
-            };
+            let subject =
+                |size| subject(digest, "application/vnd.docker.distribution.manifest.v2+json", size);
             let result = outcome(&verify(&envelope, &subject(528)));
             if result == "OtherTarget" { outcome(&verify(&envelope, &subject(942))) } else { result }
         });

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use super::advice::advice;
-use super::key_files::KeyFiles;
-use super::options;
+use super::{KeyFiles, advice, options};
 use crate::config::document::{Document, Value};
 use crate::config::suggest;
 use crate::trust::openpgp::{

@@ -1,0 +1,107 @@
+//! What signatures by certificates of a CA have in common, whatever their format: the time at which the certificates must
+//! be valid, and why they do not count.
+
+use jiff::Timestamp;
+
+use super::Fault;
+use super::timestamp::{self, TimestampError};
+use crate::trust::TimestampCheck;
+use crate::trust::x509::{Chain, RevocationCheck, RevocationError, Store, X509Error};
+use crate::untrusted::Quoted;
+
+/// When the certificates of a signature must be valid: now, or at the time of a timestamp.
+#[derive(Clone, Copy)]
+pub(super) struct TimeRule<'a> {
+    /// Roots of timestamp authorities. Without them timestamps are not looked at.
+    pub(super) tsa: &'a Store,
+    pub(super) timestamps: TimestampCheck,
+    pub(super) revocation: RevocationCheck<'a>,
+}
+
+impl TimeRule<'_> {
+    /// Checks a chain, whose signature is `signature`, with the timestamps of it that came with it. Returns the last instant
+    /// at which the result is the same.
+    pub(super) fn check(
+        self,
+        chain: &Chain,
+        signature: &[u8],
+        stamps: &[Vec<u8>],
+    ) -> Result<Option<Timestamp>, CertifiedError> {
+        let now = self.revocation.now;
+        let at_expiry = self.timestamps == TimestampCheck::AfterExpiry && chain.expires() >= now;
+        if self.tsa.is_empty() || at_expiry {
+            chain.check_validity(now, now).map_err(CertifiedError::NotValidNow)?;
+            return Ok(Some(chain.expires()));
+        }
+        let mut result = Err(CertifiedError::NoTimestamp);
+        for token in stamps {
+            result = match timestamp::verify(token, signature, self.tsa, self.revocation) {
+                Ok(stamped) => {
+                    let valid = chain.check_validity(stamped.from, stamped.until);
+                    valid.map(|()| stamped.known_until).map_err(CertifiedError::Time)
+                }
+                Err(error) => Err(error.into()),
+            };
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+}
+
+/// Why a signature by a certificate does not count. Text of the certificate appears only as [`Quoted`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
+pub enum CertifiedError {
+    #[error("certificate chain of the signature is not acceptable")]
+    Chain(#[source] X509Error),
+    /// A certificate was not valid when the signature was made.
+    #[error(transparent)]
+    Time(X509Error),
+    /// A certificate is not valid now, and nothing shows when the signature was made.
+    #[error(transparent)]
+    NotValidNow(X509Error),
+    #[error("signature does not verify with the key of its certificate {subject}")]
+    Signature { subject: Quoted },
+    #[error("certificate chain of {subject} has no certificate of the trust store `{store}`")]
+    Untrusted { subject: Quoted, store: &'static str },
+    #[error("certificate {subject} is trusted, but not one of the identities")]
+    Identity { subject: Quoted },
+    /// A certificate is revoked, or whether it is could not be found out.
+    #[error(transparent)]
+    Revoked(#[from] RevocationError),
+    #[error("signature has no timestamp, which `tsa` requires")]
+    NoTimestamp,
+    #[error("timestamp of the signature is not valid")]
+    Timestamp(#[from] TimestampError),
+}
+
+impl CertifiedError {
+    /// What of it has a reason code.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        Some(match self {
+            Self::Chain(_) | Self::Signature { .. } => return None,
+            Self::Time(_) => Fault::CertificateExpired,
+            Self::NotValidNow(_) => Fault::CertificateNotValidNow,
+            Self::Untrusted { .. } => Fault::UntrustedCertificate,
+            Self::Identity { .. } => Fault::WrongIdentity,
+            Self::Revoked(error) | Self::Timestamp(TimestampError::Revoked(error)) => {
+                Fault::of_revocation(error)
+            }
+            Self::NoTimestamp => Fault::NoSigningTime,
+            Self::Timestamp(_) => Fault::UntrustedTimestamp,
+        })
+    }
+
+    /// As [`super::SignatureError::crls_to_fetch`].
+    pub(super) fn crls_to_fetch(&self) -> &[String] {
+        match self {
+            Self::Revoked(RevocationError::NotFetched { addresses })
+            | Self::Timestamp(TimestampError::Revoked(RevocationError::NotFetched { addresses })) => {
+                addresses
+            }
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Certificates by openssl, and signatures with them by the real notation.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{directory, environment, process};
+
+/// The kinds of keys that the Notary Project has, each with the options of `openssl genpkey`.
+pub const KEYS: [(&str, [&str; 4]); 6] = [
+    ("rsa2048", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+    ("rsa3072", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"]),
+    ("rsa4096", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"]),
+    ("p256", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
+    ("p384", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"]),
+    ("p521", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"]),
+];
+
+/// The formats of envelopes.
+pub const FORMATS: [&str; 2] = ["jws", "cose"];
+
+/// A CA of openssl.
+pub struct Authority {
+    directory: PathBuf,
+}
+
+/// A certificate of a signer.
+pub struct Signer {
+    name: String,
+    key: PathBuf,
+    /// The certificate, then that of its CA.
+    chain: PathBuf,
+}
+
+impl Authority {
+    /// A CA that is valid for a year.
+    pub fn make(directory: &Path, name: &str) -> Self {
+        let own = directory.join("authorities").join(name);
+        directory::make(&own);
+        let authority = Self { directory: own };
+        authority.make_key("ca", "p256");
+        let mut request = authority.openssl(&["req", "-x509", "-new", "-key", "ca.key", "-days", "365"]);
+        request.args(["-subj", &format!("/C=US/ST=WA/O={name}/CN={name} CA"), "-out", "ca.pem"]);
+        request.args(["-addext", "basicConstraints=critical,CA:TRUE"]);
+        process::must_run(request.args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"]));
+        directory::write(&authority.path("index"), "");
+        directory::write(&authority.path("number"), "01\n");
+        let text = "[ca]\ndefault_ca = own\n[own]\ndatabase = index\ncrlnumber = number\ndefault_md = sha256\n\
+                    certificate = ca.pem\nprivate_key = ca.key\n[list]\nauthorityKeyIdentifier = keyid:always\n";
+        directory::write(&authority.path("ca.conf"), text);
+        authority
+    }
+
+    /// Its certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.path("ca.pem")
+    }
+
+    /// A certificate for `CN=name` of the organisation `organisation`, with a key of this kind and more lines of extensions.
+    pub fn issue(&self, (organisation, name): (&str, &str), key: &str, extensions: &str) -> Signer {
+        self.make_key(name, key);
+        let mut request = self.openssl(&["req", "-new", "-key", &format!("{name}.key"), "-out", "request"]);
+        process::must_run(request.args(["-subj", &format!("/C=US/ST=WA/O={organisation}/CN={name}")]));
+        let text =
+            format!("keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n{extensions}\n");
+        directory::write(&self.path("extensions"), text);
+        let certificate = format!("{name}.pem");
+        let mut issue =
+            self.openssl(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
+        issue.args(["-CAcreateserial", "-days", "300", "-extfile", "extensions", "-out", &certificate]);
+        process::must_run(&mut issue);
+        let parts = [self.path(&certificate), self.certificate()];
+        let parts = parts.map(|part| std::fs::read(part).expect("openssl has written the certificate"));
+        let chain = self.path(&format!("{name}.chain.pem"));
+        directory::write(&chain, parts.concat());
+        Signer { name: name.to_owned(), key: self.path(&format!("{name}.key")), chain }
+    }
+
+    /// Revokes a certificate.
+    pub fn revoke(&self, signer: &Signer) {
+        let certificate = format!("{}.pem", signer.name);
+        let mut revoke = self.openssl(&["ca", "-config", "ca.conf", "-revoke", &certificate]);
+        process::must_run(revoke.args(["-crl_reason", "keyCompromise"]));
+    }
+
+    /// The list of what is revoked, valid for a month.
+    pub fn list(&self) -> PathBuf {
+        let mut list = self.openssl(&["ca", "-config", "ca.conf", "-gencrl", "-crldays", "30"]);
+        process::must_run(list.args(["-crlexts", "list", "-out", "list.pem"]));
+        self.path("list.pem")
+    }
+
+    fn make_key(&self, name: &str, kind: &str) {
+        let (_, options) = KEYS.into_iter().find(|(known, _)| *known == kind).expect("a kind of key");
+        let file = format!("{name}.key");
+        process::must_run(self.openssl(&["genpkey", "-quiet"]).args(options).args(["-out", &file]));
+        let key = std::fs::read_to_string(self.path(&file)).expect("openssl has written the key");
+        crate::secrets::register_key(&key);
+    }
+
+    fn openssl(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("openssl");
+        command.current_dir(&self.directory).args(arguments);
+        command
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.directory.join(file)
+    }
+}
+
+/// The real notation with a home of its own.
+pub struct Notation {
+    home: PathBuf,
+}
+
+impl Notation {
+    pub fn new(home: PathBuf) -> Self {
+        directory::make(&home.join("notation"));
+        Self { home }
+    }
+
+    /// Its directory with trust policy and trust stores.
+    pub fn configuration(&self) -> PathBuf {
+        self.home.join("notation")
+    }
+
+    /// Signs an image in its registry, with more options.
+    pub fn sign(&self, reference: &str, signer: &Signer, format: &str, options: &[&str]) {
+        let [key, chain] = [&signer.key, &signer.chain].map(|path| path.display().to_string());
+        // notation takes keys in files only from its configuration.
+        let mut text = String::new();
+        let _ = write!(text, r#"{{"keys":[{{"name":"own","keyPath":{key:?},"certPath":{chain:?}}}]}}"#);
+        directory::write(&self.configuration().join("signingkeys.json"), text);
+        let mut sign =
+            self.command(&["sign", "--insecure-registry", "--key", "own", "--signature-format", format]);
+        process::must_run(sign.args(options).arg(reference));
+    }
+
+    /// Trusts the CA of the authenticator, for subjects of this organisation, by a trust policy of this level.
+    pub fn trust(&self, authority: &Authority, organisation: &str, level: &str) {
+        let store = self.configuration().join("truststore/x509/ca/own");
+        let _ = std::fs::remove_dir_all(&store);
+        directory::make(&store);
+        let certificate = std::fs::read(authority.certificate()).expect("a CA has a certificate");
+        directory::write(&store.join("ca.pem"), certificate);
+        let text = format!(
+            r#"{{"version":"1.0","trustPolicies":[{{"name":"own","registryScopes":["*"],
+            "signatureVerification":{{"level":"{level}"}},"trustStores":["ca:own"],
+            "trustedIdentities":["x509.subject: C=US, ST=WA, O={organisation}"]}}]}}"#
+        );
+        directory::write(&self.configuration().join("trustpolicy.json"), text);
+    }
+
+    /// Verifies an image by the trust policy.
+    ///
+    /// # Errors
+    /// notation's output.
+    pub fn verify(&self, reference: &str) -> Result<String, String> {
+        process::run(&mut self.command(&["verify", "--insecure-registry", reference]))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(environment::tool("notation"));
+        command.env("HOME", &self.home).env("XDG_CONFIG_HOME", &self.home).env("XDG_CACHE_HOME", &self.home);
+        command.args(arguments);
+        command
+    }
+}

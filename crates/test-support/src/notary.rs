@@ -1,0 +1,94 @@
+//! A signer of the Notary Project whose certificate says where it would be listed if it were revoked.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use pullgate::digest::Digest;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DnType, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
+    SigningKey as _,
+};
+use serde_json::json;
+
+use crate::registry::MANIFEST;
+use crate::secrets;
+
+/// The serial number of the signer's certificate.
+const SERIAL: u64 = 7;
+
+/// A CA, and a signer below it.
+pub struct Notary {
+    ca: (CertificateParams, KeyPair),
+    signer: KeyPair,
+    /// The certificates in DER, leaf first.
+    chain: [Vec<u8>; 2],
+    /// The certificate of the CA in PEM.
+    pub root: String,
+}
+
+impl Notary {
+    /// One whose list is at `address`.
+    pub fn new(address: &str) -> Self {
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        ca.distinguished_name.push(DnType::CommonName, "CA");
+        let key = secrets::new_key();
+        let root = ca.self_signed(&key).unwrap();
+        let mut leaf = CertificateParams::default();
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.serial_number = Some(SerialNumber::from(SERIAL));
+        leaf.distinguished_name.push(DnType::CommonName, "signer");
+        leaf.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![address.to_owned()] }];
+        let signer = secrets::new_key();
+        let certificate = leaf.signed_by(&signer, &Issuer::from_params(&ca, &key)).unwrap();
+        let chain = [certificate.der().to_vec(), root.der().to_vec()];
+        Self { root: root.pem(), ca: (ca, key), signer, chain }
+    }
+
+    /// An envelope in JWS that signs a manifest.
+    pub fn sign(&self, manifest: &[u8]) -> Vec<u8> {
+        let protected = json!({
+            "alg": "ES256",
+            "cty": "application/vnd.cncf.notary.payload.v1+json",
+            "crit": ["io.cncf.notary.signingScheme"],
+            "io.cncf.notary.signingScheme": "notary.x509",
+            "io.cncf.notary.signingTime": "2026-11-01T00:00:00Z",
+        });
+        let target =
+            json!({ "mediaType": MANIFEST, "digest": Digest::of(manifest).as_str(), "size": manifest.len() });
+        let [protected, payload] = [protected, json!({ "targetArtifact": target })]
+            .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let signature = self.signer.sign(format!("{protected}.{payload}").as_bytes()).unwrap();
+        // JWS has r and s side by side.
+        let signature = p256::ecdsa::Signature::from_der(&signature).unwrap().to_bytes();
+        json!({
+            "payload": payload,
+            "protected": protected,
+            "signature": URL_SAFE_NO_PAD.encode(signature),
+            "header": { "x5c": self.chain.each_ref().map(|der| STANDARD.encode(der)) },
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// The list of what is revoked, from 2026 until the begin of a year.
+    pub fn list(&self, revoked: bool, until: i32) -> Vec<u8> {
+        let entry = RevokedCertParams {
+            serial_number: SerialNumber::from(SERIAL),
+            revocation_time: rcgen::date_time_ymd(2026, 6, 1),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 1, 1),
+            next_update: rcgen::date_time_ymd(until, 1, 2),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: if revoked { vec![entry] } else { Vec::new() },
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let (params, key) = &self.ca;
+        list.signed_by(&Issuer::from_params(params, key)).unwrap().der().to_vec()
+    }
+}
