@@ -67,7 +67,9 @@ impl Refusal {
         Self::new(
             Reason::Timeout,
             image,
-            &format!("could not be verified within {limit:?}; the registry answers too slowly"),
+            &format!(
+                "could not be verified within {limit:?}; run `pullgate verify` on the node to see which step takes the time"
+            ),
         )
     }
 
@@ -92,7 +94,8 @@ impl Refusal {
     }
 
     pub(super) fn digest_not_allowed(image: &str, digest: &str, rule: &str) -> Self {
-        let text = format!("({digest}) is refused by {}: it allows only other digests", quote(rule));
+        let text =
+            format!("({digest}) is refused by {}: the rule allows only other digests unsigned", quote(rule));
         Self::new(Reason::DigestNotAllowed, image, &text)
     }
 
@@ -101,7 +104,7 @@ impl Refusal {
         Self::new(
             Reason::Internal,
             image,
-            "is refused because verifying it failed inside pullgate; see its log",
+            "is refused because of an internal error of pullgate; see its log on the node",
         )
     }
 
@@ -116,14 +119,15 @@ impl Refusal {
 
     /// A call that restores whole pods.
     pub fn checkpoint(path: &str) -> Self {
-        let text = "is not verified: checkpoints are refused; see `checkpoint-restore` in [gate]";
+        let text =
+            "is refused: the content of a checkpoint cannot be verified; see `checkpoint-restore` in [gate]";
         Self::new(Reason::Checkpoint, path, text)
     }
 
     /// An image that the runtime would restore a container from, by the annotation of its record `record`.
     pub fn checkpoint_image(image: &str, record: &str) -> Self {
         let text = format!(
-            "carries a checkpoint ({}), and would be restored on top of an image that was not verified; see \
+            "carries a checkpoint ({}), which the runtime would restore on top of an image that was not verified; see \
              `checkpoint-restore` in [gate]",
             quote(record)
         );
@@ -137,14 +141,14 @@ impl Refusal {
 
     /// The runtime does not report what the image is.
     pub fn runtime(image: &str, why: &str) -> Self {
-        let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        let text = format!("cannot be looked up in the container runtime: {}", quote(why));
         Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 
     /// Digests are denied, and the runtime's content of the image cannot be compared with them.
     pub(super) fn content(image: &str, why: &str) -> Self {
         let text = format!(
-            "cannot be compared with the deny list: the runtime's content is unreadable: {}",
+            "cannot be compared with the deny list, because its content in the runtime is unreadable: {}",
             quote(why)
         );
         Self::new(Reason::RuntimeUnavailable, image, &text)
@@ -167,7 +171,7 @@ impl Refusal {
     /// Signatures hold, and a service that has to confirm them does not answer.
     pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
         let text = format!(
-            "({digest}) cannot be verified by {}: its signatures are valid, but the service of their key does not confirm them: {}",
+            "({digest}) cannot be verified by {}: its signatures are valid, but the key service has not confirmed them: {}",
             quote(rule),
             quote(why),
         );
@@ -195,7 +199,7 @@ impl Refusal {
     /// The image is on the node, and nothing shows that it is what the rule of this name admits.
     pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
         let text = format!(
-            "({id}) is on the node, but refused by {}: requires {}; nothing recorded here shows that it was verified under \
+            "({id}) is on the node, but refused by {}: requires {}; pullgate has no evidence that it was verified under \
              this name; pull it by this name through pullgate",
             quote(rule),
             quote(required),
@@ -206,7 +210,7 @@ impl Refusal {
     /// The image was asked for by its id, and nothing is known about that.
     pub(super) fn unverified_id(image: &str, id: &str) -> Self {
         let text = format!(
-            "({}) is on the node, but nothing recorded here shows that it was verified; pull it by a name through pullgate",
+            "({}) is on the node, but pullgate has no evidence that it was verified; pull it by a name through pullgate",
             quote(id)
         );
         Self::new(Reason::NotVerified, image, &text)
@@ -236,7 +240,8 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
-            (reason_of(&problem.error), "remove signatures that are not needed, or raise the limit")
+            let reason = reason_of(&problem.error);
+            (reason, advice_of_limit(reason))
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
         } else if self.attachments == 0
@@ -293,14 +298,14 @@ impl Found<'_> {
             (1, []) => "found 1 signature, which is not valid".to_owned(),
             (count, []) => format!("found {count} signatures, none of them valid"),
             (count, valid) => {
-                format!("found {count} signatures, of which only {} are valid", valid.join(", "))
+                format!("found {count} signatures, but valid ones only for {}", valid.join(", "))
             }
         };
         let failed = self.findings.iter().filter_map(|finding| {
             let why = finding.outcome.as_ref().err()?;
             // What another authenticator reads is told once.
             let told = !is_other_kind(finding.fault) || others.contains_key(finding.place.as_str());
-            told.then(|| format!("{} by {}: {}", finding.place, finding.authenticator, why))
+            told.then(|| format!("{} for {}: {}", finding.place, finding.authenticator, why))
         });
         let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
         // A registry may list referrers in another order each time; the line stays the same.
@@ -310,12 +315,28 @@ impl Found<'_> {
             let _ = write!(text, "{before}{}", quote(problem));
         }
         if all.len() > MAX_FINDINGS {
-            let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
+            let _ = write!(text, ", and {} more", all.len() - MAX_FINDINGS);
         }
         if !all.is_empty() {
             text.push(')');
         }
         text
+    }
+}
+
+/// What to do if what is attached exceeds a limit.
+fn advice_of_limit(reason: Reason) -> &'static str {
+    match reason {
+        Reason::TooManySignatures => {
+            "remove signatures that are not needed, or raise `signatures` in [limits]"
+        }
+        Reason::TooManyReferrers => "remove referrers that are not needed, or raise `referrers` in [limits]",
+        Reason::TooManyPages => "remove referrers that are not needed, or raise `referrer-pages` in [limits]",
+        Reason::SignatureTooLarge => "remove this signature, or raise `signature-max-size` in [limits]",
+        Reason::SignaturesTooLarge => {
+            "remove signatures that are not needed, or raise `signatures-total-size` in [limits]"
+        }
+        _ => "remove signatures that are not needed, or raise the limit in [limits]",
     }
 }
 
@@ -331,7 +352,11 @@ fn in_words(others: &BTreeMap<&str, SignatureKind>) -> String {
     }
     let found: Vec<_> = counts.iter().map(|(kind, count)| kind.counted(*count)).collect();
     let read: Vec<_> = counts.keys().map(|kind| kind.reading()).collect();
-    format!("found {}; no authenticator of this rule reads {}", found.join(" and "), read.join(" or "))
+    format!(
+        "found {}, but no authenticator of this rule can verify {}",
+        found.join(" and "),
+        read.join(" or ")
+    )
 }
 
 /// The reason of a fault, and what to do.
@@ -339,7 +364,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
         Fault::OtherKind(_) => (
             Reason::OtherSignatureKind,
-            "name an authenticator of that type in the rule, or sign in another way",
+            "require an authenticator that can verify this kind in the rule, or sign in another way",
         ),
         Fault::WrongIdentity => {
             (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
@@ -349,6 +374,9 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             "sign with a certificate of an authority that the authenticator trusts",
         ),
         Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
+        Fault::KeyNotValidNow => {
+            (Reason::KeyNotValidNow, "check the clock of the node; sign this digest with a key that is valid")
+        }
         Fault::CertificateNotValidNow => (
             Reason::CertificateNotValidNow,
             "check the clock of the node; sign this digest again, with a certificate that is valid or a timestamp",
@@ -366,15 +394,22 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             (Reason::VerificationPlugin, "sign this digest without `verificationPlugin`")
         }
         Fault::RootExpired => (Reason::TrustRootExpired, "renew the file in `trust-root`"),
-        Fault::NoCertificateLog => (Reason::NoCertificateLog, "sign with the instance whose root is trusted"),
-        Fault::NoLogEntry => (Reason::NoLogEntry, "sign this digest with upload to the log"),
-        Fault::UntrustedLog => (Reason::UntrustedLog, "sign with the instance whose root is trusted"),
-        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove the attachment, and sign this digest again"),
-        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest with a timestamp"),
-        Fault::WeakSignature => (Reason::WeakSignature, "sign this digest with SHA-256 or a longer hash"),
+        Fault::NoCertificateLog => {
+            (Reason::NoCertificateLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::NoLogEntry => {
+            (Reason::NoLogEntry, "sign this digest again, and upload the signature to the transparency log")
+        }
+        Fault::UntrustedLog => {
+            (Reason::UntrustedLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove this attachment, and sign this digest again"),
+        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest again, with a timestamp"),
+        Fault::WeakSignature => {
+            (Reason::WeakSignature, "sign this digest again, with SHA-256 or a longer hash")
+        }
         Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
-        Fault::KeyExpired => (Reason::KeyExpired, "sign with a valid key, or renew its file in `keyrings`"),
-        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of the node"),
+        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")
         }
@@ -431,9 +466,9 @@ mod tests {
     #[test]
     fn what_time_or_a_new_root_can_heal_is_about_the_attempt() {
         for fault in [
+            Fault::KeyNotValidNow,
             Fault::RootExpired,
             Fault::FutureTime,
-            Fault::KeyExpired,
             Fault::CertificateNotValidNow,
             Fault::SignatureExpired,
             Fault::RevocationUnknown,

@@ -35,7 +35,7 @@ pub use self::certified::CertifiedError;
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
 pub use self::fault::{Fault, SignatureKind};
 pub use self::fields::FieldError;
-use self::keyless::ByCertificate;
+use self::keyless::{ByCertificate, Logged};
 pub use self::keyless::{CertificateAnnotations, KeylessError};
 use self::notation::Signer as NotationSigner;
 pub use self::notation::{
@@ -67,7 +67,7 @@ pub enum Attachment {
         payload: Bytes,
         /// The value of the annotation `dev.cosignproject.cosign/signature`.
         signature: String,
-        /// The annotations beside it, if they have a certificate.
+        /// The annotations beside it, if they have a certificate or a log entry.
         certificate: Option<Arc<CertificateAnnotations>>,
     },
     /// A Sigstore bundle, as a referrer carries it.
@@ -303,14 +303,20 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
     match attachment {
         Attachment::SimpleSigning { payload, signature, certificate, .. } => {
             let verified = simple::verify(payload, signature, by, subject);
-            verified.map_err(|error| match (certificate, error) {
-                (Some(_), SignatureError::Untrusted(_)) => {
+            let has_certificate = certificate.as_ref().is_some_and(|it| it.certificate.is_some());
+            let valid = verified.map_err(|error| match error {
+                SignatureError::Untrusted(_) if has_certificate => {
                     SignatureError::ByCertificate { what: "signature has a certificate (keyless signing)" }
                 }
-                (_, error) => error,
-            })
+                error => error,
+            })?;
+            let check = |log: Logged<'_>| log.check_classic(payload, signature, certificate.as_deref());
+            by.check_log(valid, check)
         }
-        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject),
+        Attachment::Bundle { document, .. } => {
+            let valid = bundle::verify(document, by, subject)?;
+            by.check_log(valid, |log| log.check_bundle(document))
+        }
         Attachment::Notation { .. } => {
             Err(SignatureError::OtherKind { found: Format::Notation, kind: "key" })
         }
@@ -343,6 +349,22 @@ struct By<'a> {
 }
 
 impl By<'_> {
+    /// Checks the log entry of a valid signature, if the authenticator requires one.
+    fn check_log(
+        self,
+        valid: Valid,
+        check: impl FnOnce(Logged<'_>) -> Result<(), SignatureError>,
+    ) -> Result<Valid, SignatureError> {
+        let roots = self.keys.log_roots();
+        if roots.is_empty() {
+            return Ok(valid);
+        }
+        let key = self.keys.keys().iter().find(|key| key.public.fingerprint() == valid.fingerprint());
+        let key = &key.ok_or(KeylessError::Malformed)?.public;
+        check(Logged { roots, key, now: self.now })?;
+        Ok(valid)
+    }
+
     fn verify(self, message: &[u8], signature: &[u8]) -> Result<Valid, SignatureError> {
         self.keys.verify(message, signature, self.now).map_err(|error| match error {
             TrustError::OutsideWindow { .. } => SignatureError::OutsideWindow(error),
@@ -377,7 +399,7 @@ fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureErr
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SignatureError {
     /// A part is larger than its limit.
-    #[error("{what} has {found} bytes, at most {limit} are read")]
+    #[error("{what} has {found} bytes, more than the limit of {limit}")]
     TooLarge { what: &'static str, found: usize, limit: usize },
     /// A part is not base64 in the accepted form.
     #[error("{what} is not base64 (standard alphabet, padded, no white space)")]
@@ -406,10 +428,10 @@ pub enum SignatureError {
     #[error("signature is for another repository, {found}")]
     OtherRepository { found: Quoted },
     /// The rule requires that a bundle names its repository.
-    #[error("bundle names no repository, the rule has identity = \"required\"")]
+    #[error("bundle does not name its repository, but the rule has identity = \"required\"")]
     NoRepository,
     /// An annotation that the rule requires was not signed, or with another value.
-    #[error("rule requires annotation {key} = {wanted}, signature has {found}")]
+    #[error("rule requires annotation {key} = {wanted}, but the signature has {found}")]
     Annotation {
         key: Quoted,
         wanted: Quoted,
@@ -420,10 +442,10 @@ pub enum SignatureError {
     #[error("{what} has type {found}, which is not a signature of an image")]
     WrongType { what: &'static str, found: Quoted },
     /// A trusted key attested something else about the digest.
-    #[error("statement has predicate type {found}: an attestation is not a signature")]
+    #[error("statement has predicate type {found}: it is an attestation, not a signature of the image")]
     WrongPredicate { found: Quoted },
     /// The number of elements is not that of a signature.
-    #[error("{what}: {found} found")]
+    #[error("{what}, but has {found}")]
     Count {
         /// The element, and the required number.
         what: &'static str,
@@ -436,17 +458,17 @@ pub enum SignatureError {
     #[error(transparent)]
     Certified(#[from] CertifiedError),
     /// A format that the kind of authenticator does not read.
-    #[error("{found}, which an authenticator of type `{kind}` does not read")]
+    #[error("the format is {found}, which an authenticator of type `{kind}` cannot verify")]
     OtherKind {
         found: Format,
         /// The word of `type` in the policy.
         kind: &'static str,
     },
     /// A known format that cannot be verified with a key.
-    #[error("{what}, which a key does not verify")]
+    #[error("{what}, which an authenticator of type `key` cannot verify")]
     Unsupported { what: &'static str },
     /// A signature by a certificate, and an authenticator of keys.
-    #[error("{what}, which a key does not verify")]
+    #[error("{what}, which an authenticator of type `key` cannot verify")]
     ByCertificate { what: &'static str },
     #[error(transparent)]
     Keyless(#[from] KeylessError),
@@ -466,6 +488,7 @@ impl SignatureError {
     pub fn fault(&self) -> Option<Fault> {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
+            Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
             Self::Gpg(error) => gpg::fault(error),

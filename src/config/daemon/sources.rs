@@ -22,7 +22,7 @@ pullgate_config::options! {
     /// `[[registry.signatures]]`
     #[derive(Debug)]
     struct SourceOptions {
-        /// The images that the places are for: a registry or repository, with everything below it.
+        /// The images whose signatures are in these places: a registry or repository, with everything below it.
         scope: Option<String> = "scope", SCOPE.required("\"registry.example.com/team\"");
         /// Whether to look for signatures in the image's own repository.
         image: bool = "image", Flag(false);
@@ -42,7 +42,11 @@ pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
     let placed = ["repository", "directory", "lookaside"].iter().any(|key| pass.has(key));
     let SourceOptions { scope, image, repository, directory, lookaside } = SourceOptions::pass(pass);
     if !scoped {
-        pass.problem("", "[[registry.signatures]] has no `scope`", "say for which images it is");
+        pass.problem(
+            "",
+            "[[registry.signatures]] has no `scope`",
+            "add `scope`, the images whose signatures are stored there",
+        );
     } else if !image && !placed {
         let hint = "set `image = true`, `repository`, `directory` or `lookaside`, or several of them";
         pass.problem("", "[[registry.signatures]] names no source", hint);
@@ -52,8 +56,8 @@ pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
 
 /// A registry, or a repository or the beginning of one.
 fn read_scope(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write a registry or the beginning of a repository's name in full, without stars, or \"**\" for all that no other one is for";
-    document.parsed(key, value, ["is not a name", hint], |text| {
+    let hint = "write a registry, or a registry and the first whole segments of a repository, without `*`; or \"**\" for all others";
+    document.parsed(key, value, ["is not a registry or repository", hint], |text| {
         if text == EVERYTHING {
             return Some(text.to_owned());
         }

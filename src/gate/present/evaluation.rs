@@ -339,7 +339,7 @@ impl PresentEvaluation {
             Ok(QuorumResult::Missing { verified }) => verified,
             Err(open) => {
                 self.open.extend(open);
-                return Err(unanswered("it was not asked"));
+                return Err(unanswered("the service was not queried"));
             }
         };
         let found = Found {

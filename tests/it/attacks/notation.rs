@@ -114,7 +114,7 @@ async fn t71_certificates_count_only_below_the_ca_of_the_policy() {
     let requests = "tag sig fallback referrers manifest";
     let outcome = world.outcome("team/unread:1").await;
     outcome.assert("keys", Expect { requests, ..Expect::refused("other-signature-kind") });
-    let found = "found 1 Notation signature; no authenticator of this rule reads Notation";
+    let found = "found 1 Notation signature, but no authenticator of this rule can verify Notation";
     assert!(outcome.line.contains(found), "{}", outcome.line);
     // Nor a second time, and it is not counted twice where it is known already.
     for name in ["team/unread:1", "team/app:1"] {

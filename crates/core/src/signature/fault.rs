@@ -11,6 +11,8 @@ use crate::trust::x509::RevocationError;
 pub enum Fault {
     /// The authenticator does not read signatures of this kind.
     OtherKind(SignatureKind),
+    /// The key that signed is not valid now.
+    KeyNotValidNow,
     /// The signature names a verification plug-in of notation.
     VerificationPlugin,
     /// A timestamp is not by an authority of the trusted root, or for something else.
@@ -43,8 +45,6 @@ pub enum Fault {
     WeakSignature,
     /// The key, or the key above it, is revoked.
     KeyRevoked,
-    /// The key, or the key above it, has expired.
-    KeyExpired,
     /// The signature was made at a time that has not come.
     FutureTime,
     /// The signature is by somebody else.
@@ -92,7 +92,7 @@ impl SignatureKind {
             Self::Keyless => "keyless signatures",
             Self::Of(Format::SimpleSigning) => "classic signatures",
             Self::Of(Format::Bundle) => "Sigstore bundles",
-            Self::Of(Format::Notation) => "Notation",
+            Self::Of(Format::Notation) => "Notation signatures",
             Self::Of(Format::Gpg) => "GPG signatures",
         }
     }

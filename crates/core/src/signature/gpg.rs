@@ -27,9 +27,9 @@ pub(super) fn fault(error: &OpenPgpError) -> Option<Fault> {
     match error {
         E::Hash { .. } => Some(Fault::WeakSignature),
         E::Denied { .. } | E::Revoked { .. } | E::SubKeyRevoked { .. } => Some(Fault::KeyRevoked),
-        E::KeyExpired { .. } | E::SubKeyExpired { .. } => Some(Fault::KeyExpired),
+        E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } => Some(Fault::KeyNotValidNow),
         E::Expired { .. } => Some(Fault::SignatureExpired),
-        E::Future { .. } | E::NotYet { .. } => Some(Fault::FutureTime),
+        E::Future { .. } => Some(Fault::FutureTime),
         E::NotAccepted { .. } => Some(Fault::WrongIdentity),
         _ => None,
     }

@@ -8,18 +8,21 @@
 pub(super) mod bounds;
 pub(super) mod classic;
 mod error;
+mod managed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
 use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, HashAlgorithm};
-use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
+use sigstore_verify::{Policy, VerificationPolicy, VerificationResult, Verifier};
 
+use self::bounds::Material;
 pub use self::classic::CertificateAnnotations;
 pub use self::error::KeylessError;
+pub(super) use self::managed::Logged;
 use super::{Attachment, Format, SignatureError, Signed, Subject, dsse, simple, statement};
 use crate::digest::{Algorithm, bytes_of_hex};
-use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate};
+use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate, TrustedRoot};
 
 /// The signers of a keyless authenticator, and the time of the check.
 #[derive(Clone, Copy)]
@@ -37,13 +40,13 @@ pub(super) fn verify(
         Attachment::SimpleSigning { payload, signature, certificate, .. } => {
             simple::check_size(payload)?;
             let certificate = certificate.as_deref().ok_or(KeylessError::Key)?;
-            let bundle = classic::bundle(signature, certificate, by.set.logs())?;
+            let bundle = classic::bundle(signature, certificate, by.set.logs(), Material::Certificate)?;
             let identity = by.check(&bundle, &Artifact::Blob(payload))?;
             simple::check_claim(payload, subject)?;
             identity
         }
         Attachment::Bundle { document, .. } => {
-            let content = bounds::check(document, by.set.logs())?;
+            let content = bounds::check(document, by.set.logs(), Material::Certificate)?;
             let (payload, _) = dsse::read(content.envelope)?;
             // Whatever digest the statement is about: that it is about the subject is checked below, with its own error.
             let artifact = Artifact::Digest(artifact_of(&payload)?);
@@ -77,35 +80,16 @@ impl ByCertificate<'_> {
     fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<Identity, KeylessError> {
         let bundle = Bundle::from_json(bundle).map_err(|_| KeylessError::Malformed)?;
         let der = bundle.signing_certificate().ok_or(KeylessError::Key)?;
-        let mut furthest = KeylessError::Malformed;
-        for root in self.set.roots() {
-            match self.check_with(root.verifier(), &bundle, artifact) {
-                Ok(()) => {
-                    let certificate = SigningCertificate::from_der(der.as_bytes())?;
-                    return self.set.rule().identify(&certificate).map_err(KeylessError::Identity);
-                }
-                Err(error) if error.fault() >= furthest.fault() => furthest = error,
-                Err(_) => {}
-            }
-        }
-        Err(furthest)
-    }
-
-    fn check_with(
-        self,
-        verifier: &Verifier,
-        bundle: &Bundle,
-        artifact: &Artifact<'_>,
-    ) -> Result<(), KeylessError> {
         let policy = match self.set.logs() {
             LogUse::Required => VerificationPolicy::any_identity(),
             // The root has no logs, which was checked when it was loaded.
             LogUse::None => VerificationPolicy::any_identity().skip_sct().skip_tlog_unsafe(),
         };
-        // A panic of the library refuses this signature, and does not keep others from being checked.
-        let verify = AssertUnwindSafe(|| verifier.verify(artifact.clone(), bundle, &policy));
-        let result = catch_unwind(verify).map_err(|_| KeylessError::Malformed)??;
-        self.check_evidence(&result)
+        let evidence = |result: &VerificationResult| self.check_evidence(result);
+        let signed = Content { bundle: &bundle, artifact };
+        signed.check(self.set.roots(), &policy, &evidence)?;
+        let certificate = SigningCertificate::from_der(der.as_bytes())?;
+        self.set.rule().identify(&certificate).map_err(KeylessError::Identity)
     }
 
     /// That the library checked what the policy demands, and with signed times that have come.
@@ -115,9 +99,62 @@ impl ByCertificate<'_> {
         if !result.certificate_verified() || !logs || times.is_empty() {
             return Err(KeylessError::Malformed);
         }
-        match times.iter().find(|time| **time > self.now) {
-            Some(time) => Err(KeylessError::Future { time: *time }),
-            None => Ok(()),
+        check_past(times, self.now)
+    }
+}
+
+/// Checks that signed times have come.
+fn check_past(times: &[Timestamp], now: Timestamp) -> Result<(), KeylessError> {
+    match times.iter().find(|time| **time > now) {
+        Some(time) => Err(KeylessError::Future { time: *time }),
+        None => Ok(()),
+    }
+}
+
+/// A bundle, and what it is about.
+#[derive(Clone, Copy)]
+struct Content<'a> {
+    bundle: &'a Bundle,
+    artifact: &'a Artifact<'a>,
+}
+
+impl Content<'_> {
+    /// Verifies it with one trusted root after the other, until one suffices for `evidence` too.
+    fn check(
+        self,
+        roots: &[TrustedRoot],
+        policy: &dyn Policy,
+        evidence: &dyn Fn(&VerificationResult) -> Result<(), KeylessError>,
+    ) -> Result<(), KeylessError> {
+        let mut furthest = KeylessError::Malformed;
+        for root in roots {
+            let checked = self.check_with(root.verifier(), policy).and_then(|result| evidence(&result));
+            let Err(error) = checked else { return Ok(()) };
+            let error = self.in_time(root, policy, error);
+            if error.fault() >= furthest.fault() {
+                furthest = error;
+            }
+        }
+        Err(furthest)
+    }
+
+    fn check_with(
+        self,
+        verifier: &Verifier,
+        policy: &dyn Policy,
+    ) -> Result<VerificationResult, KeylessError> {
+        // A panic of the library refuses this signature, and does not keep others from being checked.
+        let verify = AssertUnwindSafe(|| verifier.verify(self.artifact.clone(), self.bundle, policy));
+        Ok(catch_unwind(verify).map_err(|_| KeylessError::Malformed)??)
+    }
+
+    /// The error, or that the root was not valid at the time if nothing else is wrong. It decides about the reason alone.
+    fn in_time(self, root: &TrustedRoot, policy: &dyn Policy, error: KeylessError) -> KeylessError {
+        match root.timeless() {
+            Some(timeless) if error.can_be_of_time() && self.check_with(timeless, policy).is_ok() => {
+                KeylessError::RootOutside
+            }
+            _ => error,
         }
     }
 }

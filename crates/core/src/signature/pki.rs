@@ -56,7 +56,7 @@ pub(super) fn verify(
             Ok(signed)
         }
         Attachment::Bundle { document, .. } => {
-            let content = bounds::check(document, LogUse::None)?;
+            let content = bounds::check(document, LogUse::None, bounds::Material::Certificate)?;
             let evidence = Evidence {
                 chain: members(&content.certificates, "rawBytes")?,
                 stamps: members(&content.timestamps, "signedTimestamp")?,

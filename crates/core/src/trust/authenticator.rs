@@ -108,7 +108,8 @@ impl Authenticator {
     pub fn roots(&self) -> &[TrustedRoot] {
         match &self.signers {
             Signers::Keyless(set) => set.roots(),
-            Signers::Keys(_) | Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
+            Signers::Keys(keys) => keys.log_roots(),
+            Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
         }
     }
 

@@ -97,7 +97,7 @@ impl Document {
         let mut lists = std::iter::once(("default".to_owned(), &self.default)).chain(scopes);
         lists.find_map(|(place, list)| {
             if list.is_empty() {
-                return Some((place, "it has no requirements, which containers/image also refuses"));
+                return Some((place, "it has no requirements, which containers/image rejects, too"));
             }
             let problem = list.iter().find_map(|requirement| match requirement {
                 Requirement::SigstoreSigned(signed) if signed.key_sources() != 1 => {

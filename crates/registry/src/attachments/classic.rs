@@ -111,7 +111,7 @@ async fn layers(search: &Search<'_>, tag: &str, collected: &mut Collected) -> Op
     match read {
         Ok(Some(layers)) => Some(layers),
         Ok(None) => {
-            let reason = "it is an index instead of a manifest of signatures".to_owned();
+            let reason = "it is an index, but must be a manifest whose layers are signatures".to_owned();
             collected.problem(tag, RegistryError::Malformed { what, reason });
             None
         }

@@ -26,6 +26,15 @@ const MEDIA_TYPES: [&str; 4] = [
 
 const BUNDLE: &str = "bundle";
 
+/// Who made a bundle's signature, as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::signature) enum Material {
+    /// Somebody with a certificate.
+    Certificate,
+    /// The holder of a key.
+    Key,
+}
+
 /// A bundle within the bounds: its text, its envelope, and what came with that.
 pub(in crate::signature) struct Bounded<'a> {
     pub(in crate::signature) text: &'a str,
@@ -36,7 +45,11 @@ pub(in crate::signature) struct Bounded<'a> {
 }
 
 /// Checks the numbers and sizes of a bundle, and that each log entry has something that is signed.
-pub(in crate::signature) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, SignatureError> {
+pub(in crate::signature) fn check(
+    document: &[u8],
+    logs: LogUse,
+    signer: Material,
+) -> Result<Bounded<'_>, SignatureError> {
     if document.len() > MAX_BUNDLE_BYTES {
         return Err(too_large(BUNDLE, document.len(), MAX_BUNDLE_BYTES));
     }
@@ -48,7 +61,7 @@ pub(in crate::signature) fn check(document: &[u8], logs: LogUse) -> Result<Bound
         return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
     }
     let material = bundle.object("verificationMaterial").map_err(malformed)?;
-    let (certificates, timestamps) = check_material(material, logs)?;
+    let (certificates, timestamps) = check_material(material, logs, signer)?;
     if bundle.optional("messageSignature").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
     }
@@ -57,7 +70,11 @@ pub(in crate::signature) fn check(document: &[u8], logs: LogUse) -> Result<Bound
 }
 
 /// Returns the certificates and the timestamps.
-fn check_material(mut material: Fields, logs: LogUse) -> Result<(Vec<Value>, Vec<Value>), SignatureError> {
+fn check_material(
+    mut material: Fields,
+    logs: LogUse,
+    signer: Material,
+) -> Result<(Vec<Value>, Vec<Value>), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
     let only = material.optional("certificate");
     let certificates = match (material.optional("x509CertificateChain"), only) {
@@ -71,6 +88,7 @@ fn check_material(mut material: Fields, logs: LogUse) -> Result<(Vec<Value>, Vec
             certificates
         }
         (None, Some(only)) => vec![only],
+        (None, None) if signer == Material::Key => Vec::new(),
         (None, None) => return Err(KeylessError::Key.into()),
     };
     let entries = list(&mut material, "tlogEntries").map_err(malformed)?;
