@@ -161,6 +161,14 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
     read(&name, &text)
 }
 
+/// Reads a text as if it were `pullgate.toml`.
+///
+/// # Errors
+/// All problems of the text.
+pub fn load_daemon_text(text: &str) -> Result<DaemonConfig, Problems> {
+    read("pullgate.toml", text)
+}
+
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     Document::load(name, text, |document| {
         let mut root = document.parse(&DaemonConfig::keys())?;

@@ -22,8 +22,8 @@ pub(super) struct Lookup {
     pub(super) shared: Shared,
     pub(super) request: Arc<AdmissionRequest>,
     pub(super) reference: Reference,
-    /// The signatures that are fetched.
-    wanted: Wanted,
+    /// The signatures that are fetched: those that the rules name authenticators for.
+    pub(super) wanted: Wanted,
     /// The memory for its documents.
     pub(super) share: Share,
     /// The answers of key services.
@@ -45,14 +45,9 @@ pub(super) struct Fetched {
 }
 
 impl Lookup {
-    pub(super) fn new(
-        shared: Shared,
-        request: Arc<AdmissionRequest>,
-        reference: Reference,
-        wanted: Wanted,
-    ) -> Self {
+    pub(super) fn new(shared: Shared, request: Arc<AdmissionRequest>, reference: Reference) -> Self {
         Self {
-            wanted,
+            wanted: Wanted::default(),
             share: shared.registry.memory().share(&reference.repository().to_string()),
             shared,
             request,

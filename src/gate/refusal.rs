@@ -275,6 +275,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         }
         Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove this attachment, and sign this digest again"),
         Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest again, with a timestamp"),
+        Fault::WeakSignature => {
+            (Reason::WeakSignature, "sign this digest again, with SHA-256 or a longer hash")
+        }
+        Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
         Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")

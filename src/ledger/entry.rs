@@ -79,6 +79,10 @@ enum HeadAttachment {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         certificate: Option<CertificateAnnotations>,
     },
+    Gpg {
+        place: String,
+        document: usize,
+    },
 }
 
 /// Encodes evidence.
@@ -113,6 +117,10 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
                 document: document.len(),
                 certificate: certificate.as_deref().cloned(),
             }
+        }
+        Attachment::Gpg { place, document } => {
+            blobs.push(document);
+            HeadAttachment::Gpg { place: place.clone(), document: document.len() }
         }
     });
     let attachments = attachments.collect();
@@ -202,6 +210,7 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
                 let certificate = certificate.map(Arc::new);
                 Attachment::Attestation { place, document: take(document)?, certificate }
             }
+            HeadAttachment::Gpg { place, document } => Attachment::Gpg { place, document: take(document)? },
         })
     });
     let attachments = attachments.collect::<Result<_, EntryError>>()?;
@@ -287,6 +296,7 @@ mod tests {
                 document: Bytes::from_static(b"{}"),
                 certificate: None,
             },
+            Attachment::Gpg { place: "lookaside".to_owned(), document: Bytes::from_static(b"message") },
         ];
         Evidence {
             repository: Repository::parse("reg.example/team/app").unwrap(),

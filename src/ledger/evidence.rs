@@ -133,6 +133,7 @@ impl Evidence {
                 Attachment::SimpleSigning { payload, .. } => copy(payload),
                 Attachment::Bundle { document, .. }
                 | Attachment::Notation { document, .. }
+                | Attachment::Gpg { document, .. }
                 | Attachment::Attestation { document, .. } => copy(document),
             }
         }
@@ -190,9 +191,9 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
         Attachment::Attestation { place, document, certificate } => {
             place.len() + document.len() + bytes(certificate)
         }
-        Attachment::Bundle { place, document } | Attachment::Notation { place, document } => {
-            place.len() + document.len()
-        }
+        Attachment::Bundle { place, document }
+        | Attachment::Notation { place, document }
+        | Attachment::Gpg { place, document } => place.len() + document.len(),
     }
 }
 
@@ -202,6 +203,7 @@ fn attached(attachment: &Attachment) -> &Bytes {
         Attachment::SimpleSigning { payload, .. } => payload,
         Attachment::Bundle { document, .. }
         | Attachment::Notation { document, .. }
+        | Attachment::Gpg { document, .. }
         | Attachment::Attestation { document, .. } => document,
     }
 }
@@ -214,9 +216,8 @@ fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
             Attachment::SimpleSigning { payload: others, signature: theirs, certificate: their, .. },
         ) => payload == others && signature == theirs && certificate == their,
         (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. })
-        | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. }) => {
-            document == others
-        }
+        | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. })
+        | (Attachment::Gpg { document, .. }, Attachment::Gpg { document: others, .. }) => document == others,
         (
             Attachment::Attestation { document, certificate, .. },
             Attachment::Attestation { document: others, certificate: theirs, .. },

@@ -126,6 +126,10 @@ reasons! {
     OtherLogEntry = Refused(Signatures), "other-log-entry",
     /// neither a timestamp nor a signed log entry proves when a signature was made
     NoSigningTime = Refused(Signatures), "no-signing-time",
+    /// a signature is made with a hash that is too weak or not supported
+    WeakSignature = Refused(Signatures), "weak-signature",
+    /// the key of a signature, or its primary key, is revoked
+    KeyRevoked = Refused(Signatures), "key-revoked",
     /// the signing time of a signature is in the future
     FutureSigningTime = Refused(Attempt), "future-signing-time",
     /// the timestamp of a signature was not issued by an authority that the authenticator trusts, or is for something else

@@ -11,6 +11,7 @@ pub(crate) mod credentials;
 mod crowds;
 mod documents;
 mod elsewhere;
+pub(crate) mod gpg;
 mod hostile;
 mod indexes;
 mod keyless;

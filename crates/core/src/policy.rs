@@ -130,10 +130,14 @@ impl Policy {
         Self { hash: canonical::hash(&self), ..self }
     }
 
-    /// Whether an authenticator reads signatures of this format.
+    /// Whether one of these rules names an authenticator that reads signatures of this format.
     #[must_use]
-    pub fn reads(&self, format: Format) -> bool {
-        let mut authenticators = self.authenticators();
+    pub fn reads(&self, rules: &ApplicableRules<'_>, format: Format) -> bool {
+        let required = rules.rules().filter_map(|rule| match rule.action() {
+            Action::Require(requirement) => Some(requirement.authenticators()),
+            Action::AllowUnsigned(_) | Action::Deny { .. } => None,
+        });
+        let mut authenticators = required.flatten().filter_map(|name| self.authenticator(name));
         authenticators.any(|authenticator| signature::reads(authenticator.signers(), format))
     }
 

@@ -12,6 +12,7 @@ mod dsse;
 mod error;
 mod fault;
 mod fields;
+mod gpg;
 mod keyless;
 mod notation;
 mod payload;
@@ -93,6 +94,13 @@ pub enum Attachment {
         /// The annotations beside it, if they have a certificate.
         certificate: Option<Arc<CertificateAnnotations>>,
     },
+    /// A signed OpenPGP message with a simple-signing payload, as a lookaside server has it.
+    Gpg {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the file.
+        document: Bytes,
+    },
 }
 
 impl Attachment {
@@ -102,7 +110,8 @@ impl Attachment {
             Self::SimpleSigning { place, .. }
             | Self::Bundle { place, .. }
             | Self::Notation { place, .. }
-            | Self::Attestation { place, .. } => place,
+            | Self::Attestation { place, .. }
+            | Self::Gpg { place, .. } => place,
         }
     }
 
@@ -113,6 +122,7 @@ impl Attachment {
             Self::Bundle { .. } => Format::Bundle,
             Self::Notation { .. } => Format::Notation,
             Self::Attestation { .. } => Format::Attestation,
+            Self::Gpg { .. } => Format::Gpg,
         }
     }
 }
@@ -128,11 +138,13 @@ pub enum Format {
     Notation,
     /// A DSSE envelope with an attestation, which is not a signature.
     Attestation,
+    /// Simple signing by GPG: signs a digest and a repository.
+    Gpg,
 }
 
 impl Format {
     /// All formats of signatures.
-    pub const ALL: [Self; 3] = [Self::SimpleSigning, Self::Bundle, Self::Notation];
+    pub const ALL: [Self; 4] = [Self::SimpleSigning, Self::Bundle, Self::Notation, Self::Gpg];
 
     /// The layout in which a registry keeps it: the word in the policy.
     #[must_use]
@@ -142,6 +154,7 @@ impl Format {
             Self::Bundle => "bundle",
             Self::Notation => "notation",
             Self::Attestation => "attestation",
+            Self::Gpg => "lookaside",
         }
     }
 }
@@ -153,6 +166,7 @@ impl fmt::Display for Format {
             Self::Bundle => "sigstore bundle",
             Self::Notation => "Notation signature",
             Self::Attestation => "attestation",
+            Self::Gpg => "GPG signature",
         })
     }
 }
@@ -262,6 +276,10 @@ pub fn verify_knowing(
             Attachment::Notation { document, .. } => notation::verify(document, set, subject, known)?.into(),
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "notation" }),
         },
+        Signers::Gpg(set) => match attachment {
+            Attachment::Gpg { document, .. } => gpg::verify(document, set, subject, now)?,
+            other => return Err(SignatureError::OtherKind { found: other.format(), kind: "gpg" }),
+        },
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
@@ -281,6 +299,7 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
             matches!(format, Format::SimpleSigning | Format::Bundle)
         }
         Signers::Notation(_) => format == Format::Notation,
+        Signers::Gpg(_) => format == Format::Gpg,
     }
 }
 
@@ -329,7 +348,7 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
             let valid = bundle::verify(document, by, subject)?;
             by.check_log(valid, |log| log.check_bundle(document))
         }
-        Attachment::Notation { .. } | Attachment::Attestation { .. } => {
+        Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
             Err(SignatureError::OtherKind { found: attachment.format(), kind: "key" })
         }
     }

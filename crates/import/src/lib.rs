@@ -10,6 +10,7 @@ mod cosign;
 mod draft;
 mod kritis;
 mod notation;
+mod registries_d;
 mod security_center;
 mod write;
 
@@ -19,11 +20,13 @@ pub use containers::{Files, containers};
 pub use cosign::cosign;
 pub use kritis::kritis;
 pub use notation::{TrustStores, notation};
+pub use registries_d::{Lookasides, registries_d};
 pub use security_center::{SecurityCenter, security_center};
 
 use draft::Draft;
 use pullgate_core::json::{self, Bounds, Keys};
 use pullgate_core::policy::{Pods, ScopeError};
+use pullgate_core::trust::openpgp::KeyringError;
 use pullgate_core::trust::{Algorithm, KeyError};
 
 /// The longest document that is read, in bytes.
@@ -150,6 +153,15 @@ pub enum ImportError {
         /// The cause.
         #[source]
         error: KeyError,
+    },
+    /// A keyring is invalid.
+    #[error("invalid keyring of {subject}")]
+    Keyring {
+        /// The owner of the keyring.
+        subject: String,
+        /// The cause.
+        #[source]
+        error: KeyringError,
     },
     /// The algorithm of an RSA key is unknown.
     #[error(

@@ -1,4 +1,5 @@
-//! What is attached to an image: classic signatures of cosign, Sigstore bundles and envelopes of the Notary Project.
+//! What is attached to an image: classic signatures of cosign, Sigstore bundles, envelopes of the Notary Project, and GPG
+//! signatures that a lookaside server has.
 //!
 //! The tag of the classic layout, the referrers API and the fallback tag of that API are read at the same time. A registry
 //! with the API may still have tags from before it had it, so both count.
@@ -29,6 +30,7 @@ mod collected;
 mod directory;
 mod envelopes;
 mod fetch;
+mod lookaside;
 mod referrers;
 
 use fetch::Fetch;
@@ -36,6 +38,7 @@ use fetch::Fetch;
 pub(super) use referrers::next_page;
 
 pub use collected::{AttachmentProblem, Collected, Unfetched};
+pub use lookaside::Lookaside;
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
@@ -46,12 +49,19 @@ pub struct Wanted {
     pub notation: bool,
     /// Attestations under cosign's `.att` tag, and bundles as large as an attestation may be.
     pub attestations: bool,
+    /// GPG signatures.
+    pub gpg: bool,
 }
 
 impl Wanted {
     /// Whether signatures of this format are fetched.
     fn has(self, format: Format) -> bool {
-        format != Format::Notation || self.notation
+        match format {
+            Format::SimpleSigning | Format::Bundle => true,
+            Format::Attestation => self.attestations,
+            Format::Notation => self.notation,
+            Format::Gpg => self.gpg,
+        }
     }
 }
 
@@ -69,11 +79,8 @@ pub(super) async fn attachments(
     credentials: &Credentials,
     wanted: Wanted,
 ) -> Collected {
-    let key = state.key(
-        &format!("attachments {wanted:?}"),
-        &[&repository.to_string(), digest.as_str()],
-        credentials,
-    );
+    let kind = format!("attachments of {wanted:?}");
+    let key = state.key(&kind, &[&repository.to_string(), digest.as_str()], credentials);
     if state.negative_cache.contains(&key) {
         return Collected::default();
     }
@@ -161,8 +168,14 @@ async fn collect(own: Search<'_>) -> Collected {
             lost
         })
     };
-    let (mut collected, other, local) = tokio::join!(of_image, other, local);
-    for more in [other, local] {
+    let beside = async {
+        match source.lookaside.as_ref().filter(|_| own.wanted.gpg) {
+            Some(lookaside) => lookaside::signatures(&own, lookaside).await,
+            None => Collected::default(),
+        }
+    };
+    let (mut collected, other, local, beside) = tokio::join!(of_image, other, local, beside);
+    for more in [other, local, beside] {
         collected.add(more);
     }
     collected

@@ -39,8 +39,8 @@ mod token;
 mod upload;
 
 pub use attachments::{
-    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
-    Unfetched, Wanted, fallback_tag, is_attachment_tag, signature_tag,
+    AttachmentProblem, Collected, Lookaside, PAYLOAD as PAYLOAD_MEDIA_TYPE,
+    SIGNATURE as SIGNATURE_ANNOTATION, Unfetched, Wanted, fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use concurrency_limit::Permit;
 pub use credentials::{AuthConfig, Credentials};
@@ -54,5 +54,5 @@ pub use registry::Registry;
 pub use request_context::retry_delay;
 pub use resolved::Resolved;
 pub use settings::{RegistrySettings, default_hosts};
-pub use sources::SignatureSource;
+pub use sources::{EVERYTHING, SignatureSource};
 pub use upload::{Condition, ManifestUpload, PutResult, Stored, Target, Writer};

@@ -269,3 +269,14 @@ pub fn notation_image(registry: &Registry, path: &str) -> Digest {
     registry.tag(path, "1", &digest);
     digest
 }
+
+/// A keyring or a message of the real gpg, over a payload for `registry.example/team/app` and the image of
+/// [`notation_image`].
+pub fn gpg_file(name: &str) -> std::path::PathBuf {
+    crate::repository().join("tests/fixtures/gpg/cli").join(name)
+}
+
+/// The content of [`gpg_file`].
+pub fn gpg(name: &str) -> Vec<u8> {
+    std::fs::read(gpg_file(name)).expect("the fixture exists")
+}

@@ -120,6 +120,11 @@ fn sources_have_a_scope_and_a_place() {
     assert_eq!((sources[0].scope.as_str(), sources[0].image), ("r.example/team", true));
     assert_eq!(sources[0].repository.as_ref().unwrap().to_string(), "r.example/sigs");
     assert_eq!((sources[1].image, sources[1].directory.as_deref()), (false, Some(Path::new("/sigs"))));
+    for scope in ["**", "docker.io", "docker.io/team", "docker.io/library/nginx"] {
+        let text =
+            format!("[[registry.signatures]]\nscope = \"{scope}\"\nlookaside = \"https://sigs.example\"\n");
+        assert_eq!(read("x", &text).unwrap().registry.sources[0].scope, scope);
+    }
     for (text, expected) in [
         ("scope = \"r.example\"", "names no source"),
         ("image = true", "has no `scope`"),
@@ -128,6 +133,10 @@ fn sources_have_a_scope_and_a_place() {
         ("scope = \"r.example\"\nimage = 1", "`image` is not a boolean"),
         ("scope = \"r.example\"\nrepository = \"r.example/a:1\"", "`repository` is not"),
         ("scope = \"r.example\"\ndirectory = \"sigs\"", "`directory` is not an absolute path"),
+        (
+            "scope = \"r.example\"\nlookaside = \"/sigs\"",
+            "`lookaside` is not the address of a server or directory",
+        ),
     ] {
         let said = read("x", &format!("[[registry.signatures]]\n{text}")).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");

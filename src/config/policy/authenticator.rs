@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 mod certificate;
 mod certificates;
+mod gpg;
 mod keyless;
 mod notation;
 
@@ -50,6 +51,7 @@ pub(super) fn read(
         Some(Type::Key) => read_keys(document, &name, at, value, files),
         Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
         Some(Type::Notation) => notation::read(document, &name, at, value, files),
+        Some(Type::Gpg) => gpg::read(document, &name, at, value, files),
         Some(Type::Certificate) => certificate::read(document, &name, at, value, files),
         None => None,
     };
@@ -63,14 +65,16 @@ enum Type {
     Keyless,
     Notation,
     Certificate,
+    Gpg,
 }
 
 impl Type {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 5] = [
         ("key", Self::Key),
         ("keyless", Self::Keyless),
         ("notation", Self::Notation),
         ("certificate", Self::Certificate),
+        ("gpg", Self::Gpg),
     ];
 }
 

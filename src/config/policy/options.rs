@@ -20,8 +20,9 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
     /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), of
-    /// certificates of the Notary Project (notation), or of cosign with certificates of a private PKI (certificate).
-    "type": Choice, "key", "key, keyless, notation, certificate";
+    /// certificates of the Notary Project (notation), of cosign with certificates of a private PKI (certificate), or of the
+    /// holders of OpenPGP keys (gpg).
+    "type": Choice, "key", "key, keyless, notation, certificate, gpg";
     /// The algorithm that signatures are verified with, whatever they claim; a list if the same key signs with several. A
     /// name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for P-384,
     /// ECDSA_SHA_512 for P-521.
@@ -101,6 +102,17 @@ pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
     "level": Choice, "strict", "strict, permissive";
 };
 
+/// Of `type = "gpg"`.
+pub(super) const GPG: &[ReadByHand] = read_by_hand! {
+    /// For gpg: the files with the OpenPGP keys whose signatures count, as `gpg --export` writes them, armored or not. Paths are
+    /// relative to the policy file.
+    "keyrings": List, "none", "files; this or `armored`";
+    /// For gpg: keys themselves, as `gpg --export --armor` writes them.
+    "armored": Text, "none", "armored keys";
+    /// For gpg: the fingerprints of the primary keys that count. A signature by a sub-key is one by its primary key.
+    "fingerprints": List, "all of the keys", "40 digits each";
+};
+
 /// Of `type = "certificate"`, beside [`X509`].
 pub(super) const CERTIFICATE: &[ReadByHand] = read_by_hand! {
     /// For certificate: the certificates of intermediate CAs, for signatures that come without them. These CAs are not
@@ -150,7 +162,7 @@ pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     "aliases": List, "none", "scopes of the same form";
     /// The layouts of signatures that count. Notation signatures do not name their repository: one that was made for another
     /// repository counts here, too.
-    "layouts": List, "all", "classic, bundle, notation";
+    "layouts": List, "all", "classic, bundle, notation, lookaside";
 };
 
 pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
@@ -237,7 +249,7 @@ pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
 
 pub(super) const DENY_KEY: &[ReadByHand] = read_by_hand! {
     /// The fingerprint of a key, as `pullgate verify` shows it. No authenticator accepts signatures by this key.
-    "key": Text, "", "SHA-256 of the DER public key";
+    "key": Text, "", "SHA-256 of the DER public key, or openpgp4fpr: and the fingerprint of an OpenPGP key";
     /// Why it is refused.
     "reason": Text, "", "one line";
 };
@@ -280,6 +292,7 @@ pub(super) fn all() -> Vec<OptionDoc> {
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
     all.extend(ReadByHand::describe(authenticator, "", X509));
     all.extend(ReadByHand::describe(authenticator, "", NOTATION));
+    all.extend(ReadByHand::describe(authenticator, "", GPG));
     all.extend(ReadByHand::describe(authenticator, "", CERTIFICATE));
     all.extend(remote.iter().cloned());
     all.extend(ReadByHand::describe(authenticator, "", KEYLESS));

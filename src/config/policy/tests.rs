@@ -314,7 +314,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`",
+        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`, `gpg`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nidentities = [\"*\"]",
@@ -335,6 +335,18 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     (
         "[authenticator.b]\ntype = \"notation\"\nsigning-authority = [\"gone.pem\"]\ntsa = [\"gone.pem\"]",
         "policy.toml:5:16: `tsa` needs `ca`\n  hint: remove `tsa`: it is for signers below `ca`; signatures of a signing authority state their time themselves\npolicy.toml:5:16: authenticator `b` has no `identities`\n  hint: add for example `identities = [\"x509.subject: C=US, ST=WA, O=example\"]`\npolicy.toml:7:22: `signing-authority` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:8: `tsa` `gone.pem`: file does not exist\n  hint: create it, or correct the name",
+    ),
+    (
+        "[authenticator.b]\ntype = \"gpg\"\nfingerprints = []",
+        "policy.toml:5:16: authenticator `b` has neither `keyrings` nor `armored`\n  hint: add for example `keyrings = [\"keys/release.gpg\"]`\npolicy.toml:7:16: `fingerprints` has 0 elements\n  hint: name 1 to 64 primary keys, or remove it for all of the keyrings",
+    ),
+    (
+        "[authenticator.b]\ntype = \"gpg\"\nkeyrings = [\"keys/p256.pem\", \"gone.gpg\"]\narmored = \"-----BEGIN PGP PRIVATE KEY BLOCK-----\"\nfingerprints = [\"199E2F91FD431D51\"]",
+        "policy.toml:7:13: `keyrings` `keys/p256.pem`: the file is not an OpenPGP keyring\n  hint: write it with `gpg --export`\npolicy.toml:7:30: `keyrings` `gone.gpg`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:11: `armored`: the file has an OpenPGP secret key\n  hint: write the public half with `gpg --export`, remove this file and take the key for disclosed\npolicy.toml:9:17: `199E2F91FD431D51` is not the fingerprint of an OpenPGP key\n  hint: write all 40 digits that `gpg --list-keys` shows; a key ID is not enough",
+    ),
+    (
+        "[authenticator.b]\ntype = \"gpg\"\nkeys = [{ file = \"keys/p256.pem\" }]\nkeyrings = []",
+        "policy.toml:7:1: unknown key `keys` in [authenticator.b]\n  hint: known are `type`, `keyrings`, `armored`, `fingerprints`\npolicy.toml:8:12: `keyrings` is empty\n  hint: name a file, or remove it",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\nrevocation = \"if-known\"",

@@ -71,6 +71,16 @@ impl Collected {
             for ending in sets.flat_map(|set| set.ending(now, ROOT_NOTICE)) {
                 warn(ending, "renew its file");
             }
+            if let Some(Signers::Gpg(set)) = declared.value.authenticator.as_ref().map(Authenticator::signers)
+                && !set.may_sign(now)
+            {
+                warn(
+                    format!(
+                        "authenticator `{name}` has no key that may sign now, so it accepts no signature"
+                    ),
+                    "put new exports of its keys into `keyrings`: these are revoked, expired or not for signing",
+                );
+            }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
             let mut denied = keys.clone().map(|key| self.denied.list.of_key(&key.public).is_some());
             if keys.clone().next().is_some() && denied.all(|denied| denied) {
@@ -98,6 +108,8 @@ impl Collected {
             let name = &declared.value.name;
             let signers = declared.value.authenticator.as_ref().map(Authenticator::signers);
             let (format, what, instead) = match signers {
+                // What is signed always names its repository.
+                Some(Signers::Gpg(_)) => continue,
                 Some(Signers::Notation(_)) => (
                     Format::Notation,
                     "Notation signature does not",
@@ -131,10 +143,17 @@ impl Collected {
     /// A typing mistake in a fingerprint revokes nothing.
     fn warn_of_unknown_denied_keys(&self, warnings: &mut Vec<Problem>) {
         let authenticators = self.authenticators.iter().filter_map(|it| it.value.authenticator.as_ref());
-        let known: BTreeSet<&str> = authenticators
+        let mut known: BTreeSet<String> = authenticators
+            .clone()
             .flat_map(Authenticator::keys)
             .flat_map(|key| key.public.all_fingerprints())
+            .map(str::to_owned)
             .collect();
+        for authenticator in authenticators {
+            if let Signers::Gpg(set) = authenticator.signers() {
+                known.extend(set.deniable());
+            }
+        }
         // A certificate that comes with a signature may have any key.
         let certified = |it: &&Authenticator| matches!(it.signers(), Signers::Notation(_) | Signers::Pki(_));
         if self

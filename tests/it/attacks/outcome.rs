@@ -269,6 +269,7 @@ fn kind(request: &Recorded) -> String {
             _ if last.contains(':') => "manifest",
             _ => "tag",
         },
+        _ if path.contains("@sha256=") => "lookaside",
         _ if path.contains("/blobs/") => "blob",
         _ if path.contains("/referrers/") => "referrers",
         _ => "other",

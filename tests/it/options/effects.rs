@@ -47,6 +47,9 @@ const EFFECTS: Effects = &[
         "[registry] signatures.image",
         "[registry] signatures.repository",
     ]),
+    ("pullgate.toml", attacks::gpg::t147_a_lookaside_server_gets_few_requests_and_no_credentials, &[
+        "[registry] signatures.lookaside",
+    ]),
     ("pullgate.toml", attacks::sources::signatures_in_a_directory_are_found, &["[registry] signatures.directory"]),
     ("pullgate.toml", connections::a6_the_number_of_connections_is_an_option, &["[limits] connections"]),
     ("pullgate.toml", forward::b17_unknown_methods_that_may_bring_an_image_cross_only_if_allowed, &[
@@ -193,6 +196,11 @@ const EFFECTS: Effects = &[
         "[[namespace]] require.attestations",
     ]),
     ("pullgate.toml", of_attestations::the_size_of_attestations_is_limited, &["[limits] attestation-max-size"]),
+    ("policy.toml", of_policy::authenticators_of_openpgp_keys, &[
+        "[authenticator.NAME] keyrings",
+        "[authenticator.NAME] armored",
+        "[authenticator.NAME] fingerprints",
+    ]),
     ("policy.toml", of_policy::authenticators_of_a_private_pki, &[
         "[authenticator.NAME] intermediates",
         "[authenticator.NAME] names",

@@ -82,6 +82,7 @@ fn found(collected: &Collected) -> Vec<String> {
         Attachment::Attestation { document, .. } => {
             format!("attestation {}", String::from_utf8_lossy(document))
         }
+        Attachment::Gpg { document, .. } => format!("GPG {}", String::from_utf8_lossy(document)),
     };
     collected.attachments.iter().map(one).collect()
 }

@@ -93,7 +93,7 @@ impl<'a> Unverified<'a> {
                 }
                 Err(error) => Some(Err(error)),
             },
-            Attachment::SimpleSigning { .. } | Attachment::Notation { .. } => None,
+            Attachment::SimpleSigning { .. } | Attachment::Notation { .. } | Attachment::Gpg { .. } => None,
         }
     }
 
@@ -132,7 +132,7 @@ impl<'a> Unverified<'a> {
                 let (identity, time) = self.by_certificate(ByCertificate { set, now })?;
                 (Signed { identity, demand: None, until: None }, Some(time))
             }
-            Signers::Notation(_) | Signers::Pki(_) => {
+            Signers::Notation(_) | Signers::Pki(_) | Signers::Gpg(_) => {
                 let kind = authenticator.set().kind();
                 return Err(SignatureError::OtherKind { found: Format::Attestation, kind });
             }

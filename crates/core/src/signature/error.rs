@@ -1,7 +1,8 @@
 //! Why an attachment is not a valid signature.
 
-use super::{CertifiedError, Fault, FieldError, Format, KeylessError, NotationError, SignatureKind};
+use super::{CertifiedError, Fault, FieldError, Format, KeylessError, NotationError, SignatureKind, gpg};
 use crate::trust::TrustError;
+use crate::trust::openpgp::OpenPgpError;
 use crate::untrusted::Quoted;
 
 /// Why an attachment is not a valid signature of the subject.
@@ -82,6 +83,8 @@ pub enum SignatureError {
     ByCertificate { what: &'static str },
     #[error(transparent)]
     Keyless(#[from] KeylessError),
+    #[error(transparent)]
+    Gpg(#[from] OpenPgpError),
 }
 
 impl SignatureError {
@@ -101,6 +104,7 @@ impl SignatureError {
             Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
+            Self::Gpg(error) => gpg::fault(error),
             Self::Notation(error) => error.fault(),
             Self::Certified(error) => error.fault(),
             _ => None,

@@ -41,6 +41,10 @@ pub enum Fault {
     UntrustedLog,
     /// The log entry is by a trusted log, and about something else.
     OtherLogEntry,
+    /// The hash of the signature is too weak, or not supported.
+    WeakSignature,
+    /// The key, or the key above it, is revoked.
+    KeyRevoked,
     /// The signature was made at a time that has not come.
     FutureTime,
     /// The signature is by somebody else.
@@ -81,6 +85,7 @@ impl SignatureKind {
             Self::Of(Format::Bundle) => ("Sigstore bundle", "Sigstore bundles"),
             Self::Of(Format::Notation) => ("Notation signature", "Notation signatures"),
             Self::Of(Format::Attestation) => ("attestation", "attestations"),
+            Self::Of(Format::Gpg) => ("GPG signature", "GPG signatures"),
         };
         format!("{count} {}", if count == 1 { one } else { several })
     }
@@ -94,6 +99,7 @@ impl SignatureKind {
             Self::Of(Format::Bundle) => "Sigstore bundles",
             Self::Of(Format::Notation) => "Notation signatures",
             Self::Of(Format::Attestation) => "attestations",
+            Self::Of(Format::Gpg) => "GPG signatures",
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn verify(
             statement::check(&payload, subject)?;
             identity
         }
-        Attachment::Notation { .. } | Attachment::Attestation { .. } => {
+        Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
             return Err(SignatureError::OtherKind { found: attachment.format(), kind: "keyless" });
         }
     };

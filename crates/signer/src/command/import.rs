@@ -6,10 +6,12 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pullgate::config::{Problems, load_policy_text};
+use pullgate::config::{Problems, load_daemon_text, load_policy_text};
 use pullgate_cli::{Outcome, output};
 use pullgate_core::trust::Algorithm;
-use pullgate_import::{self as import, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
+use pullgate_import::{
+    self as import, ImportError, Lookasides, MAX_DOCUMENT_BYTES, Note, Options, SecurityCenter,
+};
 
 /// Arguments of `pullgate-signer import`.
 #[derive(Debug, clap::Args)]
@@ -80,6 +82,12 @@ enum Source {
         #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
         file: PathBuf,
     },
+    /// The registries.d of podman, skopeo and CRI-O: a part of pullgate.toml that says where GPG signatures are
+    RegistriesD {
+        /// The directory
+        #[arg(value_name = "DIR", default_value = "/etc/containers/registries.d")]
+        directory: PathBuf,
+    },
 }
 
 fn named(text: &str) -> Result<(String, PathBuf), String> {
@@ -90,11 +98,11 @@ fn named(text: &str) -> Result<(String, PathBuf), String> {
 impl Import {
     pub(super) fn run(self) -> Outcome {
         match self.import() {
-            Ok(imported) => {
-                for note in imported.notes() {
+            Ok(notes) => {
+                for note in &notes {
                     output::note(&note.to_string());
                 }
-                let differs = imported.notes().iter().any(|note| note.effect.differs());
+                let differs = notes.iter().any(|note| note.effect.differs());
                 if differs { Outcome::Refused } else { Outcome::Success }
             }
             Err(error) => {
@@ -104,23 +112,25 @@ impl Import {
         }
     }
 
-    fn import(&self) -> Result<Imported, CommandError> {
+    fn import(&self) -> Result<Vec<Note>, CommandError> {
         let options = Options { algorithm: self.algorithm, widen: self.widen };
-        let imported = self.source.read(options)?;
-        let policy = imported.policy();
-        load_policy_text(&policy, Timestamp::now()).map_err(CommandError::Load)?;
+        let (text, notes) = self.source.read(options)?;
         match &self.out_file {
-            None => output::text(&policy),
+            None => output::text(&text),
             Some(path) => {
-                create(path, &policy).map_err(|error| CommandError::Output { path: path.clone(), error })?
+                create(path, &text).map_err(|error| CommandError::Output { path: path.clone(), error })?
             }
         }
-        Ok(imported)
+        Ok(notes)
     }
 }
 
+/// A text that was written, and how it differs from the original.
+type Written = (String, Vec<Note>);
+
 impl Source {
-    fn read(&self, options: Options) -> Result<Imported, CommandError> {
+    /// Converts the source. What was written loads.
+    fn read(&self, options: Options) -> Result<Written, CommandError> {
         let imported = match self {
             Self::SecurityCenter { attestors, policies, cluster, public_keys } => {
                 let read =
@@ -157,12 +167,23 @@ impl Source {
                 import::notation(&bytes(file)?, &stores, options)
             }
             Self::Containers { file } => {
-                let files = |path: &str| bounded(Path::new(path)).and_then(utf8);
+                let files = |path: &str| bounded(Path::new(path));
                 import::containers(&bytes(file)?, &files, options)
             }
+            Self::RegistriesD { directory } => return lookasides(directory),
         };
-        imported.map_err(CommandError::Import)
+        let imported = imported.map_err(CommandError::Import)?;
+        let policy = imported.policy();
+        load_policy_text(&policy, Timestamp::now()).map_err(CommandError::Load)?;
+        Ok((policy, imported.notes().to_vec()))
     }
+}
+
+fn lookasides(directory: &Path) -> Result<Written, CommandError> {
+    let Lookasides { text, notes } =
+        import::registries_d(&texts(directory)?).map_err(CommandError::Import)?;
+    load_daemon_text(&text).map_err(CommandError::Load)?;
+    Ok((text, notes))
 }
 
 /// Never overwrites a file: it may be the policy in force.
@@ -208,6 +229,20 @@ fn utf8(bytes: Vec<u8>) -> std::io::Result<String> {
 
 fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
     bounded(path).map_err(|error| CommandError::File { path: path.to_owned(), error })
+}
+
+/// The YAML files in a directory, by name.
+fn texts(directory: &Path) -> Result<Vec<(String, String)>, CommandError> {
+    let failed = |error| CommandError::File { path: directory.to_owned(), error };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".yaml") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    names.into_iter().map(|name| Ok((name.clone(), text(&directory.join(name))?))).collect()
 }
 
 fn text(path: &Path) -> Result<String, CommandError> {
