@@ -36,6 +36,7 @@ mod crossing;
 mod denied;
 mod effects;
 mod faults;
+mod gpg;
 mod handed;
 mod held;
 mod keys;
