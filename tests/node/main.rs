@@ -37,6 +37,7 @@ mod crossing;
 mod denied;
 mod effects;
 mod faults;
+mod gpg;
 mod handed;
 mod held;
 mod keys;

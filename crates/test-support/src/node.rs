@@ -11,6 +11,7 @@ pub mod containerd;
 mod containerd_stop;
 pub mod directory;
 pub mod environment;
+pub mod gpg;
 pub mod hold;
 pub mod http;
 pub mod images;
