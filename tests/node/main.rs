@@ -38,6 +38,7 @@ mod effects;
 mod faults;
 mod handed;
 mod held;
+mod keyless;
 mod keys;
 mod notation;
 mod options;
