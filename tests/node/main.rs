@@ -40,6 +40,7 @@ mod faults;
 mod gpg;
 mod handed;
 mod held;
+mod keyless;
 mod keys;
 mod notation;
 mod options;

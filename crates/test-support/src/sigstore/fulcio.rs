@@ -70,14 +70,18 @@ impl Fulcio {
             parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         }
         parameters.subject_alt_names = person.subjects.iter().map(|subject| name(subject)).collect();
-        parameters.custom_extensions = std::iter::once((8, &person.issuer))
+        let mut issuer = FULCIO;
+        issuer[8] = 1;
+        // As it was written first, without DER; cosign's classic layout reads this one.
+        let bare = CustomExtension::from_oid_content(&issuer, person.issuer.clone().into_bytes());
+        let claims = std::iter::once((8, &person.issuer))
             .chain(person.claims.iter().map(|(arc, text)| (*arc, text)))
             .map(|(arc, text)| {
                 let mut oid = FULCIO;
                 oid[8] = arc;
                 CustomExtension::from_oid_content(&oid, der::text(text))
-            })
-            .collect();
+            });
+        parameters.custom_extensions = std::iter::once(bare).chain(claims).collect();
         let before = parameters.signed_by(key, &self.authority).unwrap();
         if person.logged {
             let list = self.timestamps(der::first_inside(before.der()), person.issued);

@@ -75,7 +75,9 @@ impl Rekor {
     }
 
     fn checkpoint(&self, inclusion: &Inclusion) -> String {
-        checkpoint(inclusion, &self.origin, &self.key.id(), &|note| self.key.sign(note))
+        // Clients recognise Rekor v1 by the number of its tree behind the name.
+        let origin = format!("{} - 1", self.origin);
+        checkpoint(inclusion, (&origin, &self.origin), &self.key.id(), &|note| self.key.sign(note))
     }
 
     /// cosign's annotation of an entry.
@@ -126,7 +128,8 @@ impl RekorV2 {
         let kind: Value = serde_json::from_str(&body).unwrap();
         let signer = Signer::of("ed25519", Algorithm::Ed25519);
         let inclusion = self.tree.add(body.as_bytes());
-        let note = checkpoint(&inclusion, &self.origin, &self.id(), &|note| signer.sign(note));
+        let note =
+            checkpoint(&inclusion, (&self.origin, &self.origin), &self.id(), &|note| signer.sign(note));
         json!({
             "logIndex": inclusion.index.to_string(),
             "logId": { "keyId": STANDARD.encode(self.id()) },
@@ -148,9 +151,14 @@ fn proof(inclusion: &Inclusion, checkpoint: &str) -> Value {
     })
 }
 
-/// The signed head of the tree (C2SP tlog-checkpoint).
-fn checkpoint(inclusion: &Inclusion, origin: &str, id: &[u8; 32], sign: &dyn Fn(&[u8]) -> Vec<u8>) -> String {
+/// The signed head of the tree (C2SP tlog-checkpoint), with its origin and the name of its signer.
+fn checkpoint(
+    inclusion: &Inclusion,
+    (origin, name): (&str, &str),
+    id: &[u8; 32],
+    sign: &dyn Fn(&[u8]) -> Vec<u8>,
+) -> String {
     let note = format!("{origin}\n{}\n{}\n", inclusion.size, STANDARD.encode(&inclusion.root));
     let signature = STANDARD.encode([&id[..4], &sign(note.as_bytes())].concat());
-    format!("{note}\n\u{2014} {origin} {signature}\n")
+    format!("{note}\n\u{2014} {name} {signature}\n")
 }
