@@ -51,7 +51,7 @@ pub use refusal::Refusal;
 use crate::digest::Digest;
 use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
-use crate::policy::{BreakGlassSource, Policy};
+use crate::policy::{BreakGlassSource, Policy, Rule};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registry, Wanted};
 use crate::signature::Format;
@@ -214,10 +214,16 @@ impl Gate {
             .map_err(|error| Refusal::invalid_reference(&request.image, &error))?;
         let break_glass = self.break_glass.get().map(|source| source.exceptions(jiff::Timestamp::now()));
         let policy = self.policy();
-        let wanted = match policy.as_ref().is_some_and(|policy| policy.reads(Format::Notation)) {
-            true => Wanted::Notation,
-            false => Wanted::Sigstore,
-        };
+        let wanted = policy.as_ref().map_or(Wanted::default(), |policy| Wanted {
+            notation: policy.reads(Format::Notation),
+            attestations: {
+                let namespace = request.namespace.as_deref();
+                policy
+                    .applicable_rules(reference.repository(), namespace)
+                    .rules()
+                    .any(Rule::asks_for_attestations)
+            },
+        });
         let lookup = Lookup::new(self.shared.clone(), Arc::new(request.clone()), reference, wanted);
         let evaluation = PullEvaluation::new(lookup, policy, break_glass);
         let (decided, explained) = evaluation.decide(self.settings.timeout).await;

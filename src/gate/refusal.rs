@@ -1,10 +1,13 @@
 //! A refusal, and the one line in which it explains itself.
 
+mod attested;
 mod found;
 
 use std::time::Duration;
 
 pub(super) use self::found::Found;
+use self::found::list_problems;
+use crate::policy::{Policy, Requirement};
 use crate::registry::{Bound, RegistryError};
 use crate::signature::Fault;
 use crate::telemetry::{Kind, Reason};
@@ -175,21 +178,26 @@ impl Refusal {
         Self::new(Reason::KeyServiceUnavailable, image, &text)
     }
 
-    /// Signatures are missing. `found` tells about those that are there.
-    pub(super) fn unsatisfied(
-        image: &str,
-        digest: &str,
+    /// Signatures or attestations are missing. `found` tells about those that are there.
+    pub(super) fn unmet(
+        (image, digest): (&str, &str),
         rule: &str,
-        required: &str,
+        (policy, requirement): (&Policy, &Requirement),
         found: &Found<'_>,
     ) -> Self {
-        let (reason, advice) = found.reason();
-        let text = format!(
-            "({digest}) is refused by {}: requires {}; {}; {advice}",
-            quote(rule),
-            quote(required),
-            found.summary(),
-        );
+        let condition = found.condition.map(|name| policy.condition(name).ok_or(name));
+        let (reason, summary, advice) = match condition {
+            None => {
+                let (reason, advice) = found.reason();
+                (reason, found.summary(), advice)
+            }
+            Some(Ok(condition)) => attested::explain(condition, found),
+            // The policy does not load without it.
+            Some(Err(_)) => return Self::internal(image),
+        };
+        let required = quote(&requirement.to_string());
+        let rule = quote(rule);
+        let text = format!("({digest}) is refused by {rule}: requires {required}; {summary}; {advice}");
         Self::new(reason, image, &text)
     }
 
@@ -271,6 +279,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")
         }
+        Fault::NotMet => {
+            (Reason::AttestationNotMet, "correct what it says about the image, then attest it again")
+        }
+        Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
     }
 }
 
@@ -280,6 +292,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         E::TooLarge { bound, .. } | E::TooMany { bound, .. } => match bound {
             Bound::Manifest => Reason::TooLarge,
             Bound::Signature => Reason::SignatureTooLarge,
+            Bound::Attestation => Reason::AttestationTooLarge,
             Bound::Collected => Reason::SignaturesTooLarge,
             Bound::Headers => Reason::HeadersTooLarge,
             Bound::Token => Reason::TokenTooLarge,

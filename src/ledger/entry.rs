@@ -73,6 +73,12 @@ enum HeadAttachment {
         place: String,
         document: usize,
     },
+    Attestation {
+        place: String,
+        document: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<CertificateAnnotations>,
+    },
 }
 
 /// Encodes evidence.
@@ -99,6 +105,14 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
         Attachment::Notation { place, document } => {
             blobs.push(document);
             HeadAttachment::Notation { place: place.clone(), document: document.len() }
+        }
+        Attachment::Attestation { place, document, certificate } => {
+            blobs.push(document);
+            HeadAttachment::Attestation {
+                place: place.clone(),
+                document: document.len(),
+                certificate: certificate.as_deref().cloned(),
+            }
         }
     });
     let attachments = attachments.collect();
@@ -184,6 +198,10 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
             HeadAttachment::Notation { place, document } => {
                 Attachment::Notation { place, document: take(document)? }
             }
+            HeadAttachment::Attestation { place, document, certificate } => {
+                let certificate = certificate.map(Arc::new);
+                Attachment::Attestation { place, document: take(document)?, certificate }
+            }
         })
     });
     let attachments = attachments.collect::<Result<_, EntryError>>()?;
@@ -264,6 +282,11 @@ mod tests {
             },
             Attachment::Bundle { place: "referrer".to_owned(), document: Bytes::from_static(b"{\n}") },
             Attachment::Notation { place: "referrer".to_owned(), document: Bytes::from_static(b"{ }\n") },
+            Attachment::Attestation {
+                place: "sha256-x.att layer 0".to_owned(),
+                document: Bytes::from_static(b"{}"),
+                certificate: None,
+            },
         ];
         Evidence {
             repository: Repository::parse("reg.example/team/app").unwrap(),

@@ -132,6 +132,14 @@ reasons! {
     UntrustedTimestamp = Refused(Signatures), "untrusted-timestamp",
     /// some signatures are valid, but not all that the rule requires
     NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",
+    /// the rule requires an attestation, and the digest has none of its type
+    NoAttestation = Refused(Signatures), "no-attestation",
+    /// attestations of the required type were found, but none is by a signer that the policy names for it, and about this digest
+    NoValidAttestation = Refused(Signatures), "no-valid-attestation",
+    /// an attestation is valid, but does not say what the policy requires
+    AttestationNotMet = Refused(Signatures), "attestation-not-met",
+    /// the newest attestation is older than the policy allows, or no time of it is signed
+    AttestationStale = Refused(Attempt), "attestation-stale",
     /// the image is on the node, but no evidence shows that it was verified under this name
     NotVerified = Refused(Evidence), "not-verified",
     /// the image has more signatures than the limit, and those that were read are not enough
@@ -142,6 +150,8 @@ reasons! {
     TooManyPages = Refused(Attempt), "too-many-referrer-pages",
     /// a payload or bundle is larger than the limit, and the other signatures are not enough
     SignatureTooLarge = Refused(Attempt), "signature-too-large",
+    /// an attestation, or a bundle that may contain one, is larger than the limit, and the other attestations are not enough
+    AttestationTooLarge = Refused(Attempt), "attestation-too-large",
     /// all payloads and bundles together are larger than the limit, and the signatures that were read are not enough
     SignaturesTooLarge = Refused(Attempt), "signatures-too-large",
     /// a manifest or index is larger than the limit

@@ -8,7 +8,7 @@ use pullgate_test::node::notation::Authority;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::seen::RUNS;
 use pullgate_test::node::signing::{self, Layout};
-use pullgate_test::node::{Node, Release, require_release};
+use pullgate_test::node::{Node, Release, attested, require_release};
 
 /// One image, how it is made, and the expected outcome.
 pub(crate) struct Row {
@@ -73,6 +73,16 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        image: "scanned, nothing severe found",
+        expected: RUNS,
+        prepare: |node| scanned(node, "demo-scanned/clean:1", "Low"),
+    },
+    Row {
+        image: "scanned, a critical vulnerability",
+        expected: "refused: attestation-not-met",
+        prepare: |node| scanned(node, "demo-scanned/severe:1", "Critical"),
+    },
+    Row {
         image: "tag, while it is the signed image",
         expected: RUNS,
         prepare: |node| node.push_signed("demo/moved:1"),
@@ -84,16 +94,25 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
+fn scanned(node: &Node, name: &str, severity: &str) -> Image {
+    let image = node.push_signed(name);
+    let report = attested::report(jiff::Timestamp::now(), severity);
+    node.cosign().attest(&image.by_digest(), &node.release, Layout::Classic, ("vuln", &report));
+    image
+}
+
 /// The CA of the signers by notation.
 static AUTHORITY: OnceLock<Authority> = OnceLock::new();
 
-/// A node that requires the node's release key, and below `notary` a Notation signature of the organisation `acme`.
+/// A node that requires the node's release key, below `notary` a Notation signature of the organisation `acme`,
+/// and below `demo-scanned` a scan.
 pub(crate) fn node(release: Release) -> Node {
     let node = Node::start(release);
     let authority = AUTHORITY.get_or_init(|| Authority::make(node.directory(), "acme"));
     let ca = authority.certificate().display().to_string();
     let identities = "identities = [\"x509.subject: C=US, ST=WA, O=acme\"]";
-    let policy = require_release(Policy::deny(), &node.release)
+    let policy = require_release(Policy::deny(), &node.release);
+    let policy = attested::require_scans(policy, "*/demo-scanned")
         .add_lines(&format!("[authenticator.notary]\ntype = \"notation\"\nca = [{ca:?}]\n{identities}"))
         .require(&format!("{}/notary", node.registry.host()), &["notary"]);
     node.pullgate.reload(&policy);

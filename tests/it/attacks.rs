@@ -1,6 +1,7 @@
 //! Attacks by registries, mirrors, token services and networks on the whole daemon, with a fake containerd.
 //! `docs/attacks.md` lists the numbers.
 
+mod attestations;
 mod bounds;
 mod busy;
 mod calls;

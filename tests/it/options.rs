@@ -32,6 +32,7 @@ use pullgate_test::signer::{
 };
 use pullgate_test::world::World as Node;
 
+mod attestations;
 pub(crate) mod documents;
 mod effects;
 mod policy;

@@ -25,6 +25,7 @@ macro_rules! on_every_release {
 mod activation;
 mod admitted;
 mod around;
+mod attested;
 mod cancelled;
 mod circle;
 mod clock;

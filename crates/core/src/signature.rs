@@ -5,6 +5,7 @@
 //! I/O; the time is an argument. No error is ever a success, and one broken attachment does not affect the next.
 
 mod annotations;
+pub mod attestation;
 mod bundle;
 mod certified;
 mod dsse;
@@ -83,15 +84,25 @@ pub enum Attachment {
         /// The bytes of the layer.
         document: Bytes,
     },
+    /// A DSSE envelope under cosign's `.att` tag: never a signature of the image, see [`attestation`].
+    Attestation {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the layer.
+        document: Bytes,
+        /// The annotations beside it, if they have a certificate.
+        certificate: Option<Arc<CertificateAnnotations>>,
+    },
 }
 
 impl Attachment {
     /// Where it was found, for messages.
     pub fn place(&self) -> &str {
         match self {
-            Self::SimpleSigning { place, .. } | Self::Bundle { place, .. } | Self::Notation { place, .. } => {
-                place
-            }
+            Self::SimpleSigning { place, .. }
+            | Self::Bundle { place, .. }
+            | Self::Notation { place, .. }
+            | Self::Attestation { place, .. } => place,
         }
     }
 
@@ -101,6 +112,7 @@ impl Attachment {
             Self::SimpleSigning { .. } => Format::SimpleSigning,
             Self::Bundle { .. } => Format::Bundle,
             Self::Notation { .. } => Format::Notation,
+            Self::Attestation { .. } => Format::Attestation,
         }
     }
 }
@@ -114,10 +126,12 @@ pub enum Format {
     Bundle,
     /// An envelope of the Notary Project: signs a digest only.
     Notation,
+    /// A DSSE envelope with an attestation, which is not a signature.
+    Attestation,
 }
 
 impl Format {
-    /// All formats.
+    /// All formats of signatures.
     pub const ALL: [Self; 3] = [Self::SimpleSigning, Self::Bundle, Self::Notation];
 
     /// The layout in which a registry keeps it: the word in the policy.
@@ -127,6 +141,7 @@ impl Format {
             Self::SimpleSigning => "classic",
             Self::Bundle => "bundle",
             Self::Notation => "notation",
+            Self::Attestation => "attestation",
         }
     }
 }
@@ -137,6 +152,7 @@ impl fmt::Display for Format {
             Self::SimpleSigning => "simple signing",
             Self::Bundle => "sigstore bundle",
             Self::Notation => "Notation signature",
+            Self::Attestation => "attestation",
         })
     }
 }
@@ -166,7 +182,8 @@ pub struct Known<'a> {
     pub crls: &'a FetchedCrls,
 }
 
-/// Proof that a signer of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
+/// Proof that a signer of an authenticator signed the subject, or an attestation of it that meets a condition; only [`verify`]
+/// and [`attestation::StatementTerms::judge`] make one. If it has a remote check, it
 /// counts only after the service of the key has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -176,6 +193,7 @@ pub struct Proof {
     format: Format,
     demand: Option<Arc<RemoteCheck>>,
     until: Option<Timestamp>,
+    condition: Option<String>,
 }
 
 impl Proof {
@@ -199,8 +217,13 @@ impl Proof {
         self.demand.as_ref()
     }
 
+    /// The condition of the policy that an attestation meets; `None` for a signature of the image.
+    pub fn condition(&self) -> Option<&str> {
+        self.condition.as_deref()
+    }
+
     /// The last instant at which it is right, if that does not follow from the authenticator: the signature expires, or a
-    /// certificate that came with it.
+    /// certificate that came with it, or the attestation becomes too old.
     pub fn until(&self) -> Option<Timestamp> {
         self.until
     }
@@ -246,6 +269,7 @@ pub fn verify_knowing(
         format: attachment.format(),
         demand: signed.demand,
         until: signed.until,
+        condition: None,
     })
 }
 
@@ -260,7 +284,14 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
     }
 }
 
+/// Whether attestations by these signers can be verified.
+#[must_use]
+pub fn reads_attestations(signers: &Signers) -> bool {
+    matches!(signers, Signers::Keys(_) | Signers::Keyless(_))
+}
+
 /// What each kind of authenticator returns for a signature that counts.
+#[derive(Debug)]
 struct Signed {
     identity: Identity,
     demand: Option<Arc<RemoteCheck>>,
@@ -298,8 +329,8 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
             let valid = bundle::verify(document, by, subject)?;
             by.check_log(valid, |log| log.check_bundle(document))
         }
-        Attachment::Notation { .. } => {
-            Err(SignatureError::OtherKind { found: Format::Notation, kind: "key" })
+        Attachment::Notation { .. } | Attachment::Attestation { .. } => {
+            Err(SignatureError::OtherKind { found: attachment.format(), kind: "key" })
         }
     }
 }

@@ -27,6 +27,7 @@ mod budget;
 mod classic;
 mod collected;
 mod directory;
+mod envelopes;
 mod fetch;
 mod referrers;
 
@@ -38,20 +39,19 @@ pub use collected::{AttachmentProblem, Collected, Unfetched};
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
-/// Which attachments are fetched.
+/// Which attachments are fetched beside cosign's classic signatures and Sigstore bundles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wanted {
-    /// cosign's classic signatures and Sigstore bundles.
-    #[default]
-    Sigstore,
-    /// Those, and envelopes of the Notary Project.
-    Notation,
+pub struct Wanted {
+    /// Envelopes of the Notary Project.
+    pub notation: bool,
+    /// Attestations under cosign's `.att` tag, and bundles as large as an attestation may be.
+    pub attestations: bool,
 }
 
 impl Wanted {
     /// Whether signatures of this format are fetched.
     fn has(self, format: Format) -> bool {
-        format != Format::Notation || self == Self::Notation
+        format != Format::Notation || self.notation
     }
 }
 
@@ -69,11 +69,11 @@ pub(super) async fn attachments(
     credentials: &Credentials,
     wanted: Wanted,
 ) -> Collected {
-    let kind = match wanted {
-        Wanted::Sigstore => "attachments",
-        Wanted::Notation => "attachments with Notation",
-    };
-    let key = state.key(kind, &[&repository.to_string(), digest.as_str()], credentials);
+    let key = state.key(
+        &format!("attachments {wanted:?}"),
+        &[&repository.to_string(), digest.as_str()],
+        credentials,
+    );
     if state.negative_cache.contains(&key) {
         return Collected::default();
     }
@@ -104,7 +104,7 @@ pub(super) async fn bundles(
     credentials: &Credentials,
 ) -> Collected {
     let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share(repository));
-    let wanted = Wanted::Sigstore;
+    let wanted = Wanted::default();
     referrers::bundles(&Search { state, image: repository, repository, digest, context, wanted }).await
 }
 
@@ -170,8 +170,13 @@ async fn collect(own: Search<'_>) -> Collected {
 
 /// Searches one repository for what is attached to an image, which may be in another one.
 async fn search(search: Search<'_>) -> Collected {
-    let (mut collected, bundles) = tokio::join!(classic::signatures(&search), referrers::bundles(&search));
+    let (mut collected, bundles, attestations) = tokio::join!(
+        classic::signatures(&search),
+        referrers::bundles(&search),
+        envelopes::attestations(&search)
+    );
     collected.add(bundles);
+    collected.add(attestations);
     collected
 }
 

@@ -185,6 +185,8 @@ pub enum Bound {
     Manifest,
     /// Bytes of one payload or bundle.
     Signature,
+    /// Bytes of one attestation.
+    Attestation,
     /// Bytes of all payloads and bundles together.
     Collected,
     /// Bytes of a response header.
@@ -204,6 +206,7 @@ impl Bound {
         match self {
             Self::Manifest => "registry-manifest-too-large",
             Self::Signature => "registry-signature-too-large",
+            Self::Attestation => "registry-attestation-too-large",
             Self::Collected => "registry-signatures-too-large",
             Self::Headers => "registry-headers-too-large",
             Self::Token => "registry-token-too-large",

@@ -33,7 +33,10 @@ pullgate_config::options! {
         manifest_bytes: u64 = "manifest-bytes", bytes(4 * MIB, 64 * KIB, 16 * MIB);
         /// Maximum size of one signature document (payload or bundle).
         signature_max_size: u64 = "signature-max-size", bytes(MIB, 16 * KIB, MIB);
-        /// Maximum number of signatures to read for one image.
+        /// Maximum size of one attestation (a DSSE envelope, or the bundle with it), where a rule asks for attestations. All
+        /// attestations and signatures of one image together have at most `signatures-total-size`.
+        attestation_max_size: u64 = "attestation-max-size", bytes(4 * MIB, 16 * KIB, 8 * MIB);
+        /// Maximum number of signatures to read for one image; the same for attestations.
         signatures: usize = "signatures", count(64, 1, 1024);
         /// Maximum number of referrers to list for one image, of any type.
         referrers: usize = "referrers", count(256, 1, 4096);

@@ -115,7 +115,7 @@ impl Registry {
         credentials: &Credentials,
     ) -> Collected {
         let share = self.state.share(repository);
-        self.attachments_for(&share, (repository, digest), credentials, Wanted::Sigstore).await
+        self.attachments_for(&share, (repository, digest), credentials, Wanted::default()).await
     }
 
     /// As [`Registry::attachments`], with the memory of one lookup.

@@ -4,6 +4,7 @@
 //! than a second, so each test has its own.
 
 pub mod access;
+pub mod attested;
 pub mod between;
 pub mod circle;
 pub mod containerd;

@@ -59,6 +59,7 @@ level = "debug"
 [limits]
 manifest-bytes = 1048576
 signature-max-size = "512 KiB"
+attestation-max-size = "2 MiB"
 signatures = 8
 pull-timeout = "1m"
 request-timeout = "500ms"
@@ -277,7 +278,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `pull-timeout`, `tag-record-timeout`, `connections`, `manifest-bytes`, `signature-max-size`, `signatures`, `referrers`, `request-timeout`, `concurrent-pulls`, `signatures-total-size`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `negative-cache-ttl`, `max-requests-per-host`, `queue-timeout`, `max-retry-after`, `memory`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `pull-timeout`, `tag-record-timeout`, `connections`, `manifest-bytes`, `signature-max-size`, `attestation-max-size`, `signatures`, `referrers`, `request-timeout`, `concurrent-pulls`, `signatures-total-size`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `negative-cache-ttl`, `max-requests-per-host`, `queue-timeout`, `max-retry-after`, `memory`",
         ),
         (
             "[limits]\npull-timeout = 60",

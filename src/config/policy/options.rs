@@ -165,6 +165,67 @@ pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
     /// Annotations that each signature must contain with exactly these values, as in `{ team = "payments" }`. They are
     /// signed together with the digest; `pullgate-signer sign -a` and `cosign sign -a` add them.
     "annotations": Map, "none", "at most 16 texts";
+    /// Attestations that the image must have, too, or alone: names of `[attestation.NAME]`.
+    "attestations": List, "none", "at most 16 names";
+};
+
+pub(super) const ATTESTATION: &[ReadByHand] = read_by_hand! {
+    /// What must be stated about the image: where it was built (slsa-provenance), which vulnerabilities it has, that it has a bill
+    /// of materials (sbom), that a verifier checked it (vsa), or anything else (custom).
+    "type": Choice, "", "slsa-provenance, vulnerabilities, sbom, vsa, custom";
+    /// Who must have signed the attestation: an authenticator of keys or keyless identities, or several as in `require`.
+    "by": Text, "", "a name, or a table as `require`";
+    /// How old the newest attestation may be, by a time that is signed; only the newest of each authenticator counts then.
+    "max-age": Text, "any; needed for vulnerabilities", "1m to 3650d";
+    /// Fields that the predicate must have, each by its JSON pointer and with exactly this value, as in
+    /// `{ "/metadata/reviewed" = true }`.
+    "fields": Map, "none", "at most 32 texts, whole numbers, true or false";
+};
+
+/// Of `type = "slsa-provenance"`.
+pub(super) const PROVENANCE: &[ReadByHand] = read_by_hand! {
+    /// For slsa-provenance: the id of the builder, exactly; a list if it may be one of several.
+    "builder": Text, "", "a URI, or a list of at most 16";
+    /// For slsa-provenance: the repository that was built, without `git+`, `.git` and the ref. `*` stands for any characters but `/`,
+    /// `**` for any.
+    "source-repository": Text, "all", "a text, with `*`";
+    /// For slsa-provenance: the ref that was built, such as `refs/heads/main`.
+    "source-ref": Text, "all", "a text, with `*`";
+    /// For slsa-provenance: the build type, exactly; a list if it may be one of several.
+    "build-type": Text, "all", "a URI, or a list of at most 16";
+};
+
+/// Of `type = "vulnerabilities"`.
+pub(super) const VULNERABILITIES: &[ReadByHand] = read_by_hand! {
+    /// For vulnerabilities: the most severe one that the image may have. An unknown severity is above all.
+    "max-severity": Choice, "", "none, negligible, low, medium, high, critical";
+    /// For vulnerabilities: those that do not count, by the id that the scanner writes.
+    "except": List, "none", "at most 1000 ids";
+};
+
+/// Of `type = "sbom"`.
+pub(super) const SBOM: &[ReadByHand] = read_by_hand! {
+    /// For sbom: the formats that count.
+    "formats": List, "all", "spdx, cyclonedx";
+};
+
+/// Of `type = "vsa"`.
+pub(super) const SUMMARY: &[ReadByHand] = read_by_hand! {
+    /// For vsa: the id of the verifier, exactly; a list if it may be one of several.
+    "verifier": Text, "", "a URI, or a list of at most 16";
+    /// For vsa: the resource that must have been verified.
+    "resource": Text, "", "a URI, with `*`";
+    /// For vsa: levels that must all have been verified; a higher level of the same track counts.
+    "levels": List, "none", "at most 16 texts";
+};
+
+/// Of `type = "custom"`.
+pub(super) const CUSTOM: &[ReadByHand] = read_by_hand! {
+    /// For custom: the type of the predicate, exactly.
+    "predicate-type": Text, "", "a URI";
+    /// For custom: the JSON pointer of the time in the predicate, for `max-age`. Without it, only the time of a keyless signature
+    /// counts.
+    "time": Text, "none", "a JSON pointer";
 };
 
 pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
@@ -205,6 +266,7 @@ pub(super) fn with_remote(options: &[ReadByHand]) -> Vec<&'static str> {
 /// All options of policy.toml.
 pub(super) fn all() -> Vec<OptionDoc> {
     let [authenticator, namespace, deny] = ["[authenticator.NAME]", "[[namespace]]", "[deny]"];
+    let attestation = "[attestation.NAME]";
     let within = |header: &str, options: Vec<OptionDoc>| -> Vec<OptionDoc> {
         options.into_iter().map(|option| OptionDoc { section: header.to_owned(), ..option }).collect()
     };
@@ -223,6 +285,9 @@ pub(super) fn all() -> Vec<OptionDoc> {
     all.extend(ReadByHand::describe(authenticator, "", KEYLESS));
     all.extend(ReadByHand::describe(authenticator, "keys.", KEY));
     all.extend(of_keys);
+    for options in [ATTESTATION, PROVENANCE, VULNERABILITIES, SBOM, SUMMARY, CUSTOM] {
+        all.extend(ReadByHand::describe(attestation, "", options));
+    }
     all.extend(ReadByHand::describe(namespace, "", NAMESPACE));
     all.extend(within(namespace, Choices::options()));
     all.extend(ReadByHand::describe(namespace, "require.", REQUIRE));

@@ -9,6 +9,7 @@ use super::*;
 use crate::policy::Action;
 use crate::reference::Repository;
 
+mod attestations;
 mod elsewhere;
 
 const P256: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.pub.pem");
@@ -469,7 +470,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespaces]]\nscope = \"nginx\"",
-        "policy.toml:5:3: unknown key `namespaces` in the file\n  hint: did you mean `namespace`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`",
+        "policy.toml:5:3: unknown key `namespaces` in the file\n  hint: did you mean `namespace`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`",
     ),
 ];
 

@@ -36,6 +36,7 @@ impl Collected {
                 warn(message, &format!("add a rule for `{instead}`"));
             }
         }
+        self.warn_of_unused_attestations(&mut warnings);
         self.warn_of_shared_authenticators(&mut warnings);
         self.warn_of_unknown_denied_keys(&mut warnings);
         self.warn_of_lax_catch_alls(now, &mut warnings);
@@ -43,9 +44,21 @@ impl Collected {
         warnings
     }
 
+    fn warn_of_unused_attestations(&self, warnings: &mut Vec<Problem>) {
+        let named = self.rules.iter().flat_map(|rule| &rule.value.attestations);
+        let named: BTreeSet<&str> = named.map(|name| name.value.as_str()).collect();
+        for declared in self.conditions.iter().filter(|it| !named.contains(it.value.name.as_str())) {
+            let message = format!("attestation `{}` is required by no rule", declared.value.name);
+            let hint = "remove it, or require it";
+            warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
+        }
+    }
+
     fn warn_of_authenticators(&self, now: Timestamp, warnings: &mut Vec<Problem>) {
-        let used =
-            |name: &str| self.rules.iter().any(|rule| rule.value.names.iter().any(|it| it.value == name));
+        let of_rules = self.rules.iter().flat_map(|rule| &rule.value.names);
+        let named = of_rules.chain(self.conditions.iter().flat_map(|condition| &condition.value.names));
+        let named: BTreeSet<&str> = named.map(|name| name.value.as_str()).collect();
+        let used = |name: &str| named.contains(name);
         for declared in &self.authenticators {
             let name = &declared.value.name;
             let mut warn = |message: String, hint: &str| {

@@ -1,31 +1,46 @@
-//! The signatures that were found, in the words of a refusal.
+//! The signatures or attestations that were found, in the words of a refusal.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{quote, reason_of, reason_of_fault};
 use crate::gate::Finding;
+use crate::ledger::Evidence;
 use crate::registry::{Collected, Unfetched};
-use crate::signature::{Fault, SignatureKind};
+use crate::signature::{Fault, Format, SignatureKind};
 use crate::telemetry::Reason;
 
 /// How many signatures a line tells about.
 const MAX_FINDINGS: usize = 3;
 
-/// The signatures that were found, where they do not suffice.
+/// The signatures or attestations that were found, where they do not suffice.
 #[derive(Debug)]
 pub(in crate::gate) struct Found<'a> {
-    /// How many there are.
-    pub(in crate::gate) attachments: usize,
+    /// How many attachments there are that may be signatures.
+    attachments: usize,
     /// What could not be read.
     pub(in crate::gate) collected: &'a Collected,
     /// The authenticators whose signatures hold.
-    pub(in crate::gate) valid: &'a [String],
+    pub(super) valid: &'a [String],
+    /// The condition that is not met; `None` if signatures are missing.
+    pub(super) condition: Option<&'a str>,
     /// What became of each.
-    pub(in crate::gate) findings: &'a [Finding],
+    pub(super) findings: Vec<&'a Finding>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// What was found in `evidence`: of the condition that is not met, or of signatures.
+    pub(in crate::gate) fn of(
+        evidence: &Evidence,
+        collected: &'a Collected,
+        (valid, condition): (&'a [String], Option<&'a str>),
+        findings: &'a [Finding],
+    ) -> Self {
+        let signatures = evidence.attachments.iter().filter(|it| it.format() != Format::Attestation);
+        let findings = findings.iter().filter(|finding| finding.condition.as_deref() == condition);
+        Self { attachments: signatures.count(), collected, valid, condition, findings: findings.collect() }
+    }
+
     pub(super) fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
             let reason = reason_of(&problem.error);
@@ -46,7 +61,7 @@ impl Found<'_> {
     }
 
     /// What is wrong with the signature that got furthest. That the kind is another counts if nothing else was found.
-    fn fault(&self) -> Option<Fault> {
+    pub(super) fn fault(&self) -> Option<Fault> {
         let failed = self.findings.iter().filter(|finding| finding.outcome.is_err());
         let read = failed.map(|finding| finding.fault).filter(|fault| !is_other_kind(*fault));
         match read.max() {
@@ -61,7 +76,7 @@ impl Found<'_> {
     /// The signatures that no authenticator of the rule reads, by their places.
     fn other_kinds(&self) -> BTreeMap<&str, SignatureKind> {
         let mut kinds = BTreeMap::new();
-        for finding in self.findings {
+        for finding in &self.findings {
             let kind = match finding.fault {
                 Some(Fault::OtherKind(kind)) => Some(kind),
                 _ => None,
@@ -95,19 +110,8 @@ impl Found<'_> {
             let told = !is_other_kind(finding.fault) || others.contains_key(finding.place.as_str());
             told.then(|| format!("{} for {}: {}", finding.place, finding.authenticator, why))
         });
-        let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
-        // A registry may list referrers in another order each time; the line stays the same.
-        all.sort_unstable();
-        for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
-            let before = if number == 0 { " (" } else { ", " };
-            let _ = write!(text, "{before}{}", quote(problem));
-        }
-        if all.len() > MAX_FINDINGS {
-            let _ = write!(text, ", and {} more", all.len() - MAX_FINDINGS);
-        }
-        if !all.is_empty() {
-            text.push(')');
-        }
+        let all = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
+        list_problems(&mut text, all);
         text
     }
 }
@@ -125,6 +129,22 @@ fn advice_of_limit(reason: Reason) -> &'static str {
             "remove signatures that are not needed, or raise `signatures-total-size` in [limits]"
         }
         _ => "remove signatures that are not needed, or raise the limit in [limits]",
+    }
+}
+
+/// Adds the first few problems in brackets, and the number of the others.
+pub(super) fn list_problems(text: &mut String, mut all: Vec<String>) {
+    // A registry may list referrers in another order each time; the line stays the same.
+    all.sort_unstable();
+    for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
+        let before = if number == 0 { " (" } else { ", " };
+        let _ = write!(text, "{before}{}", quote(problem));
+    }
+    if all.len() > MAX_FINDINGS {
+        let _ = write!(text, ", and {} more", all.len() - MAX_FINDINGS);
+    }
+    if !all.is_empty() {
+        text.push(')');
     }
 }
 
@@ -150,11 +170,10 @@ fn in_words(others: &BTreeMap<&str, SignatureKind>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signature::Format;
 
     fn finding(place: &str, authenticator: &str, fault: Option<Fault>) -> Finding {
         let (place, authenticator) = (place.to_owned(), authenticator.to_owned());
-        Finding { place, authenticator, outcome: Err("why".to_owned()), fault }
+        Finding { place, authenticator, condition: None, outcome: Err("why".to_owned()), fault }
     }
 
     #[test]
@@ -202,7 +221,8 @@ mod tests {
             let mut places: Vec<_> = findings.iter().map(|finding| &finding.place).collect();
             places.dedup();
             let attachments = places.len();
-            let found = Found { attachments, collected: &collected, valid: &[], findings: &findings };
+            let findings = findings.iter().collect();
+            let found = Found { attachments, collected: &collected, valid: &[], condition: None, findings };
             assert_eq!((found.reason().0, found.summary().as_str()), (reason, summary));
         }
     }

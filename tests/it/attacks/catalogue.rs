@@ -17,6 +17,7 @@ fn wanted() -> BTreeSet<u32> {
         128..=128,
         130..=131,
         133..=134,
+        140..=145,
     ];
     ranges.into_iter().flatten().collect()
 }

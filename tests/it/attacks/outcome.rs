@@ -264,6 +264,7 @@ fn kind(request: &Recorded) -> String {
         "/token" => "token",
         _ if path.contains("/manifests/") => match last {
             _ if last.starts_with("sha256-") && last.ends_with(".sig") => "sig",
+            _ if last.starts_with("sha256-") && last.ends_with(".att") => "att",
             _ if last.starts_with("sha256-") || last.starts_with("sha512-") => "fallback",
             _ if last.contains(':') => "manifest",
             _ => "tag",

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use pullgate_config::kind::OptionKind;
 use pullgate_config::options::OptionDoc;
 
+use super::attestations as of_attestations;
 use super::policy as of_policy;
 use super::settings;
 use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer, trust};
@@ -172,6 +173,26 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] revocation",
         "[authenticator.NAME] level",
     ]),
+    ("policy.toml", of_attestations::conditions_and_their_defaults, &[
+        "[attestation.NAME] type",
+        "[attestation.NAME] by",
+        "[attestation.NAME] max-age",
+        "[attestation.NAME] fields",
+        "[attestation.NAME] builder",
+        "[attestation.NAME] source-repository",
+        "[attestation.NAME] source-ref",
+        "[attestation.NAME] build-type",
+        "[attestation.NAME] max-severity",
+        "[attestation.NAME] except",
+        "[attestation.NAME] formats",
+        "[attestation.NAME] verifier",
+        "[attestation.NAME] resource",
+        "[attestation.NAME] levels",
+        "[attestation.NAME] predicate-type",
+        "[attestation.NAME] time",
+        "[[namespace]] require.attestations",
+    ]),
+    ("pullgate.toml", of_attestations::the_size_of_attestations_is_limited, &["[limits] attestation-max-size"]),
     ("policy.toml", of_policy::authenticators_of_a_private_pki, &[
         "[authenticator.NAME] intermediates",
         "[authenticator.NAME] names",

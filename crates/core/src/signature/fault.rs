@@ -45,6 +45,10 @@ pub enum Fault {
     FutureTime,
     /// The signature is by somebody else.
     WrongIdentity,
+    /// The attestation is valid, and does not say what its condition requires.
+    NotMet,
+    /// The attestation is valid, and older than its condition allows, or of no time that is signed.
+    Stale,
 }
 
 impl Fault {
@@ -76,6 +80,7 @@ impl SignatureKind {
             Self::Of(Format::SimpleSigning) => ("classic signature", "classic signatures"),
             Self::Of(Format::Bundle) => ("Sigstore bundle", "Sigstore bundles"),
             Self::Of(Format::Notation) => ("Notation signature", "Notation signatures"),
+            Self::Of(Format::Attestation) => ("attestation", "attestations"),
         };
         format!("{count} {}", if count == 1 { one } else { several })
     }
@@ -88,6 +93,7 @@ impl SignatureKind {
             Self::Of(Format::SimpleSigning) => "classic signatures",
             Self::Of(Format::Bundle) => "Sigstore bundles",
             Self::Of(Format::Notation) => "Notation signatures",
+            Self::Of(Format::Attestation) => "attestations",
         }
     }
 }

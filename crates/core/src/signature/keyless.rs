@@ -20,8 +20,9 @@ use self::bounds::Material;
 pub use self::classic::CertificateAnnotations;
 pub use self::error::KeylessError;
 pub(super) use self::managed::Logged;
-use super::{Attachment, Format, SignatureError, Signed, Subject, dsse, simple, statement};
-use crate::digest::{Algorithm, bytes_of_hex};
+use super::bundle::{MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES};
+use super::{Attachment, SignatureError, Signed, Subject, dsse, simple, statement};
+use crate::digest::{Algorithm, Digest, bytes_of_hex};
 use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate, TrustedRoot};
 
 /// The signers of a keyless authenticator, and the time of the check.
@@ -41,29 +42,49 @@ pub(super) fn verify(
             simple::check_size(payload)?;
             let certificate = certificate.as_deref().ok_or(KeylessError::Key)?;
             let bundle = classic::bundle(signature, certificate, by.set.logs(), Material::Certificate)?;
-            let identity = by.check(&bundle, &Artifact::Blob(payload))?;
+            let (identity, _) = by.check(&bundle, &Artifact::Blob(payload))?;
             simple::check_claim(payload, subject)?;
             identity
         }
         Attachment::Bundle { document, .. } => {
-            let content = bounds::check(document, by.set.logs(), Material::Certificate)?;
+            let content = bounds::check(document, by.set.logs(), Material::Certificate, MAX_BUNDLE_BYTES)?;
             let (payload, _) = dsse::read(content.envelope)?;
             // Whatever digest the statement is about: that it is about the subject is checked below, with its own error.
-            let artifact = Artifact::Digest(artifact_of(&payload)?);
-            let identity = by.check(content.text, &artifact)?;
+            let artifact = Artifact::Digest(artifact_of(&statement::first_digest(&payload)?)?);
+            let (identity, _) = by.check(content.text, &artifact)?;
             statement::check(&payload, subject)?;
             identity
         }
-        Attachment::Notation { .. } => {
-            return Err(SignatureError::OtherKind { found: Format::Notation, kind: "keyless" });
+        Attachment::Notation { .. } | Attachment::Attestation { .. } => {
+            return Err(SignatureError::OtherKind { found: attachment.format(), kind: "keyless" });
         }
     };
     Ok(Signed { identity, demand: None, until: None })
 }
 
-/// The first digest of a statement.
-fn artifact_of(payload: &[u8]) -> Result<ArtifactDigest, SignatureError> {
-    let digest = statement::first_digest(payload)?;
+/// Who signed the statement of a bundle, and when; `digest` is the first one of the statement.
+pub(super) fn attested(
+    by: ByCertificate<'_>,
+    document: &[u8],
+    digest: &Digest,
+) -> Result<(Identity, Timestamp), SignatureError> {
+    let content = bounds::check(document, by.set.logs(), Material::Certificate, MAX_ATTESTATION_BYTES)?;
+    Ok(by.check(content.text, &Artifact::Digest(artifact_of(digest)?))?)
+}
+
+/// The same of an envelope, with the annotations beside it.
+pub(super) fn envelope(
+    by: ByCertificate<'_>,
+    document: &[u8],
+    certificate: &CertificateAnnotations,
+    digest: &Digest,
+) -> Result<(Identity, Timestamp), SignatureError> {
+    let bundle = classic::envelope_bundle(document, certificate, by.set.logs(), Material::Certificate)?;
+    Ok(by.check(&bundle, &Artifact::Digest(artifact_of(digest)?))?)
+}
+
+/// A digest as the library takes it.
+fn artifact_of(digest: &Digest) -> Result<ArtifactDigest, SignatureError> {
     let algorithm = match digest.algorithm() {
         Algorithm::Sha256 => HashAlgorithm::Sha2256,
         Algorithm::Sha512 => HashAlgorithm::Sha2512,
@@ -73,8 +94,8 @@ fn artifact_of(payload: &[u8]) -> Result<ArtifactDigest, SignatureError> {
 }
 
 impl ByCertificate<'_> {
-    /// Verifies a bundle about `artifact` with each trusted root, and returns who signed.
-    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<Identity, KeylessError> {
+    /// Verifies a bundle about `artifact` with each trusted root, and returns who signed, and the first signed time of that.
+    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<(Identity, Timestamp), KeylessError> {
         let bundle = Bundle::from_json(bundle).map_err(|_| KeylessError::Malformed)?;
         let der = bundle.signing_certificate().ok_or(KeylessError::Key)?;
         let policy = match self.set.logs() {
@@ -84,27 +105,28 @@ impl ByCertificate<'_> {
         };
         let evidence = |result: &VerificationResult| self.check_evidence(result);
         let signed = Content { bundle: &bundle, artifact };
-        signed.check(self.set.roots(), &policy, &evidence)?;
+        let time = signed.check(self.set.roots(), &policy, &evidence)?.ok_or(KeylessError::Malformed)?;
         let certificate = SigningCertificate::from_der(der.as_bytes())?;
-        self.set.rule().identify(&certificate).map_err(KeylessError::Identity)
+        let identity = self.set.rule().identify(&certificate).map_err(KeylessError::Identity)?;
+        Ok((identity, time))
     }
 
-    /// That the library checked what the policy demands, and with signed times that have come.
-    fn check_evidence(self, result: &VerificationResult) -> Result<(), KeylessError> {
+    /// That the library checked what the policy demands, and with signed times that have come; the first of them.
+    fn check_evidence(self, result: &VerificationResult) -> Result<Option<Timestamp>, KeylessError> {
         let logs = self.set.logs() == LogUse::None || (result.sct_verified() && result.tlog_verified());
         let times = result.verified_timestamps();
-        if !result.certificate_verified() || !logs || times.is_empty() {
+        if !result.certificate_verified() || !logs {
             return Err(KeylessError::Malformed);
         }
-        check_past(times, self.now)
+        check_past(times, self.now)?.ok_or(KeylessError::Malformed).map(Some)
     }
 }
 
-/// Checks that signed times have come.
-fn check_past(times: &[Timestamp], now: Timestamp) -> Result<(), KeylessError> {
+/// Checks that signed times have come, and returns the first.
+fn check_past(times: &[Timestamp], now: Timestamp) -> Result<Option<Timestamp>, KeylessError> {
     match times.iter().find(|time| **time > now) {
         Some(time) => Err(KeylessError::Future { time: *time }),
-        None => Ok(()),
+        None => Ok(times.iter().min().copied()),
     }
 }
 
@@ -116,18 +138,21 @@ struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// Verifies it with one trusted root after the other, until one suffices for `evidence` too.
+    /// Verifies it with one trusted root after the other, until one suffices for `evidence` too. Returns the first signed
+    /// time.
     fn check(
         self,
         roots: &[TrustedRoot],
         policy: &dyn Policy,
-        evidence: &dyn Fn(&VerificationResult) -> Result<(), KeylessError>,
-    ) -> Result<(), KeylessError> {
+        evidence: &dyn Fn(&VerificationResult) -> Result<Option<Timestamp>, KeylessError>,
+    ) -> Result<Option<Timestamp>, KeylessError> {
         let mut furthest = KeylessError::Malformed;
         for root in roots {
             let checked = self.check_with(root.verifier(), policy).and_then(|result| evidence(&result));
-            let Err(error) = checked else { return Ok(()) };
-            let error = self.in_time(root, policy, error);
+            let error = match checked {
+                Ok(time) => return Ok(time),
+                Err(error) => self.in_time(root, policy, error),
+            };
             if error.fault() >= furthest.fault() {
                 furthest = error;
             }

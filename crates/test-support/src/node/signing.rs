@@ -96,6 +96,19 @@ impl Cosign {
         sign
     }
 
+    /// Attests `predicate`, of a type as cosign names it (`--type`).
+    pub fn attest(&self, reference: &str, key: &PrivateKey, layout: Layout, (kind, predicate): (&str, &str)) {
+        let file = self.home.join("predicate");
+        directory::write(&file, predicate);
+        let mut attest = self.command();
+        attest.args(["attest", "-y", "--use-signing-config=false", "--tlog-upload=false"]);
+        attest.args(["--allow-http-registry", "--type", kind, "--predicate"]).arg(file);
+        if layout == Layout::Classic {
+            attest.arg("--new-bundle-format=false");
+        }
+        process::must_run(attest.arg("--key").arg(self.imported(&key.name, &key.file)).arg(reference));
+    }
+
     /// Signs the image of that name with skopeo, which takes cosign's encrypted keys.
     pub fn sign_by_skopeo(&self, reference: &str, key: &PrivateKey) {
         let attachments = self.home.join("registries.d");

@@ -62,17 +62,37 @@ impl CertificateAnnotations {
     }
 }
 
-/// The bundle of a signature and its annotations: v0.1, which a promise of inclusion suffices for; v0.2 without one, where
-/// no log is required.
+/// The bundle of a signature and its annotations.
 pub(super) fn bundle(
     signature: &str,
     annotations: &CertificateAnnotations,
     logs: LogUse,
     signer: Material,
 ) -> Result<String, SignatureError> {
-    check_sizes(annotations)?;
     // Checked as that of a key is.
     decode_signature("signature annotation", signature)?;
+    bundle_of(("messageSignature", json!({ "signature": signature })), annotations, logs, signer)
+}
+
+/// The bundle of an envelope and the annotations beside it.
+pub(super) fn envelope_bundle(
+    envelope: &[u8],
+    annotations: &CertificateAnnotations,
+    logs: LogUse,
+    signer: Material,
+) -> Result<String, SignatureError> {
+    let malformed = |cause| SignatureError::Malformed { what: "DSSE envelope", cause };
+    bundle_of(("dsseEnvelope", parse(envelope, MAX_DEPTH).map_err(malformed)?), annotations, logs, signer)
+}
+
+/// A bundle v0.1, which a promise of inclusion suffices for; v0.2 without one, where no log is required.
+fn bundle_of(
+    (name, content): (&str, Value),
+    annotations: &CertificateAnnotations,
+    logs: LogUse,
+    signer: Material,
+) -> Result<String, SignatureError> {
+    check_sizes(annotations)?;
     let entry = annotations.bundle.as_deref().map(log_entry).transpose()?;
     let version = match (&entry, logs) {
         (Some(_), _) => "0.1",
@@ -96,7 +116,7 @@ pub(super) fn bundle(
             "tlogEntries": entry.into_iter().collect::<Vec<_>>(),
             "timestampVerificationData": { "rfc3161Timestamps": stamps },
         },
-        "messageSignature": { "signature": signature },
+        name: content,
     })
     .to_string())
 }

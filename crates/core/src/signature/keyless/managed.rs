@@ -9,7 +9,9 @@ use sigstore_verify::{PublicKeyVerificationPolicy, VerificationResult};
 
 use super::bounds::{self, Material};
 use super::{CertificateAnnotations, Content, KeylessError, artifact_of, check_past, classic};
-use crate::signature::{SignatureError, dsse};
+use crate::digest::Digest;
+use crate::signature::bundle::{MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES};
+use crate::signature::{SignatureError, dsse, statement};
 use crate::trust::{LogUse, PublicKey, TrustedRoot};
 
 /// The roots of which a log must have an entry, the key that signed, and the time of the check.
@@ -23,9 +25,32 @@ pub(in crate::signature) struct Logged<'a> {
 impl Logged<'_> {
     /// Checks the entries of a bundle.
     pub(in crate::signature) fn check_bundle(self, document: &[u8]) -> Result<(), SignatureError> {
-        let content = bounds::check(document, LogUse::Required, Material::Key)?;
+        let content = bounds::check(document, LogUse::Required, Material::Key, MAX_BUNDLE_BYTES)?;
         let (payload, _) = dsse::read(content.envelope)?;
-        Ok(self.check(content.text, &Artifact::Digest(artifact_of(&payload)?))?)
+        let digest = statement::first_digest(&payload)?;
+        Ok(self.check(content.text, &Artifact::Digest(artifact_of(&digest)?))?)
+    }
+
+    /// Checks the entries of a bundle with an attestation; `digest` is the first one of its statement.
+    pub(in crate::signature) fn check_attested(
+        self,
+        document: &[u8],
+        digest: &Digest,
+    ) -> Result<(), SignatureError> {
+        let content = bounds::check(document, LogUse::Required, Material::Key, MAX_ATTESTATION_BYTES)?;
+        Ok(self.check(content.text, &Artifact::Digest(artifact_of(digest)?))?)
+    }
+
+    /// The same of an envelope, with the annotations beside it.
+    pub(in crate::signature) fn check_envelope(
+        self,
+        document: &[u8],
+        annotations: Option<&CertificateAnnotations>,
+        digest: &Digest,
+    ) -> Result<(), SignatureError> {
+        let annotations = annotations.ok_or(KeylessError::NoLogEntry("an inclusion promise"))?;
+        let bundle = classic::envelope_bundle(document, annotations, LogUse::Required, Material::Key)?;
+        Ok(self.check(&bundle, &Artifact::Digest(artifact_of(digest)?))?)
     }
 
     /// Checks the entry in the annotations of a layer.
@@ -52,7 +77,7 @@ impl Logged<'_> {
             check_past(result.verified_timestamps(), self.now)
         };
         let checked = Content { bundle: &bundle, artifact }.check(self.roots, &policy, &evidence);
-        checked.map_err(|error| match (error, latest(&bundle)) {
+        checked.map(drop).map_err(|error| match (error, latest(&bundle)) {
             // There is no certificate: the time of an entry can only be one that has not come.
             (KeylessError::OutsideCertificate, Some(time)) => KeylessError::Future { time },
             (error, _) => error,

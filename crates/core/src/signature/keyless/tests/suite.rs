@@ -93,9 +93,10 @@ const REJECTED: &[(&str, &str, &str)] = &[
 fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
     let document = fixture(&format!("bundles/{bundle}"));
     let by = ByCertificate { set, now: now() };
-    let content = bounds::check(&document, set.logs(), Material::Certificate);
+    let content = bounds::check(&document, set.logs(), Material::Certificate, MAX_BUNDLE_BYTES);
     let digest = match content {
-        Ok(content) => dsse::read(content.envelope).and_then(|(payload, _)| artifact_of(&payload)),
+        Ok(content) => dsse::read(content.envelope)
+            .and_then(|(payload, _)| artifact_of(&statement::first_digest(&payload)?)),
         Err(SignatureError::Unsupported { .. }) => Ok(message_digest(&document)),
         Err(error) => Err(error),
     };
@@ -103,7 +104,7 @@ fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
         let mut bytes = digest.as_bytes().to_vec();
         bytes[0] ^= u8::from(flip);
         let artifact = Artifact::Digest(ArtifactDigest::new(digest.algorithm(), bytes).unwrap());
-        Ok(by.check(std::str::from_utf8(&document).unwrap(), &artifact)?)
+        Ok(by.check(std::str::from_utf8(&document).unwrap(), &artifact)?.0)
     });
     checked.map_or_else(|error| error.to_string(), |identity| format!("by {identity}"))
 }
@@ -216,8 +217,13 @@ fn t86_a_signature_of_the_future_is_refused() {
     for &(bundle, root_name, issuer, subject) in ACCEPTED {
         let set = set(root_name, issuer, subject);
         let document = text(&format!("bundles/{bundle}"));
-        let digest = match bounds::check(document.as_bytes(), LogUse::Required, Material::Certificate) {
-            Ok(content) => artifact_of(&dsse::read(content.envelope).unwrap().0).unwrap(),
+        let content =
+            bounds::check(document.as_bytes(), LogUse::Required, Material::Certificate, MAX_BUNDLE_BYTES);
+        let digest = match content {
+            Ok(content) => {
+                let (payload, _) = dsse::read(content.envelope).unwrap();
+                artifact_of(&statement::first_digest(&payload).unwrap()).unwrap()
+            }
             Err(_) => message_digest(document.as_bytes()),
         };
         let by = ByCertificate { set: &set, now: "2020-01-01T00:00:00Z".parse().unwrap() };
