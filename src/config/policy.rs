@@ -160,7 +160,7 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
                 root.display().to_string(),
                 None,
                 message,
-                "create it, or name another by `--config`",
+                "create it, or name another directory with `--config`",
             )
         });
         collected.incomplete = true;
@@ -254,7 +254,7 @@ impl Collected {
                 &second.file,
                 Some(second.place),
                 format!(
-                    "scope {} is as specific as {} of {}:{}, and a name can be covered by both",
+                    "scope {} is as specific as {} of {}:{}, and some image names match both",
                     suggest::quoted(&second.value.written),
                     suggest::quoted(&first.value.written),
                     first.file,
@@ -317,10 +317,11 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
 /// The problem for an error that only [`Policy::new`] finds.
 fn explain(error: &PolicyError, places: &[(String, super::Place)]) -> Problem {
     let (rule, hint) = match error {
-        PolicyError::TooFewKeys { rule, .. } => {
-            (Some(*rule), "a key counts once, whichever authenticators have it; give them keys of their own")
-        }
-        PolicyError::UnknownAuthenticator { rule, .. } => (Some(*rule), "declare it"),
+        PolicyError::TooFewKeys { rule, .. } => (
+            Some(*rule),
+            "a key counts once, even if several authenticators have it; give each authenticator its own key",
+        ),
+        PolicyError::UnknownAuthenticator { rule, .. } => (Some(*rule), "declare the authenticator"),
         PolicyError::Tie { second, .. } => (Some(*second), "make one of them more specific"),
         PolicyError::UnknownAttestation { rule, .. } => (Some(*rule), "declare it"),
         PolicyError::SameAttestation { .. } => (None, "remove one of them"),

@@ -143,7 +143,8 @@ impl Check {
     ) -> Result<Proof, Unverified> {
         let format = attachment.format();
         if !self.layouts.contains(&format) {
-            let why = format!("{format} does not count: `layouts` of the rule does not have it");
+            let why =
+                format!("the format {format} does not count, because it is not in `layouts` of the rule");
             return Err(Unverified { why, ..Unverified::default() });
         }
         let subject = Subject {

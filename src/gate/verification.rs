@@ -136,7 +136,7 @@ impl Verification {
     fn check_kind(&self, is_index: bool) -> Result<(), Refusal> {
         if self.from_index && is_index {
             let what = format!("the image {}", self.digest);
-            let reason = "that an index names is an index".to_owned();
+            let reason = "is listed by an index, but is itself an index".to_owned();
             return Err(self.lookup.unanswered(&RegistryError::Platform { what, reason }));
         }
         Ok(())

@@ -241,19 +241,19 @@ pub enum EntryError {
     #[error("description is malformed")]
     Head(#[source] serde_json::Error),
     /// Another format or version.
-    #[error("file is not evidence of a version that is read")]
+    #[error("file is not evidence, or has an unsupported version")]
     NotEvidence,
     #[error("repository is not valid")]
     Repository(#[source] ReferenceError),
     #[error("time is not valid")]
     Time(#[source] jiff::Error),
-    #[error("evidence has {0} bytes, at most {MAX_ENTRY_BYTES} are kept")]
+    #[error("evidence has {0} bytes, more than the limit of {MAX_ENTRY_BYTES}")]
     TooLarge(usize),
     /// More elements than the limit.
-    #[error("evidence has more parts than are kept")]
+    #[error("evidence has more parts than the limit")]
     TooMany,
     /// The lengths of the parts do not match the size of the file.
-    #[error("lengths do not add up")]
+    #[error("lengths of the parts do not match the size of the file")]
     Truncated,
 }
 
@@ -274,7 +274,7 @@ mod tests {
                 payload: Bytes::from_static(b"payload"),
                 signature: "c2ln".to_owned(),
                 certificate: Some(Arc::new(CertificateAnnotations {
-                    certificate: "PEM".to_owned(),
+                    certificate: Some("PEM".to_owned()),
                     chain: None,
                     bundle: Some("{}".to_owned()),
                     timestamp: None,
@@ -325,16 +325,20 @@ mod tests {
         let text = String::from_utf8(good.clone()).unwrap();
         assert!(decode(&repaired(&good)).is_ok());
         for (from, to, error) in [
-            ("evidence 1 ", "evidence 2 ", "file is not evidence of a version that is read"),
+            ("evidence 1 ", "evidence 2 ", "file is not evidence, or has an unsupported version"),
             ("payload{", "payloaD{", "checksum does not match"),
         ] {
             let bytes = text.replacen(from, to, 1).into_bytes();
             assert_eq!(decode(&bytes.into()).unwrap_err().to_string(), error, "{from}");
         }
         for (from, to, error) in [
-            ("\"document\":8", "\"document\":9", "lengths do not add up"),
-            ("\"document\":8", "\"document\":7", "lengths do not add up"),
-            ("\"document\":8", "\"document\":99999999", "lengths do not add up"),
+            ("\"document\":8", "\"document\":9", "lengths of the parts do not match the size of the file"),
+            ("\"document\":8", "\"document\":7", "lengths of the parts do not match the size of the file"),
+            (
+                "\"document\":8",
+                "\"document\":99999999",
+                "lengths of the parts do not match the size of the file",
+            ),
             ("\"document\":8", "\"document\":-1", "description is malformed"),
             ("\"keys\"", "\"more\":1,\"keys\"", "description is malformed"),
             ("\"rule\"", "\"keys\":[],\"rule\"", "description is malformed"),

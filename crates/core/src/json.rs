@@ -81,7 +81,7 @@ pub enum JsonError {
         column: usize,
     },
     /// A duplicate key in an object.
-    #[error("it has a key twice (line {line}, column {column})")]
+    #[error("it has a duplicate key (line {line}, column {column})")]
     Duplicate {
         /// From 1.
         line: usize,
@@ -113,7 +113,7 @@ pub enum JsonError {
 }
 
 const DEEP: &str = "nested too deeply";
-const DUPLICATE: &str = "a key twice";
+const DUPLICATE: &str = "a duplicate key";
 const MANY: &str = "too many values";
 
 impl JsonError {

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::reference::Repository;
 use crate::signature::{self, Format};
@@ -202,10 +202,10 @@ impl Policy {
         self.authenticators.values()
     }
 
-    /// What will soon end that the authenticators trust, in one line each.
+    /// What the authenticators trust that has ended or will within `notice`, in one line each.
     #[must_use]
-    pub fn ending(&self, now: Timestamp) -> BTreeSet<String> {
-        self.authenticators.values().flat_map(|authenticator| authenticator.set().ending(now)).collect()
+    pub fn ending(&self, now: Timestamp, notice: SignedDuration) -> BTreeSet<String> {
+        self.authenticators.values().flat_map(|it| it.set().ending(now, notice)).collect()
     }
 
     /// The rules, in the order of the files, without the default.
@@ -249,7 +249,7 @@ pub enum PolicyError {
     NoVerifier { condition: String, name: String },
     /// The authenticators of a requirement have too few distinct keys.
     #[error(
-        "requirement can never be met: {needed} different keys are needed and its authenticators have {keys}"
+        "requirement can never be met: it needs signatures by {needed} different keys, but its authenticators have only {keys}"
     )]
     TooFewKeys {
         /// Index of the rule.
@@ -260,7 +260,7 @@ pub enum PolicyError {
         keys: usize,
     },
     /// Two equally specific rules cover the same name.
-    #[error("two rules are equally specific and can cover the same name")]
+    #[error("two rules are equally specific and can match the same image name")]
     Tie {
         /// Index of the earlier rule.
         first: usize,

@@ -60,7 +60,7 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
             converter.draft.note(
                 Effect::None,
                 format!("transport {transport}"),
-                "a node pulls only by the docker transport",
+                "a node uses only the docker transport",
             );
         }
     }
@@ -135,8 +135,7 @@ impl Converter<'_> {
 
     /// The action of a scope whose host may have upper-case letters; `None` if the scope is left out.
     fn folded(&mut self, scope: &str, folded: bool, action: Action) -> Option<Action> {
-        const CASE: &str =
-            "its host has upper-case letters: there this is another host than in lower case, here the same";
+        const CASE: &str = "its host has upper-case letters: containers/image treats it as another host than the one in lower case, but pullgate as the same host";
         let subject = format!("scope {scope:?}");
         match action {
             action if !folded => Some(action),
@@ -164,7 +163,7 @@ impl Converter<'_> {
         }
         if labels < all && !matches!(action, Action::Deny(_)) {
             let text = format!(
-                "only hosts with up to {labels} more labels are covered; images of deeper ones are refused"
+                "only subdomains with up to {labels} more labels are covered; images of hosts with more labels are refused"
             );
             self.draft.note(Effect::Stricter, format!("scope {scope:?}"), text);
         }
@@ -175,19 +174,19 @@ impl Converter<'_> {
         let subject = format!("scope {scope:?}");
         match (digest, action) {
             (Some(digest), Action::Deny(reason)) => {
-                self.draft.note(Effect::Stricter, subject, "the digest is refused in every repository, not only this one");
+                self.draft.note(Effect::Stricter, subject, "pullgate refuses the digest in every repository, not only in this one");
                 self.draft.denied.push((digest.to_string(), reason));
             }
             (_, Action::Allow(_)) => self.draft.note(
                 Effect::Stricter,
                 subject,
-                "scopes are repositories here, so the rule of the repository applies to this image; to allow it alone, write `allow` with `digests`",
+                "pullgate has no scope for one image, so the rule of its repository applies; to allow only this image, write `allow` with `digests`",
             ),
             (_, _) => {
                 let text =
-                    "scopes are repositories here, so the whole repository is refused; write a rule for it by hand";
+                    "pullgate has no scope for one image, so the whole repository is refused; write a rule for the repository by hand";
                 self.draft.note(Effect::Stricter, subject, text);
-                let reason = format!("policy.json has a requirement for {scope} alone, which has no equivalent here");
+                let reason = format!("policy.json has a requirement for {scope} alone, which pullgate cannot express");
                 self.rule(scope, repository, Action::Deny(reason));
             }
         }
@@ -218,7 +217,7 @@ impl Converter<'_> {
                     }
                     None => {
                         let reason = format!(
-                            "policy.json has a requirement for {} without an equivalent here",
+                            "policy.json has a requirement for {} that pullgate cannot express",
                             described(scope)
                         );
                         return Ok(Action::Deny(reason));
@@ -241,19 +240,19 @@ impl Converter<'_> {
         }
         if signed.requires_rekor()
             && !self
-                .widened(subject, "it requires an entry in a transparency log, which pullgate does not check")
+                .widened(subject, "it requires an entry in a transparency log, which pullgate does not check for signatures by keys")
         {
             return Ok(None);
         }
         let identity = match signed.signed_identity.as_ref() {
             None | Some(Identity::MatchRepoDigestOrExact {} | Identity::MatchExact {}) => Some(
-                "it requires that the signature names the tag; pullgate requires that it names the repository",
+                "it requires that the signature names the image's tag, but pullgate requires only that the signature names the repository",
             ),
             Some(Identity::MatchRepository {}) => None,
             Some(
                 Identity::ExactReference { .. } | Identity::ExactRepository { .. } | Identity::Remap { .. },
             ) => {
-                let text = "it accepts signatures for another name, which `aliases` of a rule does here; images are refused";
+                let text = "it accepts signatures for another name; images are refused until you add this name to `aliases` of the rule by hand";
                 self.draft.note(Effect::Stricter, subject, text);
                 return Ok(None);
             }

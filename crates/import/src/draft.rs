@@ -134,7 +134,7 @@ impl Draft {
             self.note(
                 Effect::Stricter,
                 origin,
-                "two of its authenticators share a key; here a key counts once, so another key must sign too",
+                "two of its authenticators share a key, but pullgate counts a key once, so a second key must sign too",
             );
         }
     }

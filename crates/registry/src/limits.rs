@@ -64,11 +64,11 @@ pullgate_config::options! {
         negative_cache_ttl: Duration = "negative-cache-ttl", time(5 * SECOND, 0, 60 * SECOND);
         /// Maximum number of concurrent requests to one registry host.
         max_requests_per_host: usize = "max-requests-per-host", count(32, 1, 256);
-        /// Maximum wait for a permit when a concurrency limit is reached.
+        /// Maximum time that a pull or request waits when `concurrent-pulls` or `max-requests-per-host` is reached.
         queue_timeout: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
-        /// Maximum cooldown of a host that answers with Retry-After, for all pulls.
+        /// Maximum time for which no pull sends requests to a host that answered with Retry-After.
         max_retry_after: Duration = "max-retry-after", time(60 * SECOND, 0, 600 * SECOND);
-        /// Maximum memory for documents of images and for requests; others wait.
+        /// Maximum memory for documents of images and for requests from kubelet. When it is in use, others wait.
         memory: usize = "memory", bytes(64 * MIB, 32 * MIB, 4096 * MIB);
     }
     also {

@@ -14,6 +14,7 @@ pub mod environment;
 pub mod hold;
 pub mod http;
 pub mod images;
+pub mod keyless;
 pub mod keys;
 pub mod kubelet;
 pub mod notation;
@@ -32,6 +33,7 @@ use containerd::Containerd;
 use directory::Directory;
 pub use environment::Release;
 use images::Image;
+use keyless::Keyless;
 use keys::{Kind, PrivateKey};
 use kubelet::Kubelet;
 use notation::Notation;
@@ -176,6 +178,11 @@ impl Node {
     /// The real cosign.
     pub fn cosign(&self) -> Cosign {
         Cosign::new(self.directory.path().join("cosign"))
+    }
+
+    /// An instance of Sigstore, and cosign as its client.
+    pub fn keyless(&self) -> Keyless {
+        Keyless::start(self.directory.path().join("keyless"))
     }
 
     /// The real notation.

@@ -20,7 +20,7 @@ pullgate_config::options! {
     /// `[[registry.signatures]]`
     #[derive(Debug)]
     struct SourceOptions {
-        /// The images that the places are for: a registry or repository, with everything below it.
+        /// The images whose signatures are in these places: a registry or repository, with everything below it.
         scope: Option<String> = "scope", SCOPE.required("\"registry.example.com/team\"");
         /// Whether to look for signatures in the image's own repository.
         image: bool = "image", Flag(false);
@@ -36,7 +36,11 @@ pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
     let placed = ["repository", "directory"].iter().any(|key| pass.has(key));
     let SourceOptions { scope, image, repository, directory } = SourceOptions::pass(pass);
     if !scoped {
-        pass.problem("", "[[registry.signatures]] has no `scope`", "say for which images it is");
+        pass.problem(
+            "",
+            "[[registry.signatures]] has no `scope`",
+            "add `scope`, the images whose signatures are stored there",
+        );
     } else if !image && !placed {
         let hint = "set `image = true`, `repository` or `directory`, or several of them";
         pass.problem("", "[[registry.signatures]] names no source", hint);
@@ -46,8 +50,8 @@ pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
 
 /// A registry, or a repository or the beginning of one.
 fn read_scope(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write a registry or the beginning of a repository's name in full, without stars";
-    document.parsed(key, value, ["is not a name", hint], |text| {
+    let hint = "write a registry, or a registry and the first whole segments of a repository, without `*`";
+    document.parsed(key, value, ["is not a registry or repository", hint], |text| {
         let probe = Repository::parse(&format!("{text}/x")).ok()?;
         (probe.to_string() == format!("{text}/x")).then(|| text.to_owned())
     })

@@ -76,7 +76,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
         if let (Some(span), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
             (span, rule_action(&rule, broken))
         {
-            let hint = "it has an effect with `require` only; remove it";
+            let hint = "it has an effect only with `require`; remove it";
             let message = format!("`{key}` is set in a rule that requires no signature");
             document.problem(span, message, hint);
         }
@@ -129,7 +129,7 @@ fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: Names<
     for (key, value) in [("digests", &digests), ("until", &until)] {
         if let (Some(value), "require" | "deny") = (value, kind) {
             let message = format!("`{key}` cannot be combined with `{kind}`");
-            document.problem(value.span.clone(), message, "it bounds `allow`; remove it");
+            document.problem(value.span.clone(), message, "it limits `allow`; remove it");
         }
     }
     match kind {
@@ -363,7 +363,7 @@ fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {
         .map_err(|error| {
             let message = match &error {
                 PodsError::NotANamespace(text) => {
-                    format!("no Kubernetes namespace can be called {}", suggest::quoted(text))
+                    format!("{} cannot match any Kubernetes namespace", suggest::quoted(text))
                 }
                 _ => error.to_string(),
             };

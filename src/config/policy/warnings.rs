@@ -10,7 +10,7 @@ use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
 use crate::signature::{Format, RepositoryIdentity};
-use crate::trust::{Authenticator, Signers};
+use crate::trust::{Authenticator, ROOT_NOTICE, Signers};
 
 impl Collected {
     /// The warnings, in the order of files and lines.
@@ -24,7 +24,9 @@ impl Collected {
             if let Action::AllowUnsigned(allowance) = declared.value.rule.action()
                 && let Some(until) = allowance.until.filter(|_| allowance.is_over(now))
             {
-                let message = format!("`until` is over since {until}, so the rule refuses what it allowed");
+                let message = format!(
+                    "`until` ({until}) has passed, so the rule now refuses the images that it allowed"
+                );
                 warn(message, "remove the rule, or set another time");
             }
             if let Some((missed, instead)) = declared.value.rule.scope().never_matched()
@@ -66,7 +68,7 @@ impl Collected {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
             let sets = declared.value.authenticator.iter().map(Authenticator::set);
-            for ending in sets.flat_map(|set| set.ending(now)) {
+            for ending in sets.flat_map(|set| set.ending(now, ROOT_NOTICE)) {
                 warn(ending, "renew its file");
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
@@ -74,7 +76,7 @@ impl Collected {
             if keys.clone().next().is_some() && denied.all(|denied| denied) {
                 warn(
                     format!(
-                        "authenticator `{name}` has no key that is not denied, so it accepts no signature"
+                        "every key of authenticator `{name}` is on the deny list, so it accepts no signature"
                     ),
                     "add a new key, and remove the denied ones",
                 );
@@ -84,7 +86,7 @@ impl Collected {
                     format!(
                         "authenticator `{name}` has no key that is valid now, so it accepts no signature"
                     ),
-                    "add a key whose time has come and is not over",
+                    "add a key whose `not-before` has passed and whose `not-after` has not",
                 );
             }
         }
@@ -120,7 +122,7 @@ impl Collected {
             let (Some(first), Some(second)) = (scopes.next(), scopes.next()) else { continue };
             let more = if scopes.next().is_some() { " and others" } else { "" };
             let message = format!(
-                "authenticator `{name}` serves `{first}` and `{second}`{more}: a {what} name its repository, so one that was signed for either is valid for both"
+                "authenticator `{name}` is required for `{first}` and `{second}`{more}: a {what} name its repository, so a signature made for one of these scopes is valid for all of them"
             );
             warnings.push(Problem::new(&declared.file, Some(declared.place), message, instead));
         }
@@ -144,8 +146,10 @@ impl Collected {
             return;
         }
         for denied in self.denied.keys.iter().filter(|denied| !known.contains(denied.value.as_str())) {
-            let message =
-                format!("denied key {} is in no authenticator, so it revokes nothing", denied.value);
+            let message = format!(
+                "denied key {} belongs to no authenticator, so denying it has no effect",
+                denied.value
+            );
             let hint = "compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too";
             warnings.push(Problem::new(&denied.file, Some(denied.place), message, hint));
         }
@@ -171,7 +175,7 @@ impl Collected {
                 continue;
             }
             let message = format!(
-                "images of every other host are admitted unsigned, also under other names of the registries of `{first}`{others}"
+                "images of every other host are admitted unsigned, and so are images of `{first}`{others} that are pulled by another name of the registry"
             );
             let hint = "a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name";
             warnings.push(Problem::new(file, Some(place), message, hint));

@@ -147,8 +147,8 @@ async fn an_expired_key_ends_the_admissions_that_depend_on_it() {
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let file = key_file("p256", "pub");
     for (window, expected) in [
-        ("not-after = 2001-01-01T00:00:00Z", "no-valid-signature"),
-        ("not-before = 2999-01-01T00:00:00Z", "no-valid-signature"),
+        ("not-after = 2001-01-01T00:00:00Z", "key-not-valid-now"),
+        ("not-before = 2999-01-01T00:00:00Z", "key-not-valid-now"),
         ("not-before = 2001-01-01T00:00:00Z", "verified"),
     ] {
         let root = world.directory.path().join("window");

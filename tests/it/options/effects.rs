@@ -8,7 +8,7 @@ use pullgate_config::options::OptionDoc;
 use super::attestations as of_attestations;
 use super::policy as of_policy;
 use super::settings;
-use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer};
+use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer, trust};
 
 #[path = "../../node/effects.rs"]
 mod node;
@@ -106,6 +106,16 @@ const EFFECTS: Effects = &[
         "[keys] vault.secret-id-file",
         "[keys] vault.mount",
     ]),
+    ("pullgate.toml", trust::trusted_roots_are_fetched_as_configured, &[
+        "[trust] directory",
+        "[trust] authorities",
+        "[trust] repository.name",
+        "[trust] repository.url",
+        "[trust] repository.targets-url",
+        "[trust] repository.root",
+        "[trust] repository.target",
+    ]),
+    ("pullgate.toml", trust::the_notice_before_the_end_of_a_root_is_an_option, &["[trust] notice"]),
     ("policy.toml", of_policy::rules_and_defaults, &[
         "[[namespace]] layouts",
         "[[namespace]] identity",

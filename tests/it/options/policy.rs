@@ -191,9 +191,9 @@ pub(crate) async fn authenticators_and_their_keys() {
             format!("{}, {pss}, {salted}", file(&right)),
             "verified",
         ),
-        (both.clone(), format!("{}, not-after = 2024-01-01T00:00:00Z", file(&right)), "no-valid-signature"),
+        (both.clone(), format!("{}, not-after = 2024-01-01T00:00:00Z", file(&right)), "key-not-valid-now"),
         (both.clone(), format!("{}, not-after = 2100-01-01T00:00:00Z", file(&right)), "verified"),
-        (both.clone(), format!("{}, not-before = 2100-01-01T00:00:00Z", file(&right)), "no-valid-signature"),
+        (both.clone(), format!("{}, not-before = 2100-01-01T00:00:00Z", file(&right)), "key-not-valid-now"),
         (both, format!("{}, not-before = 2024-01-01T00:00:00Z", file(&right)), "verified"),
     ] {
         let policy = format!(

@@ -291,17 +291,17 @@ impl fmt::Display for Missing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum RequirementError {
-    #[error("requirement names no authenticator, so nothing would be required")]
+    #[error("requirement names no authenticator, so it would require nothing")]
     Empty,
     #[error("requirement names more than {MAX_AUTHENTICATORS} authenticators")]
     TooMany,
     #[error("requirement names authenticator `{0}` twice")]
     Twice(String),
-    #[error("requirement of at least 0 requires nothing")]
+    #[error("`at-least = 0` would require nothing")]
     Nothing,
-    #[error("requirement of annotations names none, so nothing more would be required")]
+    #[error("`annotations` is empty, so it would require nothing")]
     NoAnnotation,
-    #[error("requirement names more than {MAX_ANNOTATIONS} annotations")]
+    #[error("`annotations` has more than {MAX_ANNOTATIONS} entries")]
     TooManyAnnotations,
     #[error("requirement of attestations names none, so nothing more would be required")]
     NoAttestation,
@@ -310,7 +310,7 @@ pub enum RequirementError {
     #[error("requirement names attestation `{0}` twice")]
     AttestationTwice(String),
     /// `at-least` is greater than the number of authenticators.
-    #[error("requirement of at least {count} cannot be met by {of}")]
+    #[error("`at-least` is {count}, more than the number of authenticators in `of` ({of})")]
     Unreachable { count: usize, of: usize },
 }
 

@@ -332,9 +332,9 @@ pub enum AliasError {
     #[error("aliases have no effect in a rule that requires no signature")]
     NothingRequired,
     /// The scope contains a `*`, so there is no unique text to replace.
-    #[error("aliases need a scope without `*`")]
+    #[error("a rule with `aliases` must have a scope without `*`")]
     ScopeNotLiteral,
-    #[error("alias `{0}` has a `*`")]
+    #[error("alias `{0}` contains `*`; an alias must be a name without patterns")]
     NotLiteral(String),
     #[error("alias `{0}` repeats the scope or another alias")]
     Twice(String),

@@ -34,10 +34,10 @@ pub use self::severity::{Severity, SeverityLimit};
 pub use self::summary::Summary;
 pub use self::terms::{MAX_FIELDS, StatementTerms, TermsKind};
 pub use self::vulnerabilities::Vulnerabilities;
-pub use super::bundle::MAX_ATTESTATION_BYTES;
+use super::bundle::MAX_ATTESTATION_BYTES;
 use super::bundle::{self, MAX_DEPTH};
 use super::fields::{object, parse};
-use super::keyless::{self, ByCertificate};
+use super::keyless::{self, ByCertificate, Logged};
 use super::{
     Attachment, By, CertificateAnnotations, Format, KeylessError, SignatureError, Signed, dsse, too_large,
 };
@@ -154,7 +154,7 @@ impl<'a> Unverified<'a> {
 
     fn by_key(&self, by: By<'_>) -> Result<Signed, SignatureError> {
         let has_certificate = match self.material {
-            Material::Envelope { certificate, .. } => certificate.is_some(),
+            Material::Envelope { certificate, .. } => certificate.is_some_and(|it| it.certificate.is_some()),
             Material::Bundle { has_certificate, .. } => has_certificate,
         };
         if has_certificate {
@@ -163,7 +163,17 @@ impl<'a> Unverified<'a> {
             });
         }
         let message = dsse::pre_authentication_encoding(dsse::PAYLOAD_TYPE, &self.payload);
-        Ok(by.verify(&message, &self.signature)?.into())
+        let valid = by.verify(&message, &self.signature)?;
+        let check = |log: Logged<'_>| {
+            let digest = self.header.first_digest()?;
+            match self.material {
+                Material::Envelope { document, certificate } => {
+                    log.check_envelope(document, certificate, &digest)
+                }
+                Material::Bundle { document, .. } => log.check_attested(document, &digest),
+            }
+        };
+        Ok(by.check_log(valid, check)?.into())
     }
 
     fn by_certificate(&self, by: ByCertificate<'_>) -> Result<(Identity, Timestamp), SignatureError> {

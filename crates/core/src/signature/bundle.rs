@@ -16,7 +16,7 @@ use crate::untrusted::quoted;
 /// Maximum size of a bundle: 1 MiB; cosign writes about 700 bytes for a key.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
 /// Maximum size of a bundle or envelope with an attestation: 8 MiB. Bills of materials have megabytes.
-pub const MAX_ATTESTATION_BYTES: usize = 8 << 20;
+pub(super) const MAX_ATTESTATION_BYTES: usize = 8 << 20;
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// The media type of a bundle v0.3.

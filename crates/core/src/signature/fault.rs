@@ -11,6 +11,8 @@ use crate::trust::x509::RevocationError;
 pub enum Fault {
     /// The authenticator does not read signatures of this kind.
     OtherKind(SignatureKind),
+    /// The key that signed is not valid now.
+    KeyNotValidNow,
     /// The signature names a verification plug-in of notation.
     VerificationPlugin,
     /// A timestamp is not by an authority of the trusted root, or for something else.
@@ -90,7 +92,7 @@ impl SignatureKind {
             Self::Keyless => "keyless signatures",
             Self::Of(Format::SimpleSigning) => "classic signatures",
             Self::Of(Format::Bundle) => "Sigstore bundles",
-            Self::Of(Format::Notation) => "Notation",
+            Self::Of(Format::Notation) => "Notation signatures",
             Self::Of(Format::Attestation) => "attestations",
         }
     }

@@ -57,7 +57,8 @@ pub(super) fn verify(
             Ok(signed)
         }
         Attachment::Bundle { document, .. } => {
-            let content = bounds::check(document, LogUse::None, MAX_BUNDLE_BYTES)?;
+            let content =
+                bounds::check(document, LogUse::None, bounds::Material::Certificate, MAX_BUNDLE_BYTES)?;
             let evidence = Evidence {
                 chain: members(&content.certificates, "rawBytes")?,
                 stamps: members(&content.timestamps, "signedTimestamp")?,

@@ -103,7 +103,8 @@ impl Authenticator {
     pub fn roots(&self) -> &[TrustedRoot] {
         match &self.signers {
             Signers::Keyless(set) => set.roots(),
-            Signers::Keys(_) | Signers::Notation(_) | Signers::Pki(_) => &[],
+            Signers::Keys(keys) => keys.log_roots(),
+            Signers::Notation(_) | Signers::Pki(_) => &[],
         }
     }
 

@@ -86,7 +86,7 @@ impl Document {
         let mut lists = std::iter::once(("default".to_owned(), &self.default)).chain(scopes);
         lists.find_map(|(place, list)| {
             if list.is_empty() {
-                return Some((place, "it has no requirements, which containers/image also refuses"));
+                return Some((place, "it has no requirements, which containers/image rejects, too"));
             }
             let signed = list.iter().filter_map(|it| match it {
                 Requirement::SigstoreSigned(signed) => Some(signed),

@@ -115,7 +115,7 @@ pub(super) async fn layers(
     match read {
         Ok(Some(layers)) => Some(layers),
         Ok(None) => {
-            let reason = "it is an index instead of a manifest of signatures".to_owned();
+            let reason = "it is an index, but must be a manifest whose layers are signatures".to_owned();
             collected.problem(tag, RegistryError::Malformed { what, reason });
             None
         }

@@ -106,6 +106,6 @@ fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {
 fn unreadable(error: &std::io::Error) -> RegistryError {
     RegistryError::Configuration {
         host: "(this node)".to_owned(),
-        reason: format!("signatures in a directory cannot be read: {}", error.kind()),
+        reason: format!("the directory of signatures cannot be read: {}", error.kind()),
     }
 }

@@ -83,7 +83,7 @@ impl Fetch {
             Err(RegistryError::Status { status: 400 | 405..=407 | 410..=428, reason, .. }) => {
                 return Err(RegistryError::Malformed {
                     what,
-                    reason: format!("the registry refuses it: {reason}"),
+                    reason: format!("the registry refused the request: {reason}"),
                 });
             }
             other => other?,

@@ -315,7 +315,7 @@ async fn signature_layer(
         _ if !kinds.has(format) => Ok(None),
         _ => Err(RegistryError::Malformed {
             what: format!("manifest {}", referrer.digest),
-            reason: "its subject is another image".to_owned(),
+            reason: "its `subject` is another digest".to_owned(),
         }),
     }
 }
@@ -343,7 +343,8 @@ pub(crate) fn next_page(answer: &ApiResponse) -> Result<Option<String>, Registry
             if !is_next {
                 continue;
             }
-            let next = answer.url.join(target).map_err(|_| malformed("its next page has no address"))?;
+            let next =
+                answer.url.join(target).map_err(|_| malformed("the link to its next page is not a URL"))?;
             if next.origin() != answer.url.origin() {
                 return Err(malformed("its next page is on another host"));
             }

@@ -24,11 +24,11 @@ pub(super) struct Import {
     /// Write the policy to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
     out_file: Option<PathBuf>,
-    /// Algorithm of the keys that it fits, where the documents do not name one: for RSA keys RSA_PSS_SHA_256,
-    /// RSA_PKCS1_SHA_256, …; for others if it is not the usual one: ECDSA_P384_SHA_256, ED25519PH, …
+    /// Algorithm for keys whose algorithm the documents do not name: for RSA keys required (RSA_PSS_SHA_256,
+    /// RSA_PKCS1_SHA_256, …), for others only if it is not the usual one (ECDSA_P384_SHA_256, ED25519PH, …)
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
-    /// Where no exact equivalent exists, allow more than the original instead of less, and note each case
+    /// Where pullgate has no exact equivalent, allow more than the original instead of less, and report each case
     #[arg(long, global = true)]
     widen: bool,
 }
@@ -52,7 +52,7 @@ enum Source {
     },
     /// kritis and kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist
     Kritis {
-        /// YAML files; all documents and lists in them are read
+        /// YAML files; all documents and lists in the files are read
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
@@ -76,7 +76,7 @@ enum Source {
     },
     /// The policy.json of podman, skopeo and CRI-O
     Containers {
-        /// The file; keys are read from the paths that it names
+        /// policy.json; keys are read from the paths that this file names
         #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
         file: PathBuf,
     },
@@ -225,7 +225,7 @@ enum CommandError {
     #[error("nothing was imported")]
     Import(#[source] ImportError),
     #[error(
-        "nothing was imported: the policy does not load; change what it was made of, or write it by hand"
+        "nothing was imported, because the converted policy is not valid; change the original, or write the policy by hand"
     )]
     Load(#[source] Problems),
     #[error("cannot write {path}")]

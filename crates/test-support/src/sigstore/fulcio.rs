@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
+    IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -54,6 +54,11 @@ impl Fulcio {
 
     pub(super) fn issue(&self, person: &Person) -> Leaf {
         let key = secrets::new_key();
+        Leaf { der: self.certify(person, &key), key: LogKey { pair: key } }
+    }
+
+    /// The certificate of a key.
+    pub(super) fn certify(&self, person: &Person, key: &impl PublicKeyData) -> Vec<u8> {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
         parameters.serial_number = Some(1_u64.into());
@@ -73,15 +78,14 @@ impl Fulcio {
                 CustomExtension::from_oid_content(&oid, der::text(text))
             })
             .collect();
-        let before = parameters.signed_by(&key, &self.authority).unwrap();
+        let before = parameters.signed_by(key, &self.authority).unwrap();
         if person.logged {
             let list = self.timestamps(der::first_inside(before.der()), person.issued);
             parameters
                 .custom_extensions
                 .push(CustomExtension::from_oid_content(&SCT_LIST, der::octets(&list)));
         }
-        let der = parameters.signed_by(&key, &self.authority).unwrap().der().to_vec();
-        Leaf { der, key: LogKey { pair: key } }
+        parameters.signed_by(key, &self.authority).unwrap().der().to_vec()
     }
 
     /// The list with the one timestamp of a certificate without it (RFC 6962 sections 3.2 and 3.3).

@@ -18,6 +18,15 @@ const MAX_HASHES: usize = 64;
 
 const BUNDLE: &str = "bundle";
 
+/// Who made a bundle's signature, as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::signature) enum Material {
+    /// Somebody with a certificate.
+    Certificate,
+    /// The holder of a key.
+    Key,
+}
+
 /// A bundle within the bounds: its text, its envelope, and what came with that.
 pub(in crate::signature) struct Bounded<'a> {
     pub(in crate::signature) text: &'a str,
@@ -31,6 +40,7 @@ pub(in crate::signature) struct Bounded<'a> {
 pub(in crate::signature) fn check(
     document: &[u8],
     logs: LogUse,
+    signer: Material,
     limit: usize,
 ) -> Result<Bounded<'_>, SignatureError> {
     if document.len() > limit {
@@ -44,7 +54,7 @@ pub(in crate::signature) fn check(
         return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
     }
     let material = bundle.object("verificationMaterial").map_err(malformed)?;
-    let (certificates, timestamps) = check_material(material, logs)?;
+    let (certificates, timestamps) = check_material(material, logs, signer)?;
     if bundle.optional("messageSignature").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
     }
@@ -53,7 +63,11 @@ pub(in crate::signature) fn check(
 }
 
 /// Returns the certificates and the timestamps.
-fn check_material(mut material: Fields, logs: LogUse) -> Result<(Vec<Value>, Vec<Value>), SignatureError> {
+fn check_material(
+    mut material: Fields,
+    logs: LogUse,
+    signer: Material,
+) -> Result<(Vec<Value>, Vec<Value>), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
     let only = material.optional("certificate");
     let certificates = match (material.optional("x509CertificateChain"), only) {
@@ -67,6 +81,7 @@ fn check_material(mut material: Fields, logs: LogUse) -> Result<(Vec<Value>, Vec
             certificates
         }
         (None, Some(only)) => vec![only],
+        (None, None) if signer == Material::Key => Vec::new(),
         (None, None) => return Err(KeylessError::Key.into()),
     };
     let entries = list(&mut material, "tlogEntries").map_err(malformed)?;
