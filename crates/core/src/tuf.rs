@@ -9,6 +9,7 @@
 //! [`Trusted::remember_snapshot`].
 
 mod canonical;
+mod content;
 mod error;
 mod key;
 mod metadata;

@@ -38,7 +38,6 @@ use fetch::Fetch;
 pub(super) use referrers::next_page;
 
 pub use collected::{AttachmentProblem, Collected, Unfetched};
-pub use lookaside::Lookaside;
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 

@@ -22,6 +22,7 @@ mod hosts;
 mod keychain;
 pub mod limits;
 mod listing;
+mod lookaside;
 mod manifest;
 mod mirrors;
 mod negative_cache;
@@ -39,8 +40,8 @@ mod token;
 mod upload;
 
 pub use attachments::{
-    AttachmentProblem, Collected, Lookaside, PAYLOAD as PAYLOAD_MEDIA_TYPE,
-    SIGNATURE as SIGNATURE_ANNOTATION, Unfetched, Wanted, fallback_tag, is_attachment_tag, signature_tag,
+    AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
+    Unfetched, Wanted, fallback_tag, is_attachment_tag, signature_tag,
 };
 pub use concurrency_limit::Permit;
 pub use credentials::{AuthConfig, Credentials};
@@ -48,6 +49,7 @@ pub use error::{Bound, Class, RegistryError};
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
 pub use listing::Pages;
+pub use lookaside::Lookaside;
 pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs, read_refs};
 pub use platform::Platform;
 pub use registry::Registry;

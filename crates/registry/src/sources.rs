@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::attachments::Lookaside;
+use super::lookaside::Lookaside;
 use pullgate_core::reference::Repository;
 
 /// Where signatures of the images of one scope are looked up; all places are read at the same time.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::content::Content;
 use super::role::Root;
 use super::{MAX_METADATA_BYTES, MAX_TIMESTAMP_BYTES, Role, TufError, canonical};
 use crate::digest::bytes_of_hex;
@@ -15,11 +15,6 @@ use crate::json::{self, Bounds, Keys};
 const BOUNDS: Bounds = Bounds { depth: 16, values: 1 << 14, keys: Keys::Exact };
 /// Maximum number of signatures: each costs a public-key operation.
 const MAX_SIGNATURES: usize = 64;
-
-/// The content of a role.
-pub(super) trait Content: DeserializeOwned {
-    const ROLE: Role;
-}
 
 /// Metadata with signatures, which are not verified yet.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::content::Content;
 use super::key::Key;
-use super::metadata::Content;
 use super::{MAX_METADATA_BYTES, Role, TufError};
 use crate::digest::Digest;
 

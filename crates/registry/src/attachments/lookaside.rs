@@ -4,59 +4,20 @@
 //! files are read in order until one is missing. Nothing is sent but the request: a lookaside server is neither the
 //! registry nor in its domain, so it gets no credentials of a pull.
 
-use std::path::{Path, PathBuf};
-
-use reqwest::Url;
+use std::path::Path;
 
 use super::super::error::{Bound, Class, RegistryError};
 use super::super::host_client::ApiResponse;
 use super::super::host_request::HostRequest;
 use super::super::hosts::{Host, Scheme};
 use super::super::limits::Limits;
+use super::super::lookaside::Lookaside;
 use super::super::request_context::RequestContext;
 use super::super::state::RegistryState;
 use super::budget::Budget;
 use super::{Attachment, Collected, Digest, Search, directory};
 use pullgate_core::reference::Repository;
 use pullgate_core::trust::openpgp::MAX_MESSAGE_BYTES;
-use pullgate_net::service::authority;
-
-/// Where the GPG signatures of images are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookaside {
-    /// A web server.
-    Server {
-        /// Whether it is asked over TLS.
-        secure: bool,
-        /// Host and port.
-        authority: String,
-        /// The path above those of the repositories, without a slash at its end.
-        path: String,
-    },
-    /// A directory of this node.
-    Directory(PathBuf),
-}
-
-impl Lookaside {
-    /// Reads the base of the addresses: `https://`, `http://` or `file:///`, as in `lookaside` of containers/image. A
-    /// signature proves itself, so plain HTTP gives nothing away; whoever is between can withhold it.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        let is_plain = url.query().is_none() && url.fragment().is_none();
-        if !is_plain || !url.username().is_empty() || url.password().is_some() {
-            return None;
-        }
-        let path = url.path().trim_end_matches('/').to_owned();
-        match (url.scheme(), url.host_str().unwrap_or_default()) {
-            ("file", "") if !path.is_empty() => Some(Self::Directory(path.into())),
-            ("https" | "http", host) if !host.is_empty() => {
-                Some(Self::Server { secure: url.scheme() == "https", authority: authority(&url), path })
-            }
-            _ => None,
-        }
-    }
-}
 
 /// The signatures of the image of a search.
 pub(super) async fn signatures(search: &Search<'_>, lookaside: &Lookaside) -> Collected {
@@ -202,32 +163,6 @@ impl<'a> Signatures<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_that_of_a_server_or_a_directory() {
-        let server = |secure, authority: &str, path: &str| {
-            Some(Lookaside::Server { secure, authority: authority.to_owned(), path: path.to_owned() })
-        };
-        for (text, expected) in [
-            ("https://sigs.example", server(true, "sigs.example", "")),
-            ("https://sigs.example:8443/a/b/", server(true, "sigs.example:8443", "/a/b")),
-            ("http://127.0.0.1:5001/sigstore", server(false, "127.0.0.1:5001", "/sigstore")),
-            (
-                "file:///var/lib/containers/sigstore",
-                Some(Lookaside::Directory("/var/lib/containers/sigstore".into())),
-            ),
-            ("file://elsewhere/sigstore", None),
-            ("file:///", None),
-            ("https://user@sigs.example", None),
-            ("https://sigs.example?a=b", None),
-            ("https://sigs.example#a", None),
-            ("ftp://sigs.example", None),
-            ("sigs.example/sigstore", None),
-            ("", None),
-        ] {
-            assert_eq!(Lookaside::parse(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn an_image_has_a_directory_below_the_path_of_its_repository() {
