@@ -141,7 +141,7 @@ async fn t140_an_image_without_a_valid_attestation_is_refused() {
             "without a signature",
             envelopes(vec![unsigned]),
             "no-valid-attestation",
-            "exactly one signature: 0 found",
+            "exactly one signature, but has 0",
         ),
         ("not JSON", envelopes(vec!["{".to_owned()]), "no-valid-attestation", "it is not JSON"),
         (
@@ -299,7 +299,7 @@ async fn t141_an_attestation_that_says_something_else_does_not_count() {
         attest(&world.registry, "team/twice", &digest, &[twice], &security());
         let outcome = world.outcome("team/twice:1").await;
         outcome.assert("twice", Expect { requests: ATTESTED, ..Expect::refused("no-valid-attestation") });
-        assert!(outcome.line.contains("it has a key twice"), "{}", outcome.line);
+        assert!(outcome.line.contains("it has a duplicate key"), "{}", outcome.line);
     }
 }
 

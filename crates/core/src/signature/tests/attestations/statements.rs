@@ -85,28 +85,28 @@ fn ambiguous_and_oversized_statements_are_refused() {
         (
             "approved twice",
             twice("\"approved\":true", "\"approved\":false,\"approved\":true"),
-            "it has a key twice",
+            "it has a duplicate key",
         ),
         (
             "review twice",
             twice("\"review\":", "\"review\":{\"approved\":false},\"review\":"),
-            "it has a key twice",
+            "it has a duplicate key",
         ),
         (
             "escaped key",
             twice("\"approved\":true", "\"approved\":false,\"\\u0061pproved\":true"),
-            "it has a key twice",
+            "it has a duplicate key",
         ),
         (
             "type twice",
             twice("\"predicateType\":", "\"predicateType\":\"x\",\"predicateType\":"),
-            "it has a key twice",
+            "it has a duplicate key",
         ),
-        ("subject twice", twice("\"subject\":", "\"subject\":[],\"subject\":"), "it has a key twice"),
+        ("subject twice", twice("\"subject\":", "\"subject\":[],\"subject\":"), "it has a duplicate key"),
         (
             "a key twice where nothing is read",
             twice("\"_type\":", "\"x\":{\"a\":1,\"a\":2},\"_type\":"),
-            "it has a key twice",
+            "it has a duplicate key",
         ),
         (
             "too deep where nothing is read",
@@ -151,7 +151,7 @@ fn an_envelope_is_signed_once_and_as_a_statement() {
             "DSSE payload is not base64",
         ),
         ("/payload", json!(null), "DSSE envelope is malformed"),
-        ("/signatures", json!([]), "DSSE envelope must have exactly one signature: 0 found"),
+        ("/signatures", json!([]), "DSSE envelope must have exactly one signature, but has 0"),
         ("/signatures", json!({}), "DSSE envelope is malformed"),
         (
             "/signatures/0",
@@ -177,7 +177,7 @@ fn an_envelope_is_signed_once_and_as_a_statement() {
     both["dsseEnvelope"]["signatures"] =
         json!([foreign["dsseEnvelope"]["signatures"][0], bundle["dsseEnvelope"]["signatures"][0]]);
     let outcome = judge(&approved(), &[envelope(&both)], &party.authenticator, &digest);
-    assert_eq!(outcome, "DSSE envelope must have exactly one signature: 2 found");
+    assert_eq!(outcome, "DSSE envelope must have exactly one signature, but has 2");
     // What was signed as a payload of simple signing is not a statement, and the other way round.
     let payload = STANDARD.encode(payload());
     let mut claim = bundle;
