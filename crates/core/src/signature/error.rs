@@ -1,6 +1,6 @@
 //! Why an attachment is not a valid signature.
 
-use super::{CertifiedError, Fault, FieldError, Format, KeylessError, NotationError, SignatureKind, gpg};
+use super::{CertifiedError, Fault, FieldError, Format, KeylessError, NotationError, SignatureKind};
 use crate::trust::TrustError;
 use crate::trust::openpgp::OpenPgpError;
 use crate::untrusted::Quoted;
@@ -104,10 +104,24 @@ impl SignatureError {
             Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
-            Self::Gpg(error) => gpg::fault(error),
+            Self::Gpg(error) => fault_of_gpg(error),
             Self::Notation(error) => error.fault(),
             Self::Certified(error) => error.fault(),
             _ => None,
         }
+    }
+}
+
+/// What of an error has a reason code of its own.
+fn fault_of_gpg(error: &OpenPgpError) -> Option<Fault> {
+    use OpenPgpError as E;
+    match error {
+        E::Hash { .. } => Some(Fault::WeakSignature),
+        E::Denied { .. } | E::Revoked { .. } | E::SubKeyRevoked { .. } => Some(Fault::KeyRevoked),
+        E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } => Some(Fault::KeyNotValidNow),
+        E::Expired { .. } => Some(Fault::SignatureExpired),
+        E::Future { .. } => Some(Fault::FutureTime),
+        E::NotAccepted { .. } => Some(Fault::WrongIdentity),
+        _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod error;
 mod fingerprint;
 mod hash;
 mod key;
+mod limits;
 mod message;
 mod packet;
 mod reader;
@@ -27,10 +28,11 @@ mod verifier;
 use jiff::Timestamp;
 
 pub(crate) use self::certificate::merge;
-pub use self::certificate::{Certificate, MAX_KEYRING_BYTES, MAX_KEYS, read_keyring};
+pub use self::certificate::{Certificate, read_keyring};
 pub use self::error::{KeyringError, OpenPgpError};
 pub use self::fingerprint::Fingerprint;
-pub use self::message::{MAX_MESSAGE_BYTES, Message};
+pub use self::limits::{MAX_KEYRING_BYTES, MAX_KEYS, MAX_MESSAGE_BYTES};
+pub use self::message::Message;
 
 /// A time of OpenPGP: seconds since 1970. Every sum of two 32-bit numbers is in the range of a timestamp.
 pub(super) fn instant(seconds: u64) -> Timestamp {

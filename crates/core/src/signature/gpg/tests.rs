@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::digest::Digest;
 use crate::signature::RepositoryIdentity;
+use crate::trust::openpgp::OpenPgpError;
 use crate::trust::openpgp::{Fingerprint, KeyringError, read_keyring};
 
 mod crafted;

@@ -8,15 +8,12 @@ use super::fingerprint::Fingerprint;
 use super::hash::Hash;
 use super::instant;
 use super::key::{NotAKey, PublicKey};
+use super::limits::{MAX_KEYRING_BYTES, MAX_KEYS};
 use super::packet::{packets, tag};
 use super::self_signature::{Attributes, SelfSignature, is_later, newest};
 use super::signature::{NotASignature, Signature, kind};
 use super::subkey::{SubKey, expired};
 
-/// Maximum size of a keyring file: 1 MiB.
-pub const MAX_KEYRING_BYTES: usize = 1 << 20;
-/// Maximum number of primary keys of one authenticator.
-pub const MAX_KEYS: usize = 64;
 /// Maximum number of packets in a keyring.
 const MAX_PACKETS: usize = 8192;
 /// Maximum number of sub-keys of one key, and of self-signatures of each kind.

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::certificate::{MAX_KEYRING_BYTES, MAX_KEYS};
 use super::fingerprint::Fingerprint;
-use super::message::MAX_MESSAGE_BYTES;
+use super::limits::{MAX_KEYRING_BYTES, MAX_KEYS, MAX_MESSAGE_BYTES};
 
 /// Why bytes are not a sequence of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

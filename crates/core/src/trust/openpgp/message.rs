@@ -9,12 +9,11 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use super::error::{OpenPgpError, PacketError};
 use super::hash::Hash;
+use super::limits::MAX_MESSAGE_BYTES;
 use super::packet::{Packet, packets, tag};
 use super::reader::Reader;
 use super::signature::{NotASignature, Signature, kind};
 
-/// Maximum size of a message: 64 KiB. gpg writes less than 2 KiB over a payload of simple signing.
-pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// Maximum size of what is in a compressed packet.
 const MAX_INFLATED_BYTES: usize = 128 * 1024;
 /// The packets of a message, and one more to recognise others.
