@@ -36,7 +36,7 @@ fn says_what_is_wrong_with_a_condition() {
         ),
         (
             "type = \"sbom\"\nby = { all = [] }".to_owned(),
-            "policy.toml:7:6: requirement names no authenticator, so nothing would be required",
+            "policy.toml:7:6: requirement names no authenticator, so it would require nothing",
         ),
         ("type = \"sbom\"\nby = {}".to_owned(), "policy.toml:7:6: `by` must have one of its three forms"),
         (
