@@ -7,6 +7,7 @@ mod policy;
 mod scan;
 mod serve;
 mod status;
+mod trust;
 mod verify;
 
 use std::ffi::OsString;
@@ -59,6 +60,9 @@ enum Command {
     Scan(scan::Scan),
     /// Show daemon status
     Status(status::Status),
+    /// Refresh trusted roots
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Verify one image for containerd's image verifier plugin
     ImageVerifier(image_verifier::ImageVerifier),
 }
@@ -82,6 +86,7 @@ impl Arguments {
             Command::Policy(policy) => policy.run(root),
             Command::Scan(scan) => scan.run(root),
             Command::Status(status) => status.run(root),
+            Command::Trust(trust) => trust.run(root),
             Command::ImageVerifier(verifier) => verifier.run(root),
         }
     }

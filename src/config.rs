@@ -22,7 +22,9 @@ use pullgate_config::{document, file, problem, suggest};
 use pullgate_keys::service_options as services;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
-pub use daemon::{Control, DaemonConfig, Keys, Listen, Log, Registry, Runtime, Scan, load_daemon};
+pub use daemon::{
+    Control, DaemonConfig, Keys, Listen, Log, Registry, Runtime, Scan, Trust, load_daemon, load_daemon_text,
+};
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use limits::Limits;
 pub use policy::{

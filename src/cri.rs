@@ -202,7 +202,9 @@ impl Proxy {
         let response = self.upstream.send(request).await.map_err(|error| failed(self.unavailable(&error)))?;
         let (head, body) = response.into_parts();
         let collected = Limited::new(body, limit).collect().await.map_err(|error| {
-            let text = format!("pullgate: the runtime's answer ended early: {error}");
+            let text = format!(
+                "pullgate: the connection to the runtime ended in the middle of its response: {error}"
+            );
             failed(status::answer(Code::Unavailable, text))
         })?;
         let trailers = collected.trailers().cloned();
@@ -222,14 +224,20 @@ impl Proxy {
         let count = self.counters.unknown_methods.add();
         let path = sanitize_to(path, MAX_NAME_BYTES);
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: unknown method");
-        let hint = "if it cannot bring images that are not verified, set `unknown-methods` in [gate]";
+        let hint = "if this method cannot bring unverified images to the node, allow it with `unknown-methods` in [gate]";
         status::answer(Code::Unimplemented, format!("pullgate: unknown method {path}: {hint}"))
     }
 
     fn refuse_unknown(&self, path: &str, peer: Peer) -> Response<Body> {
         let count = self.counters.unimplemented.add();
         let path = sanitize_to(path, MAX_NAME_BYTES);
-        tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, count, "call refused: not runtime.v1");
+        tracing::warn!(
+            path,
+            peer.uid = peer.uid,
+            peer.pid = peer.pid,
+            count,
+            "call refused: its service is not CRI runtime.v1"
+        );
         status::answer(Code::Unimplemented, format!("unknown service or method {path}"))
     }
 

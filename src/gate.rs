@@ -53,8 +53,7 @@ use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
-use crate::registry::{Credentials, Registry, Wanted};
-use crate::signature::Format;
+use crate::registry::{Credentials, Registry};
 use crate::telemetry::counters::Counter;
 use crl_fetcher::CrlFetcher;
 use evidence_writer::EvidenceWriter;
@@ -214,11 +213,7 @@ impl Gate {
             .map_err(|error| Refusal::invalid_reference(&request.image, &error))?;
         let break_glass = self.break_glass.get().map(|source| source.exceptions(jiff::Timestamp::now()));
         let policy = self.policy();
-        let wanted = match policy.as_ref().is_some_and(|policy| policy.reads(Format::Notation)) {
-            true => Wanted::Notation,
-            false => Wanted::Sigstore,
-        };
-        let lookup = Lookup::new(self.shared.clone(), Arc::new(request.clone()), reference, wanted);
+        let lookup = Lookup::new(self.shared.clone(), Arc::new(request.clone()), reference);
         let evaluation = PullEvaluation::new(lookup, policy, break_glass);
         let (decided, explained) = evaluation.decide(self.settings.timeout).await;
         *explanation = explained;

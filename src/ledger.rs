@@ -41,7 +41,7 @@ pullgate_config::options! {
     /// `[ledger]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct LedgerSettings {
-        /// Where to keep the evidence of admitted images. Only for pullgate.
+        /// The directory for the evidence of admitted images. No other program may use it.
         directory: PathBuf = "directory", PATH.or("/var/lib/pullgate");
         /// Maximum number of digests with evidence; the oldest are removed first.
         max_entries: u64 = "max-entries", count(10_000, 16, 4_000_000);
@@ -166,7 +166,7 @@ impl Ledger {
             Err(error) => {
                 self.problem.set(&error);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, digest = %evidence.digest, "evidence is kept in memory only");
+                tracing::warn!(%error, cause, digest = %evidence.digest, "evidence cannot be written to disk: it is kept in memory only");
             }
         }
     }

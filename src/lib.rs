@@ -16,3 +16,4 @@ pub mod gate;
 pub mod ledger;
 pub mod node;
 pub mod telemetry;
+pub mod tuf_client;

@@ -5,6 +5,7 @@ pub mod daemon;
 mod reload;
 pub mod scan;
 pub mod state;
+pub mod trust_roots;
 
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
         tracing::warn!(%warning, "configuration");
     }
     for warning in registry.check_hosts() {
-        tracing::warn!(%warning, "hosts of registries");
+        tracing::warn!(%warning, "problem in the host configuration of registries");
     }
     Ok(Gate::new(Arc::new(registry), settings)
         .with_remote_verifier(RemoteVerifier::new(config.keys.settings())))
@@ -55,7 +56,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
 pub fn ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open(&config.ledger).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::error!(%error, cause, "the ledger on disk cannot be used: evidence is kept in memory only");
+        tracing::error!(%error, cause, "the directory of the ledger cannot be used: evidence is kept in memory only");
         Ledger::in_memory_because(&error)
     })
 }

@@ -83,9 +83,13 @@ fn check(root: &Path) -> Outcome {
                 output::note(&format!("warning: {warning}"));
             }
             output::line(&format!(
-                "policy is valid: {}, {}, {}, hash {}",
+                "policy is valid: {}, {}, {}{}, hash {}",
                 output::counted(loaded.files.len(), "file"),
                 output::counted(loaded.policy.authenticators().count(), "authenticator"),
+                match loaded.policy.conditions().len() {
+                    0 => String::new(),
+                    count => format!("{}, ", output::counted(count, "attestation")),
+                },
                 output::counted(loaded.policy.rules().len(), "rule"),
                 loaded.policy.hash()
             ));

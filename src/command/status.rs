@@ -113,7 +113,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     row(
         "calls",
         format!(
-            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} outside the CRI, {} unknown methods refused",
+            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} calls outside the CRI refused, {} unknown methods refused",
             counters.passed,
             counters.admitted,
             counters.refused,
@@ -145,6 +145,19 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
             row("last scan", format!("{counts} at {}", scan.at));
         }
         None => row("last scan", "never".to_owned()),
+    }
+    for root in &status.trust_roots {
+        let names = root.authenticators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let until = match (&root.end, &root.what) {
+            (Some(end), Some(what)) => format!("until {end}, when its last {what} ends"),
+            _ => "without a known end".to_owned(),
+        };
+        row("trust root", format!("{} of {names}: covers signatures {until}", root.file));
+        if let Some(refresh) = &root.refresh {
+            let succeeded = refresh.succeeded.as_deref().unwrap_or("never");
+            let problem = refresh.problem.as_deref().map(|why| format!("; since then: {why}"));
+            row("", format!("  refreshed {succeeded}{}", problem.unwrap_or_default()));
+        }
     }
     for exception in &status.break_glass.exceptions {
         row("BREAK-GLASS", format!("{} until {}: {}", exception.what, exception.until, exception.reason));

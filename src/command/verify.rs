@@ -92,6 +92,9 @@ struct Report {
 struct SignatureReport {
     place: String,
     authenticator: String,
+    /// The condition that it was compared with, if it is an attestation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<String>,
     key: Option<String>,
     /// Who signed, where it is not a key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,6 +107,7 @@ impl Report {
         let signatures = explanation.findings.iter().map(|finding| SignatureReport {
             place: finding.place.clone(),
             authenticator: finding.authenticator.clone(),
+            attestation: finding.condition.clone(),
             key: finding.outcome.as_ref().ok().filter(|it| it.is_key()).map(Identity::to_string),
             identity: finding.outcome.as_ref().ok().filter(|it| !it.is_key()).map(Identity::to_string),
             error: finding.outcome.clone().err(),
@@ -152,8 +156,11 @@ impl Report {
         optional("digest", &self.digest);
         optional("type", &self.media_type);
         for signature in &self.signatures {
-            row("signature", &signature.place);
-            let SignatureReport { authenticator, key, identity, error, .. } = signature;
+            let SignatureReport { authenticator, attestation, key, identity, error, .. } = signature;
+            match attestation {
+                None => row("signature", &signature.place),
+                Some(condition) => row("attested", &format!("{}, for {condition}", signature.place)),
+            }
             match (key, identity) {
                 (Some(key), _) => row("", &format!("valid for {authenticator}, key {key}")),
                 (_, Some(identity)) => {

@@ -82,7 +82,7 @@ impl BreakGlassSource for BreakGlassFile {
     fn exceptions(&self, now: Timestamp) -> BreakGlass {
         self.read(now).unwrap_or_else(|problems| {
             for problem in &problems {
-                tracing::warn!(problem = %problem.line(), "the break-glass file opens nothing");
+                tracing::warn!(problem = %problem.line(), "the break-glass file is invalid: no exception is in effect");
             }
             BreakGlass::default()
         })
@@ -96,11 +96,7 @@ fn read(document: &mut Document<'_>, now: Timestamp) -> Vec<Exception> {
     let form = "written as [[open]], once for each exception";
     let elements = document.array(value, "`open`", form).unwrap_or_default();
     if elements.len() > MAX_EXCEPTIONS {
-        document.problem(
-            span,
-            format!("more than {MAX_EXCEPTIONS} exceptions"),
-            "remove those that are over",
-        );
+        document.problem(span, format!("more than {MAX_EXCEPTIONS} exceptions"), "remove expired ones");
         return Vec::new();
     }
     elements.into_iter().filter_map(|element| read_opening(document, element, now)).collect()
@@ -123,8 +119,8 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
                 .map(ExceptionTarget::Scope)
         }
         _ => {
-            let hint = "write one of the two";
-            document.problem(table.span.clone(), "[[open]] has not just one of `digest` and `scope`", hint);
+            let hint = "write exactly one of the two";
+            document.problem(table.span.clone(), "[[open]] must have either `digest` or `scope`", hint);
             None
         }
     };
@@ -140,7 +136,7 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
         document.problem(
             span,
             "`until` is more than 7 days ahead",
-            "open for as long as it takes, and no longer",
+            "choose an earlier time; an exception can be renewed",
         );
         return None;
     }
@@ -197,8 +193,8 @@ mod tests {
             (open("reason = \" \"\nuntil = 2026-06-02T00:00:00Z"), 0o600, "`reason` is empty"),
             (open("reason = \"x\"\nuntil = 2026-06-02"), 0o600, "is a local date"),
             // One invalid exception disables the others too.
-            (format!("{good}[[open]]\n"), 0o600, "not just one of `digest` and `scope`"),
-            (format!("{good}digest = \"sha256:00\"\n"), 0o600, "not just one of"),
+            (format!("{good}[[open]]\n"), 0o600, "must have either `digest` or `scope`"),
+            (format!("{good}digest = \"sha256:00\"\n"), 0o600, "must have either"),
             (format!("{good}bogus = 1\n"), 0o600, "unknown key `bogus`"),
             (format!("{good}[[open"), 0o600, "not valid TOML"),
         ] {

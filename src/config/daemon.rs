@@ -20,10 +20,12 @@ mod credentials;
 mod keys;
 mod registry;
 mod sources;
+mod trust;
 mod warnings;
 
 pub use keys::Keys;
 pub use registry::Registry;
+pub use trust::Trust;
 
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -59,6 +61,8 @@ pullgate_config::options! {
         /// The public keys that the policy names by `source`. Each is fetched once, and accepted only if its fingerprint is
         /// the pinned one.
         keys: Keys = "keys", Section("[keys]");
+        /// Trusted roots of Sigstore instances, for keyless signatures and for logs.
+        trust: Trust = "trust", Section("[trust]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
         /// Limits on requests to registries, and on their responses.
@@ -71,11 +75,12 @@ pullgate_config::options! {
     /// `[listen]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Listen {
-        /// The socket that kubelet has as `imageServiceEndpoint`. A socket passed by systemd replaces it.
+        /// The socket that kubelet uses as its `imageServiceEndpoint`. If systemd passes a socket, that one is used instead.
         socket: PathBuf = "socket", SOCKET.or("/run/pullgate/pullgate.sock");
         /// A group whose members may connect. Every caller that can connect can pull with the rights of this daemon.
         group: Option<String> = "group", GROUP.optional("none", "\"pullgate\"");
-        /// The mode of the socket, in octal. 0600 excludes the group; with a group 0660 (its default) or 0620.
+        /// The mode of the socket, in octal. 0600 excludes the group. With a `group`, it can be 0660 (the default then) or
+        /// 0620.
         configured_mode: Option<u32> = "mode", MODE.optional("0600; 0660 with a group", "\"0660\"");
     }
 }
@@ -111,7 +116,7 @@ pullgate_config::options! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Scan {
         /// How often to check every image and running container on the node. The log lists what is not admitted; `pullgate
-        /// scan` does the same at once.
+        /// scan` checks the same immediately.
         interval: Option<Duration> = "interval", off_or(SECOND, 1440 * MINUTE);
         /// Whether a scan removes unused images that are finally refused under every name: by the policy for all pods, or
         /// because the registry has no valid signature for their digest. An image that merely lacks evidence stays, such as
@@ -124,9 +129,9 @@ pullgate_config::options! {
     /// `[log]`
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Log {
-        /// How messages are written.
+        /// The format of log messages.
         format: Format = "format", Choice(&[("text", Format::Text), ("json", Format::Json)], Format::Text);
-        /// The least severe level that is written.
+        /// The lowest level of messages that are logged.
         level: Level = "level", Choice(
             &[
                 ("error", Level::ERROR),
@@ -156,6 +161,14 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
     read(&name, &text)
 }
 
+/// Reads a text as if it were `pullgate.toml`.
+///
+/// # Errors
+/// All problems of the text.
+pub fn load_daemon_text(text: &str) -> Result<DaemonConfig, Problems> {
+    read("pullgate.toml", text)
+}
+
 fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
     Document::load(name, text, |document| {
         let mut root = document.parse(&DaemonConfig::keys())?;
@@ -182,7 +195,7 @@ fn read_socket(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Opti
 }
 
 fn read_group(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let problem = ["is not the name of a group", "write a name of /etc/group"];
+    let problem = ["is not the name of a group", "write the name of a group in /etc/group"];
     document.parsed(key, value, problem, |text| {
         let plain = !text.is_empty() && text.len() <= 32 && !text.contains([':', '\n', '\0']);
         plain.then(|| text.to_owned())
@@ -199,9 +212,8 @@ fn read_mode(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option
     };
     let mode = mode.filter(|mode| matches!(mode, 0o600 | 0o620 | 0o660));
     if mode.is_none() {
-        let hint =
-            "write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write";
-        document.problem(value.span, format!("`{key}` is not one that a socket here may have"), hint);
+        let hint = "write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission";
+        document.problem(value.span, format!("`{key}` is not an allowed mode for this socket"), hint);
     }
     mode
 }

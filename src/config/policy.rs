@@ -13,9 +13,11 @@ use super::problem::{MAX_PROBLEMS, Problem, Problems};
 use super::suggest;
 use crate::keys::PinnedKey;
 use crate::policy::{Policy, PolicyError, Rule, ties};
+use crate::signature::reads_attestations;
 use pullgate_config::options::OptionDoc;
 
 mod advice;
+mod attestation;
 mod authenticator;
 mod collect;
 mod declared;
@@ -158,7 +160,7 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
                 root.display().to_string(),
                 None,
                 message,
-                "create it, or name another by `--config`",
+                "create it, or name another directory with `--config`",
             )
         });
         collected.incomplete = true;
@@ -189,7 +191,8 @@ impl Collected {
         let rules = self.rules.into_iter().map(|rule| rule.value.rule).collect();
         let authenticators =
             self.authenticators.into_iter().filter_map(|it| it.value.authenticator).collect();
-        match Policy::new(default.value, rules, authenticators) {
+        let conditions = self.conditions.into_iter().filter_map(|it| it.value.condition).collect();
+        match Policy::with_conditions(default.value, rules, authenticators, conditions) {
             Ok(policy) => {
                 Ok(Loaded { policy: policy.with_deny_list(self.denied.list), warnings, files: self.files })
             }
@@ -203,14 +206,40 @@ impl Collected {
             return;
         }
         let known: Vec<&str> = self.authenticators.iter().map(|it| it.value.name.as_str()).collect();
-        for rule in &self.rules {
-            for name in rule.value.names.iter().filter(|name| !known.contains(&name.value.as_str())) {
+        let conditions: Vec<&str> = self.conditions.iter().map(|it| it.value.name.as_str()).collect();
+        let of_rules = self.rules.iter().map(|rule| (&rule.file, &rule.value.names));
+        let of_conditions = self.conditions.iter().map(|it| (&it.file, &it.value.names));
+        let attested = self.rules.iter().map(|rule| (&rule.file, &rule.value.attestations));
+        let named = of_rules.chain(of_conditions).map(|names| ("authenticator", &known, names));
+        let named = named.chain(attested.map(|names| ("attestation", &conditions, names)));
+        for (what, known, (file, names)) in named {
+            for name in names.iter().filter(|name| !known.contains(&name.value.as_str())) {
                 self.problems.push(Problem::new(
-                    &rule.file,
+                    file,
                     Some(name.place),
-                    format!("authenticator {} does not exist", suggest::quoted(&name.value)),
-                    suggest::one_of(&name.value, &known),
+                    format!("{what} {} does not exist", suggest::quoted(&name.value)),
+                    suggest::one_of(&name.value, known),
                 ));
+            }
+        }
+        self.check_verifiers();
+    }
+
+    /// Checks that attestations can be verified by the authenticators that are named for them.
+    fn check_verifiers(&mut self) {
+        for condition in &self.conditions {
+            for name in &condition.value.names {
+                let named = self.authenticators.iter().find(|it| it.value.name == name.value);
+                let named = named.and_then(|it| it.value.authenticator.as_ref());
+                if let Some(unfit) = named.filter(|it| !reads_attestations(it.signers())) {
+                    let (name_of, kind) = (suggest::quoted(unfit.name()), unfit.set().kind());
+                    self.problems.push(Problem::new(
+                        &condition.file,
+                        Some(name.place),
+                        format!("authenticator {name_of} has type `{kind}`, which verifies no attestations"),
+                        "name an authenticator of keys or keyless identities",
+                    ));
+                }
             }
         }
     }
@@ -225,7 +254,7 @@ impl Collected {
                 &second.file,
                 Some(second.place),
                 format!(
-                    "scope {} is as specific as {} of {}:{}, and a name can be covered by both",
+                    "scope {} is as specific as {} of {}:{}, and some image names match both",
                     suggest::quoted(&second.value.written),
                     suggest::quoted(&first.value.written),
                     first.file,
@@ -288,11 +317,16 @@ fn policy_files(root: &Path, guard: Guard, problems: &mut Vec<Problem>) -> Vec<S
 /// The problem for an error that only [`Policy::new`] finds.
 fn explain(error: &PolicyError, places: &[(String, super::Place)]) -> Problem {
     let (rule, hint) = match error {
-        PolicyError::TooFewKeys { rule, .. } => {
-            (Some(*rule), "a key counts once, whichever authenticators have it; give them keys of their own")
-        }
-        PolicyError::UnknownAuthenticator { rule, .. } => (Some(*rule), "declare it"),
+        PolicyError::TooFewKeys { rule, .. } => (
+            Some(*rule),
+            "a key counts once, even if several authenticators have it; give each authenticator its own key",
+        ),
+        PolicyError::UnknownAuthenticator { rule, .. } => (Some(*rule), "declare the authenticator"),
         PolicyError::Tie { second, .. } => (Some(*second), "make one of them more specific"),
+        PolicyError::UnknownAttestation { rule, .. } => (Some(*rule), "declare it"),
+        PolicyError::SameAttestation { .. } => (None, "remove one of them"),
+        PolicyError::TooManyAttestations => (None, "merge some"),
+        PolicyError::NoVerifier { .. } => (None, "name an authenticator of keys or keyless identities"),
         PolicyError::TooManyRules => (None, "merge rules with `*`"),
         PolicyError::SameAuthenticator { .. } => (None, "remove one of them"),
     };

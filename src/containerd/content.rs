@@ -88,7 +88,7 @@ pub enum ContentError {
     #[error("containerd's content service failed")]
     Containerd(#[source] Box<Status>),
     /// The size differs from that in the descriptor.
-    #[error("containerd does not have the {expected} bytes that the descriptor names")]
+    #[error("containerd does not have {expected} bytes, the size that the descriptor names")]
     Size {
         /// The size in the descriptor.
         expected: u64,

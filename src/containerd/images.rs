@@ -204,10 +204,10 @@ pub enum TagRecordError {
     #[error("containerd's images service failed")]
     Containerd(#[source] Box<Status>),
     /// containerd has no record of the image that it reported as pulled.
-    #[error("containerd has no record of `{0}` after pulling it")]
+    #[error("containerd has no record of `{0}` after the pull")]
     NotPulled(String),
     /// containerd's record of the pinned name has another digest.
-    #[error("containerd's record has digest {found} where {expected} was pulled")]
+    #[error("containerd's record has digest {found}, but {expected} was pulled")]
     OtherDigest {
         /// The verified digest.
         expected: String,

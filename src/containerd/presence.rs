@@ -82,14 +82,14 @@ async fn find(client: &mut ImageServiceClient<Upstream>, name: &str) -> Result<O
 #[derive(Debug, thiserror::Error)]
 pub enum PresenceError {
     /// The name is not known before the timeout.
-    #[error("the runtime does not know `{name}` {limit:?} after pulling it")]
+    #[error("the runtime still does not know `{name}` {limit:?} after the pull")]
     Late {
         /// The name, as in the pod.
         name: String,
         limit: Duration,
     },
     /// The name belongs to another image.
-    #[error("the runtime knows `{name}` as {found} where {expected} was pulled")]
+    #[error("the runtime resolves `{name}` to {found}, but {expected} was pulled")]
     Other {
         /// The name, as in the pod.
         name: String,

@@ -130,13 +130,13 @@ fn absolute(mut request: Request<Body>) -> Request<Body> {
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// The socket does not exist, or no process accepts connections.
-    #[error("the runtime's socket cannot be dialled")]
+    #[error("cannot connect to the runtime's socket")]
     Dial(#[source] io::Error),
     /// The process that listens there does not use HTTP/2.
     #[error("the runtime's socket does not speak HTTP/2")]
     Handshake(#[source] hyper::Error),
     /// The connection ended, or the runtime reset the stream, before it responded.
-    #[error("the runtime ended the exchange")]
+    #[error("the runtime ended the call without a response")]
     Exchange(#[source] hyper::Error),
     /// One of our own requests cannot be encoded.
     #[error("the request cannot be encoded")]

@@ -50,7 +50,7 @@ pub async fn serve(
     stopping.send_replace(true);
     let finished = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, finished).await.is_err() {
-        tracing::warn!(?grace, "calls still under way were cut off");
+        tracing::warn!(?grace, "shutdown timeout: calls in progress were cut off");
     }
 }
 
@@ -63,7 +63,12 @@ async fn serve_connection(
 ) {
     let Some(place) = proxy.connections.admit(peer, peer.is_trusted()) else {
         let limit = proxy.connections.counts().limit;
-        tracing::warn!(peer.uid, peer.pid, limit, "connection refused: all have calls under way");
+        tracing::warn!(
+            peer.uid,
+            peer.pid,
+            limit,
+            "connection refused: every open connection has calls in progress"
+        );
         return;
     };
     let calls = place.clone();

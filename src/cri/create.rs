@@ -113,12 +113,12 @@ async fn check_image(
         }
         tracing::warn!(
             path = sanitize_to(used.image, MAX_NAME_BYTES),
-            "restored from a checkpoint, unverified"
+            "container is restored from a checkpoint, which is not verified"
         );
         return Ok(None);
     };
     if is_id && image.id != used.image {
-        return Err(Refusal::runtime(used.image, "it finds another image by this id"));
+        return Err(Refusal::runtime(used.image, "the runtime returned another image for this id"));
     }
     let content = RuntimeContent::of(&proxy.upstream);
     let present = proxy.gate.read_content(Present::from(&image), &content).await;
@@ -133,7 +133,7 @@ async fn query_runtime<T, E: std::error::Error + 'static>(
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Refusal> {
     let answer = tokio::time::timeout(proxy.settings.limits.tag_record_timeout, answer).await;
-    let answer = answer.map_err(|_| Refusal::runtime(used.image, "it does not answer"))?;
+    let answer = answer.map_err(|_| Refusal::runtime(used.image, "the runtime does not answer"))?;
     answer.map_err(|error| {
         tracing::warn!(error = error_chain(&error), "cannot look up an image in the runtime");
         Refusal::runtime(used.image, &error.to_string())

@@ -61,7 +61,7 @@ pub(super) fn prefix(length: usize) -> Result<[u8; PREFIX_BYTES], FrameError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FrameError {
     /// The message is compressed; kubelet never does that.
-    #[error("compressed requests are not accepted here")]
+    #[error("compressed requests are not supported")]
     Compressed,
     /// The flag byte is neither 0 nor 1.
     #[error("unknown frame flag {0}")]

@@ -82,7 +82,7 @@ async fn decide(
 }
 
 fn unreadable(error: &impl Display) -> Response<Body> {
-    status::answer(Code::Internal, format!("pullgate: cannot read the runtime's answer: {error}"))
+    status::answer(Code::Internal, format!("pullgate: cannot parse the runtime's response: {error}"))
 }
 
 fn withhold(
@@ -106,7 +106,7 @@ fn withhold(
         peer.pid = peer.pid,
         reason = refusal.reason().code(),
         answer = if safe { "absent" } else { "error" },
-        "present image withheld: not admitted"
+        "image on the node withheld from the caller: not admitted"
     );
     if !safe {
         return status::refused(refusal);

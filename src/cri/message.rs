@@ -57,6 +57,6 @@ pub(super) enum RequestError {
     #[error("the request mounts too many images")]
     TooManyImages,
     /// It does not follow the definition, or two parsers could read it in two ways.
-    #[error("the request cannot be read in exactly one way")]
+    #[error("the request is ambiguous: other programs could parse it differently")]
     Wire(#[from] WireError),
 }

@@ -211,7 +211,7 @@ fn image_id(answer: &RuntimeAnswer) -> Result<Option<String>, &'static str> {
         let first = wire::fields(&message).filter_map(Result::ok).find(|field| field.number == 1)?;
         first.text().ok().filter(|id| !id.is_empty()).map(ToOwned::to_owned)
     });
-    id.map(Some).ok_or("the runtime's answer names no image")
+    id.map(Some).ok_or("the runtime's response contains no image id")
 }
 
 /// Makes `ImageStatus` of the name in the pod lead to the image that was pulled.
@@ -226,7 +226,8 @@ async fn record_tag(
     record: &mut Record,
 ) -> Result<(), String> {
     let lock = order.lock(pinned.tag_record().unwrap_or(written), id).await;
-    let mut lock = lock.ok_or_else(|| "the tag has moved meanwhile; pull again".to_owned())?;
+    let mut lock =
+        lock.ok_or_else(|| "the tag has moved to another digest in the meantime; pull again".to_owned())?;
     let timeout = proxy.settings.limits.tag_record_timeout;
     if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
         let is_sandbox_image = proxy.sandbox_image_name().is_some_and(|sandbox| sandbox == tagged);
@@ -239,7 +240,7 @@ async fn record_tag(
             .steps()
             .time(Step::TagRecord, both)
             .await
-            .map_err(|_| "the tag could not be recorded in time".to_owned())?;
+            .map_err(|_| "the runtime did not record the tag in time".to_owned())?;
         if added.map_err(|error| error_chain(&error))? == Recorded::Before && known {
             lock.recorded(id);
             return Ok(());

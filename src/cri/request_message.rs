@@ -54,7 +54,7 @@ pub(super) async fn read_message(
                 let whole = message.saturating_add(PREFIX_BYTES);
                 if message > SMALL_MESSAGE {
                     let taken = memory.reserve(whole.saturating_mul(copies), PATIENCE).await;
-                    let full = "the memory for requests is in use; see `memory` in [limits]";
+                    let full = "other requests use all the memory for requests; see `memory` in [limits]";
                     reserved = Some(taken.map_err(|_| refuse(Code::ResourceExhausted, full))?);
                 }
                 read.reserve_exact(whole.saturating_sub(read.len()));

@@ -50,7 +50,7 @@ impl fmt::Display for SandboxImage {
         match self {
             Self::Admitted { name } => write!(f, "sandbox image {name} is admitted"),
             Self::Refused { name, .. } => write!(f, "SANDBOX IMAGE {name} IS NOT ADMITTED"),
-            Self::NotReported => write!(f, "sandbox image unknown"),
+            Self::NotReported => write!(f, "sandbox image not reported by the runtime"),
         }
     }
 }
@@ -108,7 +108,8 @@ async fn is_admitted(proxy: &Proxy, name: &str, image: &Image) -> bool {
 }
 
 async fn in_time<T, E: fmt::Display>(answer: impl Future<Output = Result<T, E>>) -> Result<T, String> {
-    let answer = tokio::time::timeout(TIMEOUT, answer).await.map_err(|_| "it does not answer".to_owned())?;
+    let answer =
+        tokio::time::timeout(TIMEOUT, answer).await.map_err(|_| "the runtime does not answer".to_owned())?;
     answer.map_err(|error| error.to_string())
 }
 

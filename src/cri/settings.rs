@@ -14,22 +14,23 @@ pullgate_config::options! {
     /// `[gate]`, with the limits of the proxy.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct CriSettings {
-        /// "enforce": an image that is present but not admitted is reported to kubelet as absent, so that kubelet pulls it
-        /// and the pull is decided. "off": only pulls are decided; every present image runs.
+        /// "enforce": pullgate reports an image that is on the node but not admitted as absent, so that kubelet pulls it and
+        /// pullgate decides on the pull. "off": pullgate decides on pulls only; every image that is on the node runs.
         image_status: bool = "image-status", Choice(&[("enforce", true), ("off", false)], true);
         /// Whether to allow containers and pods that are restored from a checkpoint, whose content cannot be verified: a
         /// file, or an image that declares that it carries one, even if that image is admitted. Enforced only if kubelet's
         /// runtime endpoint is pullgate too.
         checkpoint_restore: bool = "checkpoint-restore", Choice(&[("deny", false), ("allow", true)], false);
-        /// Calls of methods that this version of pullgate does not know: those of the image service, and those of the
-        /// runtime service with Pull, Load, Import, Create, Restore or Checkpoint in their names. A denied call is answered
-        /// as by a runtime without the method; other unknown methods are always forwarded.
+        /// Whether to forward calls of methods that this version of pullgate does not know: all of the image service, and
+        /// those of the runtime service whose names contain Pull, Load, Import, Create, Restore or Checkpoint. A denied call
+        /// gets the answer of a runtime that does not have the method. Other unknown methods are always forwarded.
         unknown_methods: bool = "unknown-methods", Choice(&[("deny", false), ("allow", true)], false);
         /// For runtimes that pull inside a virtual machine (Kata, confidential containers): whether to append the verified
         /// digest to the image name that they receive. Works only if kubelet's runtime endpoint is pullgate too.
         pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);
         /// The image of pod sandboxes, which the runtime pulls without kubelet; pullgate verifies and pulls it first.
-        /// containerd 1.6 and 1.7 report it. For 2.x write the sandbox of its `pinned_images` here.
+        /// containerd 1.6 and 1.7 report its name. For containerd 2.x, write the value of `sandbox` in its `pinned_images`
+        /// here.
         sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime reports", "\"registry.k8s.io/pause:3.10\"");
     }
     also {
@@ -43,8 +44,9 @@ pullgate_config::options! {
     pub struct CriLimits {
         /// Maximum wait until the runtime knows a pulled image by its tag.
         tag_record_timeout: Duration = "tag-record-timeout", time(5 * SECOND, 100, MINUTE);
-        /// Maximum number of open connections to the CRI socket. At seven eighths of it, a new connection closes an idle one,
-        /// the oldest first; the rest is for the first connection of a process of root, such as kubelet.
+        /// Maximum number of open connections to the CRI socket. From seven eighths of this number on, each new connection
+        /// closes the oldest idle one. The last eighth is reserved for the first connection of each process of root, such as
+        /// kubelet.
         connections: usize = "connections", count(256, 16, 4096);
     }
 }

@@ -215,7 +215,7 @@ pub enum WireError {
     #[error("field {0} occurs more than once")]
     Duplicate(u64),
     /// A field number is zero or too large.
-    #[error("a field number is not valid")]
+    #[error("invalid field number")]
     FieldNumber,
     /// A string is not UTF-8.
     #[error("field {0} is not UTF-8")]
@@ -224,7 +224,7 @@ pub enum WireError {
     #[error("the message is cut short")]
     Truncated,
     /// A variable-length number does not end.
-    #[error("a variable-length number is too long")]
+    #[error("invalid variable-length number (varint)")]
     Varint,
     /// A field has another wire type than its definition, or one that proto3 does not have.
     #[error("field {0} has an unexpected wire type")]

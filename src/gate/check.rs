@@ -1,5 +1,7 @@
 //! The pure part of a decision: every signature against every authenticator that the rule names.
 
+mod attested;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,17 +9,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Finding;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
-use crate::policy::{Policy, Requirement, Rule};
+use crate::policy::{Condition, Policy, Requirement, Rule};
 use crate::signature::{self, Attachment, Fault, Format, Known, Proof, RepositoryIdentity, Subject};
 use crate::trust::Authenticator;
 use crate::trust::x509::FetchedCrls;
 use pullgate_core::untrusted::error_chain;
+
+/// Attestations up to this size, in bytes, are checked without a part of the memory budget: so many checks run at a time.
+const SMALL_ATTESTATION: usize = 64 << 10;
+
+/// How many times its size an attestation takes while it is checked: the text of its payload, the payload, and what is signed;
+/// or the library's own copy, parsed.
+const DECODED: usize = 4;
 
 /// The signatures to check; the check runs on a thread of its own.
 pub(super) struct Check {
     stop: Arc<AtomicBool>,
     policy: Arc<Policy>,
     authenticators: Vec<String>,
+    conditions: Vec<Condition>,
     attachments: Vec<Attachment>,
     digest: Digest,
     media_type: String,
@@ -56,11 +66,14 @@ impl Check {
         evidence: &Evidence,
         crls: FetchedCrls,
     ) -> Self {
+        // A condition that the policy does not have is not met: see `Confirmations::weigh`.
+        let conditions = requirement.attestations().iter().filter_map(|name| policy.condition(name));
         Self {
             crls,
             stop: Arc::default(),
             policy: Arc::clone(policy),
             authenticators: requirement.authenticators().to_vec(),
+            conditions: conditions.cloned().collect(),
             attachments: evidence.attachments.clone(),
             digest: evidence.digest.clone(),
             media_type: evidence.media_type.clone(),
@@ -81,10 +94,11 @@ impl Check {
         let at = jiff::Timestamp::now();
         let mut checked =
             Checked { findings: Vec::new(), proofs: Vec::new(), crls_to_fetch: BTreeSet::new(), at };
-        for attachment in &self.attachments {
+        let signatures = self.attachments.iter().filter(|it| it.format() != Format::Attestation);
+        for attachment in signatures {
             for authenticator in self.authenticators.iter().filter_map(|name| self.policy.authenticator(name))
             {
-                if self.stop.load(Ordering::Relaxed) {
+                if self.is_stopped() {
                     return checked;
                 }
                 let verified = self.verify(attachment, authenticator, at).map_err(|unverified| {
@@ -94,6 +108,7 @@ impl Check {
                 checked.findings.push(Finding {
                     place: attachment.place().to_owned(),
                     authenticator: authenticator.name().to_owned(),
+                    condition: None,
                     fault: verified.as_ref().err().and_then(|(_, fault)| *fault),
                     outcome: verified
                         .as_ref()
@@ -104,7 +119,20 @@ impl Check {
                 checked.proofs.extend(verified);
             }
         }
+        if !self.conditions.is_empty() {
+            attested::check(&self, &mut checked);
+        }
         checked
+    }
+
+    /// The memory that it takes beside the attachments: a document with an attestation is decoded and parsed.
+    pub(super) fn working_memory(&self) -> usize {
+        let largest = if self.conditions.is_empty() { 0 } else { attested::largest(&self.attachments) };
+        if largest > SMALL_ATTESTATION { largest.saturating_mul(DECODED) } else { 0 }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn verify(
@@ -115,7 +143,8 @@ impl Check {
     ) -> Result<Proof, Unverified> {
         let format = attachment.format();
         if !self.layouts.contains(&format) {
-            let why = format!("{format} does not count: `layouts` of the rule does not have it");
+            let why =
+                format!("the format {format} does not count, because it is not in `layouts` of the rule");
             return Err(Unverified { why, ..Unverified::default() });
         }
         let subject = Subject {

@@ -14,7 +14,7 @@
 //! | off | any | always |
 //! | enforce | deny | never |
 //! | enforce | allow | until its end, and only the digests that it names, if it names any |
-//! | enforce | require | what has the required signatures: the named object, the image for this platform, or either |
+//! | enforce | require | what has the required signatures, and attestations that meet each required condition: the named object, the image for this platform, or either |
 //! | audit | any | always; the refusal is reported. But only once the deny list was compared with the image |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,8 @@ use super::admission::{Admission, Outcome, Verified};
 use super::{Kind, Refusal};
 use crate::digest::Digest;
 use crate::policy::{
-    Action, Allowance, ApplicableRules, BreakGlass, DenyList, Exception, Mode, Rule, SignedObject,
+    Action, Allowance, ApplicableRules, BreakGlass, DenyList, Exception, Mode, Requirement, Rule,
+    SignedObject,
 };
 use crate::reference::Repository;
 use crate::telemetry::Reason;
@@ -210,10 +211,10 @@ impl One<'_> {
                 Err(Stop::Refuse(Refusal::denied(self.rules.image, self.rule.label(), reason.as_deref())))
             }
             Action::AllowUnsigned(allowance) => self.allow(allowance),
-            Action::Require(_) => match self.rule.signed_object() {
-                SignedObject::Index => self.verified(Object::Named),
-                SignedObject::Platform => self.verified(Object::Platform),
-                SignedObject::Either => self.verified_either(),
+            Action::Require(requirement) => match self.rule.signed_object() {
+                SignedObject::Index => self.verified(Object::Named, requirement),
+                SignedObject::Platform => self.verified(Object::Platform, requirement),
+                SignedObject::Either => self.verified_either(requirement),
             },
         }
     }
@@ -247,12 +248,12 @@ impl One<'_> {
     }
 
     /// The signatures of the index are enough, and so are those of the image for this platform.
-    fn verified_either(&self) -> Result<Outcome, Stop> {
-        let refusal = match self.verified(Object::Named) {
+    fn verified_either(&self, requirement: &Requirement) -> Result<Outcome, Stop> {
+        let refusal = match self.verified(Object::Named, requirement) {
             Err(Stop::Refuse(refusal)) if refusal.reason() != Reason::DigestDenied => refusal,
             decided => return decided,
         };
-        match self.verified(Object::Platform) {
+        match self.verified(Object::Platform, requirement) {
             // The name resolves to the index: its refusal is the one to report.
             Err(Stop::Refuse(other)) if matches!(other.kind(), Kind::Refused(_)) => {
                 Err(Stop::Refuse(refusal))
@@ -261,10 +262,14 @@ impl One<'_> {
         }
     }
 
-    fn verified(&self, object: Object) -> Result<Outcome, Stop> {
+    /// The signatures of one object meet the requirement, and so do its attestations: each condition that the rule names.
+    fn verified(&self, object: Object, requirement: &Requirement) -> Result<Outcome, Stop> {
         let need = Stop::Need(Need::Verification { rule: self.place, object });
         let verified = self.facts.verified.get(&(self.place, object)).ok_or(need)?;
         let verified = verified.clone().map_err(Stop::Refuse)?;
+        if !verified.satisfied.is_whole(requirement) {
+            return Err(Stop::Refuse(Refusal::internal(self.rules.image)));
+        }
         Ok(Outcome::verified(verified, object == Object::Platform))
     }
 

@@ -129,7 +129,10 @@ impl EvidenceWriter {
         };
         let Some(written) = written else { return };
         if tokio::time::timeout(TIMEOUT, written).await.is_err() {
-            tracing::warn!(image, "the ledger's disk is slow: the answer does not wait for it");
+            tracing::warn!(
+                image,
+                "writing to the ledger takes too long: the pull is answered before the evidence is written"
+            );
         }
     }
 
@@ -159,7 +162,7 @@ impl EvidenceWriter {
                 if found.is_none() {
                     tracing::warn!(
                         image = pinned.name(),
-                        "its evidence cannot be read again: it is not linked to the image"
+                        "cannot read the evidence of the pulled image: the image id is not linked to it"
                     );
                 }
                 Some((found?, None))
@@ -249,7 +252,7 @@ async fn linked(
         tracing::warn!(
             image = pinned.name(),
             %id,
-            "the image that was pulled does not follow from the digest that was verified: it is not linked to it"
+            "the id of the pulled image does not belong to the verified digest: the id is not linked to the evidence"
         );
         return named(evidence, pinned);
     };

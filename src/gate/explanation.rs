@@ -58,7 +58,7 @@ impl Explanation {
         self.problems.extend(problems.by_ref().take(room));
         let more = problems.count();
         if more > 0 {
-            self.problems.push(format!("{more} more problems of the same kind"));
+            self.problems.push(format!("{more} more problems"));
         }
     }
 }

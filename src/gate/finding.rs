@@ -10,6 +10,8 @@ pub struct Finding {
     pub place: String,
     /// The authenticator that it was verified against.
     pub authenticator: String,
+    /// The condition that it was compared with, if it is an attestation.
+    pub condition: Option<String>,
     /// Who signed, or why it does not count.
     pub outcome: Result<Identity, String>,
     /// What of a failure has a reason code of its own.

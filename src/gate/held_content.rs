@@ -21,7 +21,7 @@ use crate::registry::{ImageRefs, IndexEntry, parse_refs, read_refs};
 /// How many names of records are looked up in one request.
 const NAMES: usize = 256;
 
-pub(super) const NO_RECORD: &str = "it has no record of the image";
+pub(super) const NO_RECORD: &str = "the runtime has no record of the image";
 /// What the runtime has of one image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HeldContent {
@@ -44,7 +44,7 @@ impl HeldContent {
             Self::Read(digests) => Ok(digests),
             Self::Unread(Unread::Memory(error)) => Err(Refusal::memory(image, error)),
             Self::Unread(Unread::Content(why)) => Err(Refusal::content(image, why)),
-            Self::NotRead => Err(Refusal::content(image, "it was not read")),
+            Self::NotRead => Err(Refusal::content(image, "the content was not read")),
         }
     }
 }
@@ -114,7 +114,10 @@ impl ContentWalker {
                 let size = |walked: &Arc<Walked>| Some(256 + 100 * walked.digests.len());
                 let walked = self.walks.get((reader.key("walk", &key), key), size, work).await?;
                 if !walked.configurations.contains(id) {
-                    return Err(format!("its record {digest} does not lead to the image {id}").into());
+                    return Err(format!(
+                        "the image record with digest {digest} does not lead to the image id {id}"
+                    )
+                    .into());
                 }
                 found.push(walked);
             }
@@ -164,12 +167,14 @@ async fn check<C: Content>(target: &Target, reader: &Reader<C>) -> Result<Option
         is_image: parse_refs(&document, &media_type).map(drop).map_err(|error| error.to_string()),
     };
     let checked = pullgate_net::offload::document(bytes, check).await;
-    checked.map(|checked| Some(Arc::new(checked))).ok_or_else(|| "it cannot be parsed".to_owned().into())
+    checked
+        .map(|checked| Some(Arc::new(checked)))
+        .ok_or_else(|| "a document of the image cannot be parsed".to_owned().into())
 }
 
 async fn walk<C: Content>(target: &Target, reader: &Reader<C>) -> Result<Walked, Unread> {
     let refs = refs(&target.digest, target.size, &target.media_type, reader).await?;
-    let refs = refs.ok_or_else(|| format!("it has lost {}", target.digest))?;
+    let refs = refs.ok_or_else(|| format!("the content store no longer has {}", target.digest))?;
     let mut walked = Walked::default();
     walked.digests.insert(target.digest.clone());
     match refs {
@@ -198,7 +203,9 @@ async fn configuration_of<C: Content>(
     match refs(&entry.digest, entry.size, &entry.media_type, reader).await? {
         None => Ok(None),
         Some(ImageRefs::Image(configuration)) => Ok(Some(configuration)),
-        Some(ImageRefs::Index(_)) => Err(format!("its index lists the index {}", entry.digest).into()),
+        Some(ImageRefs::Index(_)) => {
+            Err(format!("the image's index lists another index, {}", entry.digest).into())
+        }
     }
 }
 

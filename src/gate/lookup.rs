@@ -14,7 +14,7 @@ use crate::ledger::{Evidence, Place};
 use crate::reference::Reference;
 use crate::registry::{Collected, Platform, RegistryError, Resolved, Wanted};
 use crate::telemetry::Step;
-use pullgate_net::memory::Share;
+use pullgate_net::memory::{Reserved, Share};
 
 /// Looks things up for one request, and remembers what was found.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub(super) struct Lookup {
     pub(super) shared: Shared,
     pub(super) request: Arc<AdmissionRequest>,
     pub(super) reference: Reference,
-    /// The signatures that are fetched.
-    wanted: Wanted,
+    /// The signatures that are fetched: those that the rules name authenticators for.
+    pub(super) wanted: Wanted,
     /// The memory for its documents.
     pub(super) share: Share,
     /// The answers of key services.
@@ -45,14 +45,9 @@ pub(super) struct Fetched {
 }
 
 impl Lookup {
-    pub(super) fn new(
-        shared: Shared,
-        request: Arc<AdmissionRequest>,
-        reference: Reference,
-        wanted: Wanted,
-    ) -> Self {
+    pub(super) fn new(shared: Shared, request: Arc<AdmissionRequest>, reference: Reference) -> Self {
         Self {
-            wanted,
+            wanted: Wanted::default(),
             share: shared.registry.memory().share(&reference.repository().to_string()),
             shared,
             request,
@@ -194,7 +189,11 @@ impl Lookup {
             let mut evidence = self.fetched.swap_remove(at).evidence;
             let valid = |finding: &&Finding| finding.outcome.is_ok();
             let findings = self.explanation.findings.iter().filter(valid);
-            evidence.prefer(&findings.map(|finding| finding.place.as_str()).collect());
+            let dropped = evidence.prefer(&findings.map(|finding| finding.place.as_str()).collect());
+            if !dropped.is_empty() {
+                let image = self.request.image.as_str();
+                tracing::warn!(image, ?dropped, "attestations are too large to be kept as evidence");
+            }
             return Some(Arc::new(evidence));
         }
         let kept = self.kept.remove(digest).flatten();
@@ -228,6 +227,19 @@ impl Lookup {
         self.fetched.retain(|known| !replaced(known));
         self.fetched.extend(part.fetched);
         self.explanation.merge(part.explanation);
+    }
+
+    /// Memory for work on its documents.
+    ///
+    /// # Errors
+    /// When none becomes free in time.
+    pub(super) async fn reserve(&self, bytes: usize) -> Result<Option<Reserved>, Refusal> {
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let limit = self.shared.registry.limits().queue_timeout;
+        let reserved = self.share.reserve(bytes, limit).await;
+        reserved.map(Some).map_err(|error| Refusal::memory(self.image(), &error))
     }
 
     pub(super) fn unanswered(&self, error: &RegistryError) -> Refusal {

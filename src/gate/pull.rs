@@ -14,7 +14,8 @@ use super::{Explanation, Pinned, Refusal, provenance};
 use crate::digest::Digest;
 use crate::policy::{Action, ApplicableRules, BreakGlass, Policy, Rule};
 use crate::reference::Reference;
-use crate::registry::Resolved;
+use crate::registry::{Resolved, Wanted};
+use crate::signature::Format;
 use crate::telemetry::Reason;
 
 /// How often in a row the same fact may be missing: finding one takes up to four steps.
@@ -43,7 +44,13 @@ impl PullEvaluation {
         let applicable = policy
             .as_ref()
             .map(|policy| policy.applicable_rules(reference.repository(), namespace.as_deref()));
-        if let Some(applicable) = &applicable {
+        if let (Some(applicable), Some(policy)) = (&applicable, &policy) {
+            let reads = |format| policy.reads(applicable, format);
+            self.lookup.wanted = Wanted {
+                notation: reads(Format::Notation),
+                gpg: reads(Format::Gpg),
+                attestations: applicable.rules().any(Rule::asks_for_attestations),
+            };
             let labels: Vec<&str> = applicable.rules().map(Rule::label).collect();
             self.lookup.explanation.rule = Some(labels.join(" and "));
         }

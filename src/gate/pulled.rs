@@ -55,7 +55,7 @@ pub(super) async fn check(
     }
     let Some(policy) = checks.denying else { return Ok(()) };
     let Ok(id) = Digest::parse(id) else {
-        return Err(Refusal::content(name, "its image id is not a digest"));
+        return Err(Refusal::content(name, "the image id is not a digest"));
     };
     let held = gate.walker.read(&gate.shared, (names, &id), content, gate.settings.timeout).await;
     let digests = held.digests(name)?;

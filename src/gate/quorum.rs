@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Finding;
 use crate::keys::{Confirmation, RemoteVerifier};
-use crate::policy::{Requirement, Satisfied};
+use crate::policy::{Policy, Requirement, Satisfied};
 use crate::signature::Proof;
 use crate::trust::{Identity, RemoteCheck};
 
@@ -37,9 +37,23 @@ pub(super) enum QuorumResult {
     Missing {
         /// Names of authenticators.
         verified: Vec<String>,
+        /// The condition whose attestations are missing; `None` if signatures are.
+        condition: Option<String>,
     },
     /// They would, but a service does not answer: its error.
     Unanswered(String),
+}
+
+impl QuorumResult {
+    /// Both results, as one: what is missing in `other` is missing in all.
+    fn and(self, other: Self) -> Self {
+        let Self::Met { satisfied, mut identities, until } = self else { return self };
+        let Self::Met { satisfied: more, identities: others, until: end } = other else { return other };
+        identities.extend(others);
+        identities.sort_unstable();
+        identities.dedup();
+        Self::Met { satisfied: satisfied.and(more), identities, until: until.into_iter().chain(end).min() }
+    }
 }
 
 /// The checks that services must make before it is known whether proofs meet a requirement.
@@ -55,14 +69,37 @@ enum State<'a> {
 }
 
 impl Confirmations {
-    /// Evaluates `proofs` with the answers so far. Checks that could not change the result are not requested.
+    /// Evaluates `proofs` with the answers so far: of signatures first, then of attestations, condition by condition. Checks
+    /// that could not change the result are not requested.
     pub(super) fn weigh(
+        &self,
+        (policy, requirement): (&Policy, &Requirement),
+        proofs: &[Proof],
+        remote_verifier: &RemoteVerifier,
+    ) -> Result<QuorumResult, OpenChecks> {
+        let mut all = self.weigh_one(requirement, proofs, remote_verifier)?;
+        for name in requirement.attestations() {
+            let Some(condition) = policy.condition(name) else {
+                return Ok(QuorumResult::Missing { verified: Vec::new(), condition: Some(name.clone()) });
+            };
+            if !matches!(all, QuorumResult::Met { .. }) {
+                break;
+            }
+            all = all.and(self.weigh_one(condition.by(), proofs, remote_verifier)?);
+        }
+        Ok(all)
+    }
+
+    fn weigh_one(
         &self,
         requirement: &Requirement,
         proofs: &[Proof],
         remote_verifier: &RemoteVerifier,
     ) -> Result<QuorumResult, OpenChecks> {
-        let states: Vec<(&Proof, State<'_>)> = self.states(proofs, remote_verifier);
+        let states = self.states(proofs, remote_verifier).into_iter();
+        // Signatures are no attestations, and each attestation counts only for its condition.
+        let states: Vec<(&Proof, State<'_>)> =
+            states.filter(|(proof, _)| proof.condition() == requirement.condition()).collect();
         let judge = |counts: &dyn Fn(&State<'_>) -> bool| {
             let counted = states.iter().filter(|(_, state)| counts(state));
             requirement.judge(counted.map(|(proof, _)| (proof.authenticator(), proof.identity().as_str())))
@@ -100,7 +137,10 @@ impl Confirmations {
                 });
                 QuorumResult::Unanswered(why.unwrap_or_default())
             }
-            Err(missing) => QuorumResult::Missing { verified: missing.verified().to_vec() },
+            Err(missing) => QuorumResult::Missing {
+                verified: missing.verified().to_vec(),
+                condition: requirement.condition().map(str::to_owned),
+            },
         })
     }
 
@@ -205,16 +245,16 @@ pub(super) async fn ask(
 
 /// Evaluates proofs, and asks services as long as an answer can change the result.
 pub(super) async fn weigh(
-    requirement: &Requirement,
+    required: (&Policy, &Requirement),
     proofs: &[Proof],
     confirmations: &mut Confirmations,
     remote_verifier: &Arc<RemoteVerifier>,
 ) -> QuorumResult {
     loop {
-        match confirmations.weigh(requirement, proofs, remote_verifier) {
+        match confirmations.weigh(required, proofs, remote_verifier) {
             Ok(result) => return result,
             Err(open) if open.is_empty() => {
-                return QuorumResult::Unanswered("the service was not asked".to_owned());
+                return QuorumResult::Unanswered("the service was not queried".to_owned());
             }
             Err(open) => confirmations.add(ask(remote_verifier, open).await),
         }

@@ -1,12 +1,15 @@
 //! A refusal, and the one line in which it explains itself.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod attested;
+mod found;
+
 use std::time::Duration;
 
-use crate::gate::Finding;
-use crate::registry::{Bound, Collected, RegistryError, Unfetched};
-use crate::signature::{Fault, SignatureKind};
+pub(super) use self::found::Found;
+use self::found::list_problems;
+use crate::policy::{Policy, Requirement};
+use crate::registry::{Bound, RegistryError};
+use crate::signature::Fault;
 use crate::telemetry::{Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
@@ -17,9 +20,6 @@ const MAX_LINE_BYTES: usize = 1500;
 
 /// The longest part of it that one quoted text may take, in bytes.
 const MAX_QUOTE_BYTES: usize = 300;
-
-/// How many signatures a line tells about.
-const MAX_FINDINGS: usize = 3;
 
 /// Why an image may not run.
 ///
@@ -67,7 +67,9 @@ impl Refusal {
         Self::new(
             Reason::Timeout,
             image,
-            &format!("could not be verified within {limit:?}; the registry answers too slowly"),
+            &format!(
+                "could not be verified within {limit:?}; run `pullgate verify` on the node to see which step takes the time"
+            ),
         )
     }
 
@@ -92,7 +94,8 @@ impl Refusal {
     }
 
     pub(super) fn digest_not_allowed(image: &str, digest: &str, rule: &str) -> Self {
-        let text = format!("({digest}) is refused by {}: it allows only other digests", quote(rule));
+        let text =
+            format!("({digest}) is refused by {}: the rule allows only other digests unsigned", quote(rule));
         Self::new(Reason::DigestNotAllowed, image, &text)
     }
 
@@ -101,7 +104,7 @@ impl Refusal {
         Self::new(
             Reason::Internal,
             image,
-            "is refused because verifying it failed inside pullgate; see its log",
+            "is refused because of an internal error of pullgate; see its log on the node",
         )
     }
 
@@ -116,14 +119,15 @@ impl Refusal {
 
     /// A call that restores whole pods.
     pub fn checkpoint(path: &str) -> Self {
-        let text = "is not verified: checkpoints are refused; see `checkpoint-restore` in [gate]";
+        let text =
+            "is refused: the content of a checkpoint cannot be verified; see `checkpoint-restore` in [gate]";
         Self::new(Reason::Checkpoint, path, text)
     }
 
     /// An image that the runtime would restore a container from, by the annotation of its record `record`.
     pub fn checkpoint_image(image: &str, record: &str) -> Self {
         let text = format!(
-            "carries a checkpoint ({}), and would be restored on top of an image that was not verified; see \
+            "carries a checkpoint ({}), which the runtime would restore on top of an image that was not verified; see \
              `checkpoint-restore` in [gate]",
             quote(record)
         );
@@ -137,14 +141,14 @@ impl Refusal {
 
     /// The runtime does not report what the image is.
     pub fn runtime(image: &str, why: &str) -> Self {
-        let text = format!("cannot be looked up in the runtime: {}", quote(why));
+        let text = format!("cannot be looked up in the container runtime: {}", quote(why));
         Self::new(Reason::RuntimeUnavailable, image, &text)
     }
 
     /// Digests are denied, and the runtime's content of the image cannot be compared with them.
     pub(super) fn content(image: &str, why: &str) -> Self {
         let text = format!(
-            "cannot be compared with the deny list: the runtime's content is unreadable: {}",
+            "cannot be compared with the deny list, because its content in the runtime is unreadable: {}",
             quote(why)
         );
         Self::new(Reason::RuntimeUnavailable, image, &text)
@@ -167,35 +171,40 @@ impl Refusal {
     /// Signatures hold, and a service that has to confirm them does not answer.
     pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
         let text = format!(
-            "({digest}) cannot be verified by {}: its signatures are valid, but the service of their key does not confirm them: {}",
+            "({digest}) cannot be verified by {}: its signatures are valid, but the key service has not confirmed them: {}",
             quote(rule),
             quote(why),
         );
         Self::new(Reason::KeyServiceUnavailable, image, &text)
     }
 
-    /// Signatures are missing. `found` tells about those that are there.
-    pub(super) fn unsatisfied(
-        image: &str,
-        digest: &str,
+    /// Signatures or attestations are missing. `found` tells about those that are there.
+    pub(super) fn unmet(
+        (image, digest): (&str, &str),
         rule: &str,
-        required: &str,
+        (policy, requirement): (&Policy, &Requirement),
         found: &Found<'_>,
     ) -> Self {
-        let (reason, advice) = found.reason();
-        let text = format!(
-            "({digest}) is refused by {}: requires {}; {}; {advice}",
-            quote(rule),
-            quote(required),
-            found.summary(),
-        );
+        let condition = found.condition.map(|name| policy.condition(name).ok_or(name));
+        let (reason, summary, advice) = match condition {
+            None => {
+                let (reason, advice) = found.reason();
+                (reason, found.summary(), advice)
+            }
+            Some(Ok(condition)) => attested::explain(condition, found),
+            // The policy does not load without it.
+            Some(Err(_)) => return Self::internal(image),
+        };
+        let required = quote(&requirement.to_string());
+        let rule = quote(rule);
+        let text = format!("({digest}) is refused by {rule}: requires {required}; {summary}; {advice}");
         Self::new(reason, image, &text)
     }
 
     /// The image is on the node, and nothing shows that it is what the rule of this name admits.
     pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
         let text = format!(
-            "({id}) is on the node, but refused by {}: requires {}; nothing recorded here shows that it was verified under \
+            "({id}) is on the node, but refused by {}: requires {}; pullgate has no evidence that it was verified under \
              this name; pull it by this name through pullgate",
             quote(rule),
             quote(required),
@@ -206,7 +215,7 @@ impl Refusal {
     /// The image was asked for by its id, and nothing is known about that.
     pub(super) fn unverified_id(image: &str, id: &str) -> Self {
         let text = format!(
-            "({}) is on the node, but nothing recorded here shows that it was verified; pull it by a name through pullgate",
+            "({}) is on the node, but pullgate has no evidence that it was verified; pull it by a name through pullgate",
             quote(id)
         );
         Self::new(Reason::NotVerified, image, &text)
@@ -220,126 +229,12 @@ impl Refusal {
     }
 }
 
-/// The signatures that were found, where they do not suffice.
-#[derive(Debug)]
-pub(super) struct Found<'a> {
-    /// How many there are.
-    pub(super) attachments: usize,
-    /// What could not be read.
-    pub(super) collected: &'a Collected,
-    /// The authenticators whose signatures hold.
-    pub(super) valid: &'a [String],
-    /// What became of each.
-    pub(super) findings: &'a [Finding],
-}
-
-impl Found<'_> {
-    fn reason(&self) -> (Reason, &'static str) {
-        if let Some(problem) = self.collected.exceeded() {
-            (reason_of(&problem.error), "remove signatures that are not needed, or raise the limit")
-        } else if !self.valid.is_empty() {
-            (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
-        } else if self.attachments == 0
-            && self.collected.problems.is_empty()
-            && self.collected.unfetched.is_empty()
-        {
-            (Reason::NoSignature, "sign this digest, then pull again")
-        } else {
-            self.fault().map_or(
-                (Reason::NoValidSignature, "sign this digest with a key that the rule names"),
-                reason_of_fault,
-            )
-        }
-    }
-
-    /// What is wrong with the signature that got furthest. That the kind is another counts if nothing else was found.
-    fn fault(&self) -> Option<Fault> {
-        let failed = self.findings.iter().filter(|finding| finding.outcome.is_err());
-        let read = failed.map(|finding| finding.fault).filter(|fault| !is_other_kind(*fault));
-        match read.max() {
-            Some(furthest) => furthest,
-            None if self.collected.problems.is_empty() => {
-                self.other_kinds().into_values().min().map(Fault::OtherKind)
-            }
-            None => None,
-        }
-    }
-
-    /// The signatures that no authenticator of the rule reads, by their places.
-    fn other_kinds(&self) -> BTreeMap<&str, SignatureKind> {
-        let mut kinds = BTreeMap::new();
-        for finding in self.findings {
-            let kind = match finding.fault {
-                Some(Fault::OtherKind(kind)) => Some(kind),
-                _ => None,
-            };
-            // Of two authenticators, the one that looked closer knows better.
-            let known = kinds.entry(finding.place.as_str()).or_insert(kind);
-            *known = (*known).zip(kind).map(|(one, other)| one.min(other));
-        }
-        for Unfetched { place, format } in &self.collected.unfetched {
-            kinds.entry(place).or_insert(Some(SignatureKind::Of(*format)));
-        }
-        kinds.into_iter().filter_map(|(place, kind)| Some((place, kind?))).collect()
-    }
-
-    fn summary(&self) -> String {
-        let others = self.other_kinds();
-        if let (Some(Fault::OtherKind(_)), []) = (self.fault(), self.valid) {
-            return in_words(&others);
-        }
-        let mut text = match (self.attachments, self.valid) {
-            (0, _) => "found no signature".to_owned(),
-            (1, []) => "found 1 signature, which is not valid".to_owned(),
-            (count, []) => format!("found {count} signatures, none of them valid"),
-            (count, valid) => {
-                format!("found {count} signatures, of which only {} are valid", valid.join(", "))
-            }
-        };
-        let failed = self.findings.iter().filter_map(|finding| {
-            let why = finding.outcome.as_ref().err()?;
-            // What another authenticator reads is told once.
-            let told = !is_other_kind(finding.fault) || others.contains_key(finding.place.as_str());
-            told.then(|| format!("{} by {}: {}", finding.place, finding.authenticator, why))
-        });
-        let mut all: Vec<_> = failed.chain(self.collected.problems.iter().map(ToString::to_string)).collect();
-        // A registry may list referrers in another order each time; the line stays the same.
-        all.sort_unstable();
-        for (number, problem) in all.iter().take(MAX_FINDINGS).enumerate() {
-            let before = if number == 0 { " (" } else { ", " };
-            let _ = write!(text, "{before}{}", quote(problem));
-        }
-        if all.len() > MAX_FINDINGS {
-            let _ = write!(text, ", {} more", all.len() - MAX_FINDINGS);
-        }
-        if !all.is_empty() {
-            text.push(')');
-        }
-        text
-    }
-}
-
-fn is_other_kind(fault: Option<Fault>) -> bool {
-    matches!(fault, Some(Fault::OtherKind(_)))
-}
-
-/// What was found where nothing is read.
-fn in_words(others: &BTreeMap<&str, SignatureKind>) -> String {
-    let mut counts: BTreeMap<SignatureKind, usize> = BTreeMap::new();
-    for kind in others.values() {
-        *counts.entry(*kind).or_default() += 1;
-    }
-    let found: Vec<_> = counts.iter().map(|(kind, count)| kind.counted(*count)).collect();
-    let read: Vec<_> = counts.keys().map(|kind| kind.reading()).collect();
-    format!("found {}; no authenticator of this rule reads {}", found.join(" and "), read.join(" or "))
-}
-
 /// The reason of a fault, and what to do.
 fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
         Fault::OtherKind(_) => (
             Reason::OtherSignatureKind,
-            "name an authenticator of that type in the rule, or sign in another way",
+            "require an authenticator that can verify this kind in the rule, or sign in another way",
         ),
         Fault::WrongIdentity => {
             (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
@@ -349,6 +244,9 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             "sign with a certificate of an authority that the authenticator trusts",
         ),
         Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
+        Fault::KeyNotValidNow => {
+            (Reason::KeyNotValidNow, "check the clock of the node; sign this digest with a key that is valid")
+        }
         Fault::CertificateNotValidNow => (
             Reason::CertificateNotValidNow,
             "check the clock of the node; sign this digest again, with a certificate that is valid or a timestamp",
@@ -366,15 +264,29 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             (Reason::VerificationPlugin, "sign this digest without `verificationPlugin`")
         }
         Fault::RootExpired => (Reason::TrustRootExpired, "renew the file in `trust-root`"),
-        Fault::NoCertificateLog => (Reason::NoCertificateLog, "sign with the instance whose root is trusted"),
-        Fault::NoLogEntry => (Reason::NoLogEntry, "sign this digest with upload to the log"),
-        Fault::UntrustedLog => (Reason::UntrustedLog, "sign with the instance whose root is trusted"),
-        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove the attachment, and sign this digest again"),
-        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest with a timestamp"),
-        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of the node"),
+        Fault::NoCertificateLog => {
+            (Reason::NoCertificateLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::NoLogEntry => {
+            (Reason::NoLogEntry, "sign this digest again, and upload the signature to the transparency log")
+        }
+        Fault::UntrustedLog => {
+            (Reason::UntrustedLog, "sign with the Sigstore instance whose root is in `trust-root`")
+        }
+        Fault::OtherLogEntry => (Reason::OtherLogEntry, "remove this attachment, and sign this digest again"),
+        Fault::NoSigningTime => (Reason::NoSigningTime, "sign this digest again, with a timestamp"),
+        Fault::WeakSignature => {
+            (Reason::WeakSignature, "sign this digest again, with SHA-256 or a longer hash")
+        }
+        Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
+        Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")
         }
+        Fault::NotMet => {
+            (Reason::AttestationNotMet, "correct what it says about the image, then attest it again")
+        }
+        Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
     }
 }
 
@@ -384,6 +296,7 @@ fn reason_of(error: &RegistryError) -> Reason {
         E::TooLarge { bound, .. } | E::TooMany { bound, .. } => match bound {
             Bound::Manifest => Reason::TooLarge,
             Bound::Signature => Reason::SignatureTooLarge,
+            Bound::Attestation => Reason::AttestationTooLarge,
             Bound::Collected => Reason::SignaturesTooLarge,
             Bound::Headers => Reason::HeadersTooLarge,
             Bound::Token => Reason::TokenTooLarge,
@@ -428,6 +341,7 @@ mod tests {
     #[test]
     fn what_time_or_a_new_root_can_heal_is_about_the_attempt() {
         for fault in [
+            Fault::KeyNotValidNow,
             Fault::RootExpired,
             Fault::FutureTime,
             Fault::CertificateNotValidNow,

@@ -85,8 +85,10 @@ pub(super) fn earliest_end(
     requirement: &Requirement,
     checked: jiff::Timestamp,
 ) -> Option<jiff::Timestamp> {
-    let authenticators = requirement.authenticators().iter().filter_map(|name| policy.authenticator(name));
-    authenticators.filter_map(|authenticator| authenticator.set().first_end(checked)).min()
+    policy
+        .authenticators_of(requirement)
+        .filter_map(|authenticator| authenticator.set().first_end(checked))
+        .min()
 }
 
 /// The expiry of an entry that is made now: `wall` at the latest.

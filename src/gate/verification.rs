@@ -136,7 +136,7 @@ impl Verification {
     fn check_kind(&self, is_index: bool) -> Result<(), Refusal> {
         if self.from_index && is_index {
             let what = format!("the image {}", self.digest);
-            let reason = "that an index names is an index".to_owned();
+            let reason = "is listed by an index, but is itself an index".to_owned();
             return Err(self.lookup.unanswered(&RegistryError::Platform { what, reason }));
         }
         Ok(())
@@ -158,7 +158,8 @@ impl Verification {
         shared.checks.add_all(findings.len());
         let begin = Instant::now();
         let confirmations = &mut self.lookup.confirmations;
-        let result = quorum::weigh(&self.requirement, &proofs, confirmations, &shared.remote_verifier).await;
+        let required = (self.policy.as_ref(), &self.requirement);
+        let result = quorum::weigh(required, &proofs, confirmations, &shared.remote_verifier).await;
         confirmations.tell(&mut findings, &proofs, &shared.remote_verifier);
         if proofs.iter().any(|proof| proof.demand().is_some()) {
             self.lookup.explanation.steps.add(Step::KeyService, begin.elapsed());
@@ -171,14 +172,9 @@ impl Verification {
                 let (image, rule) = (self.lookup.image(), self.rule.label());
                 Err(Refusal::key_service(image, self.digest.as_str(), rule, &why))
             }
-            QuorumResult::Missing { verified } => {
-                let found = Found {
-                    attachments: evidence.attachments.len(),
-                    collected,
-                    valid: &verified,
-                    findings: &findings,
-                };
-                Err(self.unsatisfied(&found))
+            QuorumResult::Missing { verified, condition } => {
+                let condition = condition.as_deref();
+                Err(self.unsatisfied(&Found::of(evidence, collected, (&verified, condition), &findings)))
             }
         };
         self.lookup.explanation.findings.extend(findings);
@@ -191,10 +187,15 @@ impl Verification {
         let crls = shared.crls.known();
         let check = Check::new(&self.policy, &self.rule, &self.requirement, evidence, crls);
         let _stopper = check.stopper();
+        let reserved = self.lookup.reserve(check.working_memory()).await?;
         // Given back at the end: a slow service of keys or lists delays no other verification.
         let _permit = shared.verifications.acquire().await;
         // Public-key arithmetic takes milliseconds at worst, but other calls cross on this thread.
-        let checking = tokio::task::spawn_blocking(|| check.run());
+        let checking = tokio::task::spawn_blocking(|| {
+            let checked = check.run();
+            drop(reserved);
+            checked
+        });
         let checked = self.lookup.explanation.steps.time(Step::Judge, checking).await;
         checked.map_err(|_| Refusal::internal(self.lookup.image()))
     }
@@ -204,8 +205,8 @@ impl Verification {
         if let Some(problem) = found.collected.unanswered() {
             return self.lookup.unanswered(&problem.error);
         }
-        let (image, required) = (self.lookup.image(), self.requirement.to_string());
-        Refusal::unsatisfied(image, self.digest.as_str(), self.rule.label(), &required, found)
+        let required = (&*self.policy, &self.requirement);
+        Refusal::unmet((self.lookup.image(), self.digest.as_str()), self.rule.label(), required, found)
     }
 
     fn remember(&self, satisfaction: &Satisfaction) {

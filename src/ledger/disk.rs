@@ -47,11 +47,11 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn open(settings: &LedgerSettings) -> Result<Self, LedgerError> {
         let directory = &settings.directory;
-        make_directory(directory).map_err(|error| LedgerError::at("make", directory, error))?;
+        make_directory(directory).map_err(|error| LedgerError::at("create", directory, error))?;
         let disk = Self { writable: true, ..Self::open_read_only(settings)? };
         for part in ["entries", "images", "tmp"] {
             let part = disk.root.join(part);
-            make_directory(&part).map_err(|error| LedgerError::at("make", &part, error))?;
+            make_directory(&part).map_err(|error| LedgerError::at("create", &part, error))?;
         }
         Ok(disk)
     }
@@ -59,7 +59,7 @@ impl Disk {
     /// For reading only: even damaged files stay.
     pub(super) fn open_read_only(settings: &LedgerSettings) -> Result<Self, LedgerError> {
         let LedgerSettings { directory, max_entries, max_bytes } = settings;
-        let found = directory.metadata().map_err(|error| LedgerError::at("look at", directory, error))?;
+        let found = directory.metadata().map_err(|error| LedgerError::at("access", directory, error))?;
         if found.uid() != nix::unistd::geteuid().as_raw() {
             return Err(LedgerError::Foreign { directory: directory.clone(), owner: found.uid() });
         }
@@ -136,7 +136,7 @@ impl Disk {
             return;
         }
         match std::fs::remove_file(path) {
-            Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence was removed"),
+            Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence removed"),
             Err(error) => {
                 tracing::debug!(path = %path.display(), %why, %error, "damaged evidence cannot be removed");
             }

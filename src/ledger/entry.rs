@@ -73,6 +73,16 @@ enum HeadAttachment {
         place: String,
         document: usize,
     },
+    Attestation {
+        place: String,
+        document: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<CertificateAnnotations>,
+    },
+    Gpg {
+        place: String,
+        document: usize,
+    },
 }
 
 /// Encodes evidence.
@@ -99,6 +109,18 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
         Attachment::Notation { place, document } => {
             blobs.push(document);
             HeadAttachment::Notation { place: place.clone(), document: document.len() }
+        }
+        Attachment::Attestation { place, document, certificate } => {
+            blobs.push(document);
+            HeadAttachment::Attestation {
+                place: place.clone(),
+                document: document.len(),
+                certificate: certificate.as_deref().cloned(),
+            }
+        }
+        Attachment::Gpg { place, document } => {
+            blobs.push(document);
+            HeadAttachment::Gpg { place: place.clone(), document: document.len() }
         }
     });
     let attachments = attachments.collect();
@@ -184,6 +206,11 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
             HeadAttachment::Notation { place, document } => {
                 Attachment::Notation { place, document: take(document)? }
             }
+            HeadAttachment::Attestation { place, document, certificate } => {
+                let certificate = certificate.map(Arc::new);
+                Attachment::Attestation { place, document: take(document)?, certificate }
+            }
+            HeadAttachment::Gpg { place, document } => Attachment::Gpg { place, document: take(document)? },
         })
     });
     let attachments = attachments.collect::<Result<_, EntryError>>()?;
@@ -223,19 +250,19 @@ pub enum EntryError {
     #[error("description is malformed")]
     Head(#[source] serde_json::Error),
     /// Another format or version.
-    #[error("file is not evidence of a version that is read")]
+    #[error("file is not evidence, or has an unsupported version")]
     NotEvidence,
     #[error("repository is not valid")]
     Repository(#[source] ReferenceError),
     #[error("time is not valid")]
     Time(#[source] jiff::Error),
-    #[error("evidence has {0} bytes, at most {MAX_ENTRY_BYTES} are kept")]
+    #[error("evidence has {0} bytes, more than the limit of {MAX_ENTRY_BYTES}")]
     TooLarge(usize),
     /// More elements than the limit.
-    #[error("evidence has more parts than are kept")]
+    #[error("evidence has more parts than the limit")]
     TooMany,
     /// The lengths of the parts do not match the size of the file.
-    #[error("lengths do not add up")]
+    #[error("lengths of the parts do not match the size of the file")]
     Truncated,
 }
 
@@ -256,7 +283,7 @@ mod tests {
                 payload: Bytes::from_static(b"payload"),
                 signature: "c2ln".to_owned(),
                 certificate: Some(Arc::new(CertificateAnnotations {
-                    certificate: "PEM".to_owned(),
+                    certificate: Some("PEM".to_owned()),
                     chain: None,
                     bundle: Some("{}".to_owned()),
                     timestamp: None,
@@ -264,6 +291,12 @@ mod tests {
             },
             Attachment::Bundle { place: "referrer".to_owned(), document: Bytes::from_static(b"{\n}") },
             Attachment::Notation { place: "referrer".to_owned(), document: Bytes::from_static(b"{ }\n") },
+            Attachment::Attestation {
+                place: "sha256-x.att layer 0".to_owned(),
+                document: Bytes::from_static(b"{}"),
+                certificate: None,
+            },
+            Attachment::Gpg { place: "lookaside".to_owned(), document: Bytes::from_static(b"message") },
         ];
         Evidence {
             repository: Repository::parse("reg.example/team/app").unwrap(),
@@ -302,16 +335,20 @@ mod tests {
         let text = String::from_utf8(good.clone()).unwrap();
         assert!(decode(&repaired(&good)).is_ok());
         for (from, to, error) in [
-            ("evidence 1 ", "evidence 2 ", "file is not evidence of a version that is read"),
+            ("evidence 1 ", "evidence 2 ", "file is not evidence, or has an unsupported version"),
             ("payload{", "payloaD{", "checksum does not match"),
         ] {
             let bytes = text.replacen(from, to, 1).into_bytes();
             assert_eq!(decode(&bytes.into()).unwrap_err().to_string(), error, "{from}");
         }
         for (from, to, error) in [
-            ("\"document\":8", "\"document\":9", "lengths do not add up"),
-            ("\"document\":8", "\"document\":7", "lengths do not add up"),
-            ("\"document\":8", "\"document\":99999999", "lengths do not add up"),
+            ("\"document\":8", "\"document\":9", "lengths of the parts do not match the size of the file"),
+            ("\"document\":8", "\"document\":7", "lengths of the parts do not match the size of the file"),
+            (
+                "\"document\":8",
+                "\"document\":99999999",
+                "lengths of the parts do not match the size of the file",
+            ),
             ("\"document\":8", "\"document\":-1", "description is malformed"),
             ("\"keys\"", "\"more\":1,\"keys\"", "description is malformed"),
             ("\"rule\"", "\"keys\":[],\"rule\"", "description is malformed"),

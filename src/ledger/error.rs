@@ -21,14 +21,14 @@ pub enum LedgerError {
         source: io::Error,
     },
     /// The directory is another user's.
-    #[error("{} belongs to user {owner}; chown it to the daemon's user", directory.display())]
+    #[error("{} belongs to user {owner}; run `chown` to give it to the daemon's user", directory.display())]
     Foreign {
         directory: PathBuf,
         /// The user that owns it.
         owner: u32,
     },
     /// Other users can write to the directory.
-    #[error("others can write to {0} (mode {mode:04o}); chmod go-w {0}", directory.display())]
+    #[error("other users can write to {0} (mode {mode:04o}); run `chmod go-w {0}`", directory.display())]
     Open {
         directory: PathBuf,
         /// Its mode.

@@ -1,13 +1,14 @@
 //! Evidence: what an admission rested on.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::digest::Digest;
 use crate::reference::Repository;
-use crate::signature::Attachment;
+use crate::signature::{Attachment, CertificateAnnotations};
 
 /// The most bytes of attachments in one entry. Valid ones come first.
 const MAX_ATTACHMENT_BYTES: usize = 8 << 20;
@@ -85,12 +86,23 @@ impl Evidence {
     }
 
     /// Puts the attachments at `places` first, and bounds the others: anyone who can push to a repository can attach
-    /// anything to its images, and must not evict other evidence from the ledger with it.
-    pub fn prefer(&mut self, places: &BTreeSet<&str>) {
+    /// anything to its images, and must not evict other evidence from the ledger with it. Returns the places of those
+    /// that are too large to be kept.
+    pub fn prefer(&mut self, places: &BTreeSet<&str>) -> Vec<String> {
         let all = std::mem::take(&mut self.attachments);
-        let (held, others): (Vec<_>, Vec<_>) =
+        let (mut held, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|attachment| places.contains(attachment.place()));
-        self.attachments = held;
+        // What remains may still meet another rule, so as many as possible are kept.
+        held.sort_by_key(attachment_bytes);
+        let mut dropped = Vec::new();
+        let mut bytes = 0_usize;
+        for attachment in held {
+            bytes = bytes.saturating_add(attachment_bytes(&attachment));
+            match bytes <= MAX_ATTACHMENT_BYTES {
+                true => self.attachments.push(attachment),
+                false => dropped.push(attachment.place().to_owned()),
+            }
+        }
         let mut bytes = 0_usize;
         for other in others {
             bytes = bytes.saturating_add(attachment_bytes(&other));
@@ -98,6 +110,7 @@ impl Evidence {
                 self.attachments.push(other);
             }
         }
+        dropped
     }
 
     /// Makes copies of the bytes, so that nothing else stays in memory for their sake: not the response or the file that
@@ -118,7 +131,10 @@ impl Evidence {
         for attachment in &mut self.attachments {
             match attachment {
                 Attachment::SimpleSigning { payload, .. } => copy(payload),
-                Attachment::Bundle { document, .. } | Attachment::Notation { document, .. } => copy(document),
+                Attachment::Bundle { document, .. }
+                | Attachment::Notation { document, .. }
+                | Attachment::Gpg { document, .. }
+                | Attachment::Attestation { document, .. } => copy(document),
             }
         }
     }
@@ -165,14 +181,19 @@ impl Evidence {
 
 /// The approximate size of an attachment in bytes.
 fn attachment_bytes(attachment: &Attachment) -> usize {
+    let bytes = |certificate: &Option<Arc<CertificateAnnotations>>| {
+        certificate.as_ref().map_or(0, |certificate| certificate.bytes())
+    };
     match attachment {
         Attachment::SimpleSigning { place, payload, signature, certificate } => {
-            let certificate = certificate.as_ref().map_or(0, |certificate| certificate.bytes());
-            place.len() + payload.len() + signature.len() + certificate
+            place.len() + payload.len() + signature.len() + bytes(certificate)
         }
-        Attachment::Bundle { place, document } | Attachment::Notation { place, document } => {
-            place.len() + document.len()
+        Attachment::Attestation { place, document, certificate } => {
+            place.len() + document.len() + bytes(certificate)
         }
+        Attachment::Bundle { place, document }
+        | Attachment::Notation { place, document }
+        | Attachment::Gpg { place, document } => place.len() + document.len(),
     }
 }
 
@@ -180,7 +201,10 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
 fn attached(attachment: &Attachment) -> &Bytes {
     match attachment {
         Attachment::SimpleSigning { payload, .. } => payload,
-        Attachment::Bundle { document, .. } | Attachment::Notation { document, .. } => document,
+        Attachment::Bundle { document, .. }
+        | Attachment::Notation { document, .. }
+        | Attachment::Gpg { document, .. }
+        | Attachment::Attestation { document, .. } => document,
     }
 }
 
@@ -192,9 +216,12 @@ fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
             Attachment::SimpleSigning { payload: others, signature: theirs, certificate: their, .. },
         ) => payload == others && signature == theirs && certificate == their,
         (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. })
-        | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. }) => {
-            document == others
-        }
+        | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. })
+        | (Attachment::Gpg { document, .. }, Attachment::Gpg { document: others, .. }) => document == others,
+        (
+            Attachment::Attestation { document, certificate, .. },
+            Attachment::Attestation { document: others, certificate: theirs, .. },
+        ) => document == others && certificate == theirs,
         _ => false,
     }
 }

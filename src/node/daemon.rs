@@ -89,7 +89,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 }
             },
             () = policy.fetched() => notify(&[NotifyState::Ready]),
-            _ = daily.tick() => policy.warn_of_ends(),
+            _ = daily.tick() => policy.warn_of_ends(&config.trust),
             // Only a bug ends it before `stop`; systemd then restarts the daemon.
             ended = &mut server => break Some(ended),
         }

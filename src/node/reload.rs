@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::state::State;
+use super::trust_roots;
 use crate::config::{self, DaemonConfig, KnownKeys, Survey};
 use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
@@ -38,7 +39,7 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
             for problem in &problems {
                 tracing::error!(problem = %problem.line(), "pullgate.toml");
             }
-            tracing::error!("the next start will fail: pullgate.toml cannot be used");
+            tracing::error!("pullgate.toml is invalid: the next start of the daemon will fail");
         }
     }
 }
@@ -84,9 +85,9 @@ impl PolicyFile {
     }
 
     /// Logs what will soon end that the policy trusts.
-    pub(super) fn warn_of_ends(&self) {
-        let ending = self.gate.policy().map(|policy| policy.ending(jiff::Timestamp::now()));
-        for warning in ending.into_iter().flatten() {
+    pub(super) fn warn_of_ends(&self, trust: &config::Trust) {
+        let policy = self.gate.policy();
+        for warning in trust_roots::warnings(policy.as_deref(), trust, jiff::Timestamp::now()) {
             tracing::warn!(warning, "policy");
         }
     }
@@ -135,7 +136,7 @@ impl PolicyFile {
                     Some(hash) => tracing::error!(
                         generation = kept.generation,
                         hash,
-                        "the new policy is not usable: the old one stays in force"
+                        "the new policy is invalid: the previous policy stays in force"
                     ),
                     None => tracing::error!("no usable policy: every pull is refused"),
                 }

@@ -216,7 +216,7 @@ fn runtime_error(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// A request to the runtime failed.
-    #[error("the runtime at {} does not list what is on the node: {why}", socket.display())]
+    #[error("the runtime at {} did not list images and containers: {why}", socket.display())]
     Runtime {
         socket: PathBuf,
         /// The error as text.

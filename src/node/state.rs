@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(policy.failure.unwrap().problems, ["wrong"]);
         assert_eq!(
             status_line(),
-            "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image unknown"
+            "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image not reported by the runtime"
         );
         assert_eq!(state.policy_loaded("sha256:2"), 2);
         assert_eq!(state.policy().failure, None);

@@ -72,7 +72,7 @@ reasons! {
     Verified = Admitted, "verified",
     /// a rule allows images of this name unsigned
     UnsignedAllowed = Admitted, "unsigned-allowed",
-    /// the rule for this name is off, so nothing was looked at
+    /// the rule for this name has mode `off`, so nothing was checked
     RuleOff = Admitted, "rule-off",
     /// the image would be refused, but the rule for it is in audit mode
     AuditOnly = Admitted, "audit-only",
@@ -80,13 +80,13 @@ reasons! {
     BreakGlass = Admitted, "break-glass",
     /// a rule refuses images of this name, or no rule applies and the default is to refuse
     DeniedByRule = Refused(Rule), "denied-by-rule",
-    /// the time for which a rule allows images of this name unsigned is over
+    /// a rule allowed images of this name unsigned, but only until a time that has passed
     AllowanceOver = Refused(Rule), "allowance-over",
-    /// a rule allows only other digests of images of this name unsigned
+    /// a rule allows some images of this name unsigned, but not this digest
     DigestNotAllowed = Refused(Evidence), "digest-not-allowed",
-    /// the deny list has the digest, or the index lists one that is on it
+    /// the digest, or a digest that its index lists, is on the deny list
     DigestDenied = Refused(Digest), "digest-denied",
-    /// no policy is usable, so nothing can be admitted
+    /// there is no valid policy, so no image can be admitted
     NoPolicy = Refused(Attempt), "no-policy",
     /// the image name is not one that containerd would accept
     InvalidReference = Refused(Attempt), "invalid-reference",
@@ -94,61 +94,77 @@ reasons! {
     NoSignature = Refused(Signatures), "no-signature",
     /// signatures were found, but none of them is valid
     NoValidSignature = Refused(Signatures), "no-valid-signature",
-    /// signatures were found, but no authenticator of the rule reads their kind
+    /// a signature is by a key of the rule that is not valid now
+    KeyNotValidNow = Refused(Attempt), "key-not-valid-now",
+    /// signatures were found, but no authenticator of the rule can verify this kind
     OtherSignatureKind = Refused(Signatures), "other-signature-kind",
     /// a signature is valid, but by an identity that the authenticator does not accept
     WrongIdentity = Refused(Signatures), "wrong-identity",
-    /// the certificate of a signature is not by an authority that the authenticator trusts
+    /// the certificate of a signature was not issued by an authority that the authenticator trusts
     UntrustedCertificate = Refused(Signatures), "untrusted-certificate",
-    /// a signature was made when its certificate was not valid
+    /// a signature was made outside the validity period of its certificate
     CertificateExpired = Refused(Signatures), "certificate-expired",
-    /// the certificate of a signature is not valid now, and no timestamp shows that it was when the signature was made
+    /// the certificate of a signature is not valid now, and no timestamp proves that it was valid when the signature was made
     CertificateNotValidNow = Refused(Attempt), "certificate-not-valid-now",
-    /// a signature says until when it counts, and that time is over
+    /// the expiry time that a signature contains has passed
     SignatureExpired = Refused(Attempt), "signature-expired",
     /// a certificate of a signature is revoked, or its key is on the deny list
     CertificateRevoked = Refused(Signatures), "certificate-revoked",
-    /// whether a certificate of a signature is revoked must be known, and is not
+    /// the policy requires knowing whether a certificate of a signature is revoked, and this is not known
     RevocationUnknown = Refused(Attempt), "revocation-unknown",
-    /// a signature requires a verification plug-in of notation, and pullgate runs none
+    /// a signature requires a verification plug-in of notation, but pullgate runs no plug-ins
     VerificationPlugin = Refused(Signatures), "verification-plugin",
-    /// no authority of the trusted root was valid when a signature was made
+    /// an authority or a log of a signature was, by the trusted root, not valid when the signature was made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
-    /// the certificate of a signature is not shown by a certificate transparency log of the trusted root
+    /// no certificate transparency log of the trusted root vouches for the certificate of a signature
     NoCertificateLog = Refused(Signatures), "no-certificate-log",
     /// a signature has no entry in a transparency log
     NoLogEntry = Refused(Signatures), "no-log-entry",
-    /// the log entry of a signature is not by a log of the trusted root
+    /// the log entry of a signature is not from a transparency log of the trusted root
     UntrustedLog = Refused(Signatures), "untrusted-log",
-    /// the log entry of a signature is about another signature, certificate or image
+    /// the log entry of a signature is for another signature, certificate or image
     OtherLogEntry = Refused(Signatures), "other-log-entry",
-    /// nothing that is signed shows when a signature was made
+    /// neither a timestamp nor a signed log entry proves when a signature was made
     NoSigningTime = Refused(Signatures), "no-signing-time",
-    /// a signature was made at a time that has not come
+    /// a signature is made with a hash that is too weak or not supported
+    WeakSignature = Refused(Signatures), "weak-signature",
+    /// the key of a signature, or its primary key, is revoked
+    KeyRevoked = Refused(Signatures), "key-revoked",
+    /// the signing time of a signature is in the future
     FutureSigningTime = Refused(Attempt), "future-signing-time",
-    /// the timestamp of a signature is not by an authority that the authenticator trusts, or of something else
+    /// the timestamp of a signature was not issued by an authority that the authenticator trusts, or is for something else
     UntrustedTimestamp = Refused(Signatures), "untrusted-timestamp",
     /// some signatures are valid, but not all that the rule requires
     NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",
+    /// the rule requires an attestation, and the digest has none of its type
+    NoAttestation = Refused(Signatures), "no-attestation",
+    /// attestations of the required type were found, but none is by a signer that the policy names for it, and about this digest
+    NoValidAttestation = Refused(Signatures), "no-valid-attestation",
+    /// an attestation is valid, but does not say what the policy requires
+    AttestationNotMet = Refused(Signatures), "attestation-not-met",
+    /// the newest attestation is older than the policy allows, or no time of it is signed
+    AttestationStale = Refused(Attempt), "attestation-stale",
     /// the image is on the node, but no evidence shows that it was verified under this name
     NotVerified = Refused(Evidence), "not-verified",
-    /// more signatures are attached than the limit allows, and none of those read sufficed
+    /// the image has more signatures than the limit, and those that were read are not enough
     TooManySignatures = Refused(Attempt), "too-many-signatures",
-    /// more referrers than the limit are attached, and none of those read sufficed
+    /// the image has more referrers than the limit, and the signatures that were read are not enough
     TooManyReferrers = Refused(Attempt), "too-many-referrers",
-    /// the registry spreads the referrers over more pages than the limit, and none of those read sufficed
+    /// the registry lists the referrers on more pages than the limit, and the signatures that were read are not enough
     TooManyPages = Refused(Attempt), "too-many-referrer-pages",
-    /// a payload or bundle is larger than the limit, and the others did not suffice
+    /// a payload or bundle is larger than the limit, and the other signatures are not enough
     SignatureTooLarge = Refused(Attempt), "signature-too-large",
-    /// all payloads and bundles together are larger than the limit, and those read did not suffice
+    /// an attestation, or a bundle that may contain one, is larger than the limit, and the other attestations are not enough
+    AttestationTooLarge = Refused(Attempt), "attestation-too-large",
+    /// all payloads and bundles together are larger than the limit, and the signatures that were read are not enough
     SignaturesTooLarge = Refused(Attempt), "signatures-too-large",
     /// a manifest or index is larger than the limit
     TooLarge = Refused(Attempt), "too-large",
-    /// the header of an answer is larger than the limit
+    /// the header of a response from the registry is larger than the limit
     HeadersTooLarge = Unavailable, "headers-too-large",
-    /// the answer of a token service is larger than the limit
+    /// the response of a token service is larger than the limit
     TokenTooLarge = Unavailable, "token-too-large",
-    /// a registry redirects to where it must not
+    /// a registry redirects to an address that is not allowed
     RedirectRefused = Unavailable, "redirect-refused",
     /// a registry redirects more often than the limit
     TooManyRedirects = Unavailable, "too-many-redirects",
@@ -162,25 +178,25 @@ reasons! {
     RegistryUnavailable = Unavailable, "registry-unavailable",
     /// the registry requires other credentials than the pull carries
     RegistryUnauthorized = Unavailable, "registry-unauthorized",
-    /// the registry is busy, and stayed so for all the attempts that the limits allow
+    /// the registry was busy at every attempt that the limits allow
     RegistryBusy = Unavailable, "registry-busy",
     /// one request to a registry did not end within its time limit
     RegistryTimeout = Unavailable, "registry-timeout",
     /// a connection to a registry could not be made within its time limit
     ConnectTimeout = Unavailable, "connect-timeout",
-    /// too many requests to a registry are under way, and none completed within the time limit
+    /// too many requests to a registry are in progress, and none completed within the time limit
     TooManyRequests = Unavailable, "too-many-requests",
-    /// documents of other images take all the memory that documents may have, and none became free within the time limit
+    /// all the memory for image documents and requests is in use, and none became free within the time limit
     MemoryInUse = Unavailable, "memory-in-use",
     /// TLS with the registry failed: certificate, name, version, or this node's clock
     RegistryTls = Unavailable, "registry-tls",
-    /// the signatures are valid, but the service that must confirm their key cannot be asked
+    /// the signatures are valid, but the key service that must confirm them did not
     KeyServiceUnavailable = Unavailable, "key-service-unavailable",
     /// the container would be restored from a checkpoint or run from something that is not an image id
     Checkpoint = Refused(Attempt), "checkpoint",
-    /// the container runtime does not answer questions about the image
+    /// the container runtime does not answer requests about the image
     RuntimeUnavailable = Refused(Attempt), "runtime-unavailable",
-    /// the time for verifying one pull is used up
+    /// verifying the image took longer than the time limit
     Timeout = Unavailable, "timeout",
     /// pullgate itself failed; the pull is refused
     Internal = Refused(Attempt), "internal",

@@ -97,7 +97,7 @@ fn demo() -> bool {
     ]
     .map(|(name, file)| format!("{name} {}", environment::version_of(name, &file)));
     println!("{containerd}, {registry}, {cosign}, {skopeo}, {notation}; starting a temporary node");
-    let mut node = rows::node(RELEASE);
+    let (mut node, _lookaside) = rows::node(RELEASE);
     let rows = ROWS.iter().map(|row| (row.image, row.expected));
     let mut table = Table::of(rows.chain(STEPS.iter().map(|step| (step.what, step.expected))));
 

@@ -2,13 +2,14 @@
 
 use std::sync::OnceLock;
 
+use pullgate_test::node::gpg::{Gpg, Lookaside};
 use pullgate_test::node::images::Image;
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::notation::Authority;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::seen::RUNS;
 use pullgate_test::node::signing::{self, Layout};
-use pullgate_test::node::{Node, Release, require_release};
+use pullgate_test::node::{Node, Release, attested, require_release};
 
 /// One image, how it is made, and the expected outcome.
 pub(crate) struct Row {
@@ -35,6 +36,11 @@ pub(crate) const ROWS: &[Row] = &[
         prepare: |node| signed_by_notation(node, "notary/signed:1", "acme"),
     },
     Row {
+        image: "signed by skopeo with GPG",
+        expected: RUNS,
+        prepare: |node| signed_by_gpg(node, "gpg/signed:1", "release"),
+    },
+    Row {
         image: "unsigned",
         expected: "refused: no-signature",
         prepare: |node| node.push("demo/unsigned:1"),
@@ -43,6 +49,11 @@ pub(crate) const ROWS: &[Row] = &[
         image: "signed by notation, wrong identity",
         expected: "refused: wrong-identity",
         prepare: |node| signed_by_notation(node, "notary/wrong:1", "mallory"),
+    },
+    Row {
+        image: "signed by skopeo with GPG, wrong key",
+        expected: "refused: no-valid-signature",
+        prepare: |node| signed_by_gpg(node, "gpg/wrong:1", "mallory"),
     },
     Row {
         image: "wrong key",
@@ -73,6 +84,16 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        image: "scanned, nothing severe found",
+        expected: RUNS,
+        prepare: |node| scanned(node, "demo-scanned/clean:1", "Low"),
+    },
+    Row {
+        image: "scanned, a critical vulnerability",
+        expected: "refused: attestation-not-met",
+        prepare: |node| scanned(node, "demo-scanned/severe:1", "Critical"),
+    },
+    Row {
         image: "tag, while it is the signed image",
         expected: RUNS,
         prepare: |node| node.push_signed("demo/moved:1"),
@@ -84,20 +105,38 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
+fn scanned(node: &Node, name: &str, severity: &str) -> Image {
+    let image = node.push_signed(name);
+    let report = attested::report(jiff::Timestamp::now(), severity);
+    node.cosign().attest(&image.by_digest(), &node.release, Layout::Classic, ("vuln", &report));
+    image
+}
+
 /// The CA of the signers by notation.
 static AUTHORITY: OnceLock<Authority> = OnceLock::new();
 
-/// A node that requires the node's release key, and below `notary` a Notation signature of the organisation `acme`.
-pub(crate) fn node(release: Release) -> Node {
-    let node = Node::start(release);
+/// A node that requires the node's release key, below `notary` a Notation signature of the organisation `acme`, below
+/// `demo-scanned` a scan, and below `gpg` a GPG signature, which is on the server that is returned too.
+pub(crate) fn node(release: Release) -> (Node, Lookaside) {
+    let mut node = Node::start(release);
+    let (gpg, host) = (gpg(&node), node.registry.host().to_owned());
+    let (key, lookaside) = (gpg.key("release"), Lookaside::serve(gpg.signatures()));
+    gpg.registries(&lookaside.url());
     let authority = AUTHORITY.get_or_init(|| Authority::make(node.directory(), "acme"));
     let ca = authority.certificate().display().to_string();
     let identities = "identities = [\"x509.subject: C=US, ST=WA, O=acme\"]";
-    let policy = require_release(Policy::deny(), &node.release)
+    let policy = require_release(Policy::deny(), &node.release);
+    let policy = attested::require_scans(policy, "*/demo-scanned")
         .add_lines(&format!("[authenticator.notary]\ntype = \"notation\"\nca = [{ca:?}]\n{identities}"))
-        .require(&format!("{}/notary", node.registry.host()), &["notary"]);
-    node.pullgate.reload(&policy);
-    node
+        .require(&format!("{host}/notary"), &["notary"])
+        .add_lines(&format!("[authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{key:?}]"))
+        .require(&format!("{host}/gpg"), &["gpg"]);
+    node.pullgate.restart_with(&policy);
+    node.pullgate.restart_configured(&format!(
+        "[[registry.signatures]]\nscope = {host:?}\nimage = true\nlookaside = {:?}",
+        lookaside.url()
+    ));
+    (node, lookaside)
 }
 
 fn signed_by_notation(node: &Node, name: &str, organisation: &str) -> Image {
@@ -112,4 +151,15 @@ fn signed_by_cosign(node: &Node, name: &str, layout: Layout) -> Image {
     let image = node.push(name);
     node.cosign().sign(&image.by_digest(), &node.release, layout, None);
     image
+}
+
+fn signed_by_gpg(node: &Node, name: &str, key: &str) -> Image {
+    let (image, gpg) = (node.push(name), gpg(node));
+    gpg.key(key);
+    gpg.sign(&image, key);
+    image
+}
+
+fn gpg(node: &Node) -> Gpg {
+    Gpg::of(node.directory().join("gpg"))
 }

@@ -1,6 +1,7 @@
 //! Attacks by registries, mirrors, token services and networks on the whole daemon, with a fake containerd.
 //! `docs/attacks.md` lists the numbers.
 
+mod attestations;
 mod bounds;
 mod busy;
 mod calls;
@@ -10,9 +11,11 @@ pub(crate) mod credentials;
 mod crowds;
 mod documents;
 mod elsewhere;
+pub(crate) mod gpg;
 mod hostile;
 mod indexes;
 mod keyless;
+mod logged;
 mod notation;
 mod outcome;
 mod proxies;
@@ -21,4 +24,5 @@ mod served;
 mod signatures;
 pub(crate) mod sources;
 mod tokens;
+mod tuf;
 mod world;

@@ -103,7 +103,7 @@ fn a_reload_reports_changes_that_need_a_restart() {
     wait("pullgate.toml has changed", 1);
     std::fs::write(&configuration, format!("{text}[lgo]\n")).unwrap();
     hang_up(4);
-    wait("the next start will fail", 1);
+    wait("the next start of the daemon will fail", 1);
     let report = read();
     let problem = report.lines().find(|line| line.contains("unknown key `lgo`")).unwrap();
     assert!(problem.contains("; hint: did you mean `log`"), "on one line: {problem}");
@@ -123,8 +123,8 @@ fn a_scan_without_a_runtime_reports_the_socket_and_the_cause() {
     let output = command(root.path()).args(["scan", "--daemon", "off"]).output().unwrap();
     let report = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{report}");
-    assert!(report.contains(&format!("the runtime at {directory}/none.sock does not list")), "{report}");
-    assert!(report.contains("cannot be dialled: No such file or directory"), "{report}");
+    assert!(report.contains(&format!("the runtime at {directory}/none.sock did not list")), "{report}");
+    assert!(report.contains("cannot connect to the runtime's socket: No such file or directory"), "{report}");
     assert!(!report.contains("Dial("), "{report}");
 }
 

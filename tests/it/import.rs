@@ -5,6 +5,7 @@ mod containers;
 mod kritis;
 mod notation;
 mod policy_json;
+mod registries_d;
 mod security_center;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use pullgate::policy::{Action, Policy};
 use pullgate::reference::Repository;
 use pullgate::trust::Algorithm;
 use pullgate_import::{self as import, Effect, ImportError, Imported, Options, SecurityCenter};
+use pullgate_test::signer::gpg;
 
 const KEYS: [&str; 6] = ["p256", "p384", "p521", "ed25519", "rsa-2048", "rsa-3072"];
 
@@ -320,7 +322,9 @@ fn one_page_of_several_is_rejected() {
 #[test]
 fn containers_policy() {
     let files = |path: &str| match path {
-        "/keys/release.pub" => Ok(key("p256")),
+        "/keys/release.pub" => Ok(key("p256").into_bytes()),
+        "/etc/pki/rpm-gpg/RPM-GPG-KEY" => Ok(gpg("family.keyring.gpg")),
+        "/keys/gpg.asc" => Ok(gpg("ed25519.keyring.asc")),
         _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
     };
     let document = document("containers/policy.json");
@@ -336,7 +340,9 @@ fn containers_policy() {
         ("default", "registry.example.com/one/app", "deny"),
         // One of its tags has to be signed: a rule for the repository would admit more.
         ("default", "registry.example.com/two", "deny"),
-        ("default", "registry.redhat.example/ubi", "deny"),
+        ("default", "registry.gpg.example/app", "gpg"),
+        ("default", "registry.gpg.example/both/app", "all of gpg, release"),
+        ("default", "registry.gpg.example/weak/app", "deny"),
         ("default", "a.mirrors.example.com/app", "release"),
         ("default", "a.b.mirrors.example.com/app", "release"),
         ("default", "mirrors.example.com/app", "deny"),
@@ -346,6 +352,7 @@ fn containers_policy() {
     expect(
         &policy,
         &[
+            ("default", "registry.redhat.example/ubi", "deny"),
             ("default", "registry.example.com/tagged/a", "deny"),
             ("default", "registry.example.com/logged/a", "deny"),
         ],
@@ -358,6 +365,7 @@ fn containers_policy() {
     expect(
         &wider,
         &[
+            ("default", "registry.redhat.example/ubi", "RPM-GPG-KEY"),
             ("default", "registry.example.com/tagged/a", "release"),
             ("default", "registry.example.com/logged/a", "release"),
         ],

@@ -16,6 +16,7 @@ use pullgate_test::registry::{INDEX, MANIFEST, descriptor, index, manifest};
 use pullgate_test::signer::{Signer, key_file, sign_bundle, sign_classic};
 use pullgate_test::world::World as Node;
 
+mod attested;
 mod break_glass;
 mod cached;
 mod damage;

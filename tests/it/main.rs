@@ -27,4 +27,5 @@ mod readme;
 mod registry;
 mod sign;
 mod signer;
+mod trust;
 mod unchecked;

@@ -27,11 +27,12 @@ use pullgate_test::registry::{
 };
 use pullgate_test::runtime::{Runtime, framed};
 use pullgate_test::signer::{
-    Signer, attach_classic, attach_notation, bundle, key_file, notation, notation_file, notation_image,
-    payload, sign_annotated, sign_bundle, sign_classic,
+    Signer, attach_classic, attach_notation, bundle, gpg, gpg_file, key_file, notation, notation_file,
+    notation_image, payload, sign_annotated, sign_bundle, sign_classic,
 };
 use pullgate_test::world::World as Node;
 
+mod attestations;
 pub(crate) mod documents;
 mod effects;
 mod policy;

@@ -318,7 +318,7 @@ async fn a_refusal_for_expired_keys_is_the_same_at_every_attempt() {
     attach_classic(&world.registry, "team/app", &digest, &signatures);
     let image = world.image("team/app:1");
     let first = world.pull(&image).await;
-    assert_refused(&first, "no-valid-signature");
+    assert_refused(&first, "key-not-valid-now");
     assert!(first.message.contains("no key that is valid now"), "{first:?}");
     assert_eq!(world.pull(&image).await, first);
 }
@@ -338,7 +338,7 @@ async fn an_unreadable_answer_is_not_a_success() {
         });
         let answer = world.pull(&world.image("team/app:1")).await;
         assert_eq!(answer.code, "2", "{answer:?}");
-        assert!(answer.message.contains("names no image"), "{answer:?}");
+        assert!(answer.message.contains("contains no image id"), "{answer:?}");
     }
 }
 

@@ -231,8 +231,10 @@ async fn a_signer_that_lost_the_race_writes_again() {
             .then(|| pullgate_test::registry::Scripted::status(201))
     });
     let error = sign(&client(), &repository, &other, &key).await.unwrap_err();
-    let expected =
-        format!("registry accepted 4 writes of tag sha256-{}.sig, but shows nothing there", other.hex());
+    let expected = format!(
+        "the registry accepted 4 writes of tag sha256-{}.sig, but then returned nothing for this tag",
+        other.hex()
+    );
     assert_eq!(error.to_string(), expected);
 }
 

@@ -237,7 +237,7 @@ async fn an_image_without_a_record_is_refused_after_its_pull() {
         "default = \"deny\"\n[[namespace]]\nscope = \"registry.example.com\"\nallow = \"unsigned\"\nreason = \"a test\"\n",
     );
     let refused = world.pull(NEIGHBOUR).await;
-    assert!(refused.message.contains("it has no record of the image"), "{refused:?}");
+    assert!(refused.message.contains("the runtime has no record of the image"), "{refused:?}");
     // By its id alone it is found.
     world.runtime.hold(&checkpoint());
     world.runtime.record(&id(), Digest::of(&checkpoint()).as_str());

@@ -77,7 +77,7 @@ fn key_validity_follows_the_clock() {
         let pulled = kubelet.ensure_image(&Pod::of(signed.by_tag()));
         assert_eq!(pulled.is_ok(), admitted, "{case}: {pulled:?}");
         if let Err(waiting) = pulled {
-            assert_eq!(waiting.code(), "no-valid-signature", "{case}: {}", waiting.message);
+            assert_eq!(waiting.code(), "key-not-valid-now", "{case}: {}", waiting.message);
         }
         let waiting = kubelet.ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
         assert_eq!(waiting.code(), "no-signature", "{case}: {}", waiting.message);

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::notation::Authority;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::signing::{self, Layout};
 use pullgate_test::node::{Node, RELEASE, Release, process};
@@ -115,5 +116,38 @@ fn cosign_accepts_our_signatures() {
         assert!(result.is_ok(), "{name}: {result:?}");
         let result = cosign.verify(&image.by_digest(), &other, &classic);
         assert!(result.is_err(), "{name}, by another key: {result:?}");
+    }
+}
+
+/// Without Fulcio and without a log, as `pki` of containers/image.
+#[test]
+fn certificates_of_a_private_pki_are_accepted() {
+    let node = Node::start(Release::V2_1);
+    let (authority, stranger) =
+        (Authority::make(node.directory(), "acme"), Authority::make(node.directory(), "stranger"));
+    let issue = |authority: &Authority, name: &str| {
+        authority.issue(("acme", name), "p256", &format!("subjectAltName=email:{name}@example.com"))
+    };
+    let signers = [
+        (issue(&authority, "release"), None),
+        (issue(&authority, "other"), Some("wrong-identity")),
+        (issue(&stranger, "stranger"), Some("untrusted-certificate")),
+    ];
+    let revoked = issue(&authority, "revoked");
+    authority.revoke(&revoked);
+    let [ca, list] = [authority.certificate(), authority.list()].map(|path| path.display().to_string());
+    let names = "names = [\"email:release@example.com\", \"email:stranger@example.com\", \"email:revoked@example.com\"]";
+    let policy =
+        format!("[authenticator.corp]\ntype = \"certificate\"\nca = [{ca:?}]\ncrl = [{list:?}]\n{names}");
+    node.pullgate.reload(&Policy::deny().add_lines(&policy).require("**", &["corp"]));
+    for layout in [Layout::Classic, Layout::Bundle] {
+        let revoked = (&revoked, Some("certificate-revoked"));
+        for (signer, expected) in signers.iter().map(|(signer, code)| (signer, *code)).chain([revoked]) {
+            let image = node.push(&format!("team/{}:{layout:?}", expected.unwrap_or("good")));
+            node.cosign().sign_certified(&image.by_digest(), signer, layout);
+            let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+            let code = pulled.as_ref().err().map(|waiting| waiting.code());
+            assert_eq!(code, expected, "{layout:?}: {pulled:?}");
+        }
     }
 }

@@ -116,16 +116,16 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
     let location = token.location("release");
     let public = |location: &str| process::run(token.command().args(["keys", "public", location]));
     let again = process::run(token.command().args(["keys", "generate", &location, "--kind", "EC_P256"]));
-    assert!(again.unwrap_err().contains("nothing is overwritten"));
+    assert!(again.unwrap_err().contains("is not overwritten"));
     let result = public(&location).unwrap();
     assert_eq!(result, std::fs::read_to_string(&key.public_file).unwrap());
     let without_pin = location.split("&pin-source").next().unwrap().to_owned();
     for (location, problem) in [
-        (location.replace("ci%20token", "other"), "no such token"),
-        (location.replace("object=release", "object=other"), "holds no private key"),
+        (location.replace("ci%20token", "other"), "no token matches"),
+        (location.replace("object=release", "object=other"), "has no private key"),
         (location.replace("softhsm2", "nosuch"), "no PKCS#11 module nosuch"),
         (location.replace("module-name=softhsm2", "module-path=/etc/passwd"), "it is not a PKCS#11 module"),
-        (without_pin.clone(), "wants a PIN"),
+        (without_pin.clone(), "requires a PIN"),
         (format!("{without_pin}&pin-value={PIN}"), "a secret on a command line"),
     ] {
         let error = public(&location).unwrap_err();
@@ -134,13 +134,13 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
     }
     token.secret("pin", "pg5ECRET-wrong");
     let error = public(&location).unwrap_err();
-    assert!(error.contains("refuses the PIN") && !error.contains("pg5ECRET-wrong"), "{error}");
+    assert!(error.contains("rejects the PIN") && !error.contains("pg5ECRET-wrong"), "{error}");
     let pin = token.secret("other-pin", PIN);
     let mut with_file = token.command();
     with_file.args(["keys", "public", &without_pin, "--pin-file"]).arg(pin);
     assert_eq!(process::run(&mut with_file).unwrap(), result);
     std::fs::set_permissions(token.directory.join("pin"), Permissions::from_mode(0o644)).unwrap();
-    assert!(public(&location).unwrap_err().contains("open to others"));
+    assert!(public(&location).unwrap_err().contains("gives other users access"));
 }
 
 #[test]

@@ -25,6 +25,7 @@ macro_rules! on_every_release {
 mod activation;
 mod admitted;
 mod around;
+mod attested;
 mod cancelled;
 mod circle;
 mod clock;
@@ -36,8 +37,10 @@ mod crossing;
 mod denied;
 mod effects;
 mod faults;
+mod gpg;
 mod handed;
 mod held;
+mod keyless;
 mod keys;
 mod notation;
 mod options;

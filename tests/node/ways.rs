@@ -210,7 +210,7 @@ fn a_revoked_or_expired_key_refuses_present_images(release: Release) {
         let waiting = kubelet.run(&Pod::of(image.by_tag()).if_not_present()).unwrap_err();
         assert_eq!(
             reason_and_code(&waiting),
-            ("ImageInspectError", "no-valid-signature"),
+            ("ImageInspectError", "key-not-valid-now"),
             "{more}: {}",
             waiting.message
         );

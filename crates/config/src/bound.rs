@@ -16,6 +16,8 @@ pub const MIB: u64 = 1024 * KIB;
 pub const SECOND: u64 = 1000;
 /// Milliseconds.
 pub const MINUTE: u64 = 60 * SECOND;
+/// Milliseconds.
+pub const DAY: u64 = 24 * 60 * MINUTE;
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug)]

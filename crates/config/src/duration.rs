@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-/// Reads a whole number with its unit, `500ms`, `15s` or `2m`, and nothing else.
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Reads a whole number with its unit, `500ms`, `15s`, `2m` or `30d`, and nothing else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     match unit {
         "ms" => Some(Duration::from_millis(number)),
         "s" => Some(Duration::from_secs(number)),
         "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "d" => Some(Duration::from_secs(number.checked_mul(DAY)?)),
         _ => None,
     }
 }
@@ -17,6 +21,8 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 pub fn show_duration(duration: Duration) -> String {
     let (seconds, milliseconds) = (duration.as_secs(), duration.subsec_millis());
     match (seconds, milliseconds) {
+        // One day is written in minutes, as the hours below it are.
+        (seconds, 0) if seconds > DAY && seconds % DAY == 0 => format!("{}d", seconds / DAY),
         (seconds, 0) if seconds > 0 && seconds % 60 == 0 => format!("{}m", seconds / 60),
         (seconds, 0) => format!("{seconds}s"),
         _ => format!("{}ms", duration.as_millis()),
@@ -55,9 +61,15 @@ mod tests {
 
     #[test]
     fn reads_durations_and_writes_them_back() {
-        for (text, milliseconds) in
-            [("500ms", 500), ("15s", 15_000), ("2m", 120_000), ("0s", 0), ("1500ms", 1500)]
-        {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("15s", 15_000),
+            ("2m", 120_000),
+            ("0s", 0),
+            ("1500ms", 1500),
+            ("1440m", 86_400_000),
+            ("30d", 30 * 86_400_000),
+        ] {
             assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
             assert_eq!(show_duration(Duration::from_millis(milliseconds)), text);
         }
@@ -69,6 +81,7 @@ mod tests {
             "-1s",
             "15 s",
             "1h",
+            "1.5d",
             "99999999999999999999s",
             "18446744073709551615m",
             "1s ",

@@ -166,11 +166,11 @@ pub fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum DigestError {
-    #[error("digest has no algorithm")]
+    #[error("digest does not begin with an algorithm, such as sha256:")]
     NoAlgorithm,
     #[error("digest algorithm is not sha256 or sha512")]
     UnknownAlgorithm,
-    #[error("digest has {found} characters where its algorithm has {expected}")]
+    #[error("digest has {found} hexadecimal digits, but its algorithm has {expected}")]
     Length {
         /// The number of digits that the algorithm has.
         expected: usize,

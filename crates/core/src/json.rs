@@ -1,12 +1,16 @@
 //! Untrusted JSON, parsed without ambiguity: duplicate keys are an error at every level (RFC 8259 section 4 leaves open
 //! which one counts), depth and number of values are limited, and nothing may follow the document.
 
+mod keep;
+
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+pub use self::keep::Keep;
 
 /// Which keys of one object are duplicates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +38,21 @@ pub struct Bounds {
 /// # Errors
 /// When it is not strict JSON within `bounds`, or anything follows it.
 pub fn parse(document: &[u8], bounds: Bounds) -> Result<Value, JsonError> {
+    parse_kept(document, bounds, Keep::everything())
+}
+
+/// As [`parse`], but only what `keep` selects is in the result. The rest is checked as strictly, and takes no memory.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_kept(document: &[u8], bounds: Bounds, keep: &Keep) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(document).map_err(|_| JsonError::NotUtf8)?;
     if text.starts_with('\u{feff}') {
         return Err(JsonError::ByteOrderMark);
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let remaining = Cell::new(bounds.values);
-    let strict = Strict { depth: bounds.depth, keys: bounds.keys, remaining: &remaining };
+    let strict = Strict { depth: bounds.depth, keys: bounds.keys, remaining: &remaining, keep };
     let value = strict.deserialize(&mut deserializer).map_err(|error| JsonError::of(&error))?;
     deserializer.end().map_err(|error| JsonError::of(&error))?;
     Ok(value)
@@ -69,7 +81,7 @@ pub enum JsonError {
         column: usize,
     },
     /// A duplicate key in an object.
-    #[error("it has a key twice (line {line}, column {column})")]
+    #[error("it has a duplicate key (line {line}, column {column})")]
     Duplicate {
         /// From 1.
         line: usize,
@@ -101,7 +113,7 @@ pub enum JsonError {
 }
 
 const DEEP: &str = "nested too deeply";
-const DUPLICATE: &str = "a key twice";
+const DUPLICATE: &str = "a duplicate key";
 const MANY: &str = "too many values";
 
 impl JsonError {
@@ -123,9 +135,14 @@ struct Strict<'a> {
     depth: usize,
     keys: Keys,
     remaining: &'a Cell<usize>,
+    keep: &'a Keep,
 }
 
-impl Strict<'_> {
+impl<'a> Strict<'a> {
+    fn keeping(self, keep: &'a Keep) -> Self {
+        Self { keep, ..self }
+    }
+
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom(DEEP))?;
         Ok(Self { depth, ..self })
@@ -170,14 +187,21 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
+        Ok(if self.keep.is_nothing() { Value::Null } else { Value::String(text.to_owned()) })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let within = self.deeper()?;
         let mut values = Vec::new();
-        while let Some(value) = access.next_element_seed(within)? {
-            values.push(value);
+        let mut index = 0_usize;
+        loop {
+            let keep = self.keep.element(index);
+            let Some(value) = access.next_element_seed(within.keeping(keep))? else { break };
+            // Of elements that are not kept, one shows that the array is not empty.
+            if values.is_empty() || !keep.is_nothing() || self.keep.has_places() {
+                values.push(value);
+            }
+            index = index.saturating_add(1);
         }
         Ok(Value::Array(values))
     }
@@ -194,7 +218,11 @@ impl<'de> Visitor<'de> for Strict<'_> {
             if !seen.insert(compared) {
                 return Err(A::Error::custom(DUPLICATE));
             }
-            map.insert(key, access.next_value_seed(within)?);
+            let keep = self.keep.field(&key);
+            let value = access.next_value_seed(within.keeping(keep))?;
+            if !keep.is_nothing() {
+                map.insert(key, value);
+            }
         }
         Ok(Value::Object(map))
     }
@@ -210,7 +238,11 @@ mod tests {
 
     /// The name of the error's variant, or "ok".
     fn read(document: &[u8], keys: Keys) -> &'static str {
-        match parse(document, Bounds { keys, ..BOUNDS }) {
+        read_kept(document, keys, Keep::everything())
+    }
+
+    fn read_kept(document: &[u8], keys: Keys, keep: &Keep) -> &'static str {
+        match parse_kept(document, Bounds { keys, ..BOUNDS }, keep) {
             Ok(_) => "ok",
             Err(JsonError::Deep { .. }) => "deep",
             Err(JsonError::Duplicate { .. }) => "duplicate",
@@ -252,6 +284,34 @@ mod tests {
             assert_eq!(read(document.as_bytes(), Keys::Exact), expected, "{shown}");
         }
         assert_eq!(read(b"{\"a\":\"\xff\"}", Keys::Exact), "not UTF-8");
+    }
+
+    #[test]
+    fn only_what_is_selected_is_kept() {
+        let document =
+            r#"{"a":{"b":[{"c":1,"d":"x"},{"c":[2],"e":{}}],"f":"y"},"g":["z","z"],"h":[],"i":"j"}"#;
+        for (paths, expected) in [
+            (&["a/b/*/c"][..], r#"{"a":{"b":[{"c":1},{"c":[2]}]}}"#),
+            (&["a/b/1/c", "i"], r#"{"a":{"b":[{},{"c":[2]}]},"i":"j"}"#),
+            (&["a/f", "a/b/*/d"], r#"{"a":{"b":[{"d":"x"},{}],"f":"y"}}"#),
+            (&["g/none", "h/none"], r#"{"g":[null,null],"h":[]}"#),
+            (&["g/*/none", "i/none"], r#"{"g":["z","z"],"i":"j"}"#),
+            (&["a"], r#"{"a":{"b":[{"c":1,"d":"x"},{"c":[2],"e":{}}],"f":"y"}}"#),
+            (&["none"], "{}"),
+        ] {
+            let kept = parse_kept(document.as_bytes(), BOUNDS, &Keep::paths(paths)).unwrap();
+            assert_eq!(kept.to_string(), expected, "{paths:?}");
+        }
+        // What is not kept is checked all the same.
+        for (document, expected) in [
+            (r#"{"a":1,"x":{"b":1,"b":1}}"#.to_owned(), "duplicate"),
+            (format!(r#"{{"a":1,"x":{}{}}}"#, "[".repeat(16), "]".repeat(16)), "deep"),
+            (format!(r#"{{"a":1,"x":[{}0]}}"#, "0,".repeat(100)), "many"),
+        ] {
+            assert_eq!(read_kept(document.as_bytes(), Keys::Exact, &Keep::paths(&["a"])), expected);
+        }
+        let many = format!("[{}0]", "0,".repeat(90));
+        assert_eq!(parse_kept(many.as_bytes(), BOUNDS, &Keep::paths(&[])).unwrap().to_string(), "[0]");
     }
 
     #[test]

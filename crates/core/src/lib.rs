@@ -11,4 +11,5 @@ pub mod policy;
 pub mod reference;
 pub mod signature;
 pub mod trust;
+pub mod tuf;
 pub mod untrusted;

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::reference::Repository;
 use crate::signature::{self, Format};
@@ -20,6 +20,7 @@ mod applicability;
 mod applicable_rules;
 mod break_glass;
 mod canonical;
+mod condition;
 mod deny_list;
 mod pods;
 mod requirement;
@@ -34,10 +35,11 @@ pub use applicable_rules::ApplicableRules;
 pub use break_glass::{
     BreakGlass, BreakGlassSource, Exception, ExceptionTarget, LONGEST_EXCEPTION, MAX_EXCEPTIONS,
 };
+pub use condition::{Condition, MAX_CONDITIONS};
 pub use deny_list::{DenyList, MAX_DENIED};
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{
-    MAX_ANNOTATIONS, MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied,
+    MAX_ANNOTATIONS, MAX_ATTESTATIONS, MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied,
 };
 pub use rule::{Action, AliasError, Allowance, Mode, Rule, SignedObject};
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};
@@ -46,12 +48,13 @@ pub use tags::{MAX_TAG_PATTERNS, Tags, TagsError};
 /// Maximum number of rules in a policy.
 pub const MAX_RULES: usize = 20_000;
 
-/// A valid policy: rules without ties, and the authenticators that they name.
+/// A valid policy: rules without ties, and the authenticators and conditions that they name.
 #[derive(Debug)]
 pub struct Policy {
     default: Rule,
     rules: Vec<Rule>,
     authenticators: BTreeMap<String, Authenticator>,
+    conditions: BTreeMap<String, Condition>,
     denials: DenyList,
     trie: trie::Trie,
     hash: String,
@@ -67,6 +70,19 @@ impl Policy {
         rules: Vec<Rule>,
         authenticators: Vec<Authenticator>,
     ) -> Result<Self, Vec<PolicyError>> {
+        Self::with_conditions(default, rules, authenticators, Vec::new())
+    }
+
+    /// As [`Self::new`], with conditions that rules may require.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_conditions(
+        default: Rule,
+        rules: Vec<Rule>,
+        authenticators: Vec<Authenticator>,
+        conditions: Vec<Condition>,
+    ) -> Result<Self, Vec<PolicyError>> {
         let mut errors = Vec::new();
         if rules.len() > MAX_RULES {
             return Err(vec![PolicyError::TooManyRules]);
@@ -77,10 +93,13 @@ impl Policy {
                 errors.push(PolicyError::SameAuthenticator { name: twice.name().to_owned() });
             }
         }
+        let by_condition = check_conditions(conditions, &by_name, &mut errors);
         for (rule, required) in
             rules.iter().enumerate().filter_map(|(at, rule)| Some((at, rule.requirement()?)))
         {
             errors.extend(check_requirement(rule, required, &by_name));
+            let unknown = required.attestations().iter().filter(|name| !by_condition.contains_key(*name));
+            errors.extend(unknown.map(|name| PolicyError::UnknownAttestation { rule, name: name.clone() }));
         }
         let all: Vec<&Rule> = rules.iter().collect();
         errors.extend(ties(&all).into_iter().map(|(first, second)| PolicyError::Tie { first, second }));
@@ -88,9 +107,9 @@ impl Policy {
             return Err(errors);
         }
         let trie = trie::Trie::new(&all);
-        let denials = DenyList::default();
-        let hash = canonical::hash(&default, &rules, &by_name, &denials);
-        Ok(Self { default, rules, authenticators: by_name, denials, trie, hash })
+        let (denials, hash) = (DenyList::default(), String::new());
+        let (authenticators, conditions) = (by_name, by_condition);
+        Ok(Self { default, rules, authenticators, conditions, denials, trie, hash }.hashed())
     }
 
     /// The same policy with this deny list; it has another hash.
@@ -103,15 +122,22 @@ impl Policy {
         let authenticators = self.authenticators.into_iter();
         let without = |it: Authenticator| it.without(&revoked).denying(denials.key_reasons());
         self.authenticators = authenticators.map(|(name, it)| (name, without(it))).collect();
-        self.hash = canonical::hash(&self.default, &self.rules, &self.authenticators, &denials);
         self.denials = denials;
-        self
+        self.hashed()
     }
 
-    /// Whether an authenticator reads signatures of this format.
+    fn hashed(self) -> Self {
+        Self { hash: canonical::hash(&self), ..self }
+    }
+
+    /// Whether one of these rules names an authenticator that reads signatures of this format.
     #[must_use]
-    pub fn reads(&self, format: Format) -> bool {
-        let mut authenticators = self.authenticators();
+    pub fn reads(&self, rules: &ApplicableRules<'_>, format: Format) -> bool {
+        let required = rules.rules().filter_map(|rule| match rule.action() {
+            Action::Require(requirement) => Some(requirement.authenticators()),
+            Action::AllowUnsigned(_) | Action::Deny { .. } => None,
+        });
+        let mut authenticators = required.flatten().filter_map(|name| self.authenticator(name));
         authenticators.any(|authenticator| signature::reads(authenticator.signers(), format))
     }
 
@@ -154,15 +180,36 @@ impl Policy {
         self.authenticators.get(name)
     }
 
+    /// The condition called `name`, if the policy has one.
+    #[must_use]
+    pub fn condition(&self, name: &str) -> Option<&Condition> {
+        self.conditions.get(name)
+    }
+
+    /// All conditions, sorted by name.
+    pub fn conditions(&self) -> impl ExactSizeIterator<Item = &Condition> {
+        self.conditions.values()
+    }
+
+    /// The authenticators that a verdict by this requirement may rest on: its own, and those of its conditions.
+    pub fn authenticators_of<'p>(
+        &'p self,
+        required: &'p Requirement,
+    ) -> impl Iterator<Item = &'p Authenticator> {
+        let conditions = required.attestations().iter().filter_map(|name| self.condition(name));
+        let names = conditions.flat_map(|condition| condition.by().authenticators());
+        required.authenticators().iter().chain(names).filter_map(|name| self.authenticator(name))
+    }
+
     /// All authenticators, sorted by name.
     pub fn authenticators(&self) -> impl Iterator<Item = &Authenticator> {
         self.authenticators.values()
     }
 
-    /// What will soon end that the authenticators trust, in one line each.
+    /// What the authenticators trust that has ended or will within `notice`, in one line each.
     #[must_use]
-    pub fn ending(&self, now: Timestamp) -> BTreeSet<String> {
-        self.authenticators.values().flat_map(|authenticator| authenticator.set().ending(now)).collect()
+    pub fn ending(&self, now: Timestamp, notice: SignedDuration) -> BTreeSet<String> {
+        self.authenticators.values().flat_map(|it| it.set().ending(now, notice)).collect()
     }
 
     /// The rules, in the order of the files, without the default.
@@ -177,8 +224,8 @@ impl Policy {
         &self.default
     }
 
-    /// `sha256:` over everything that can change a verdict: scopes, actions, aliases, and keys with their algorithm and
-    /// validity period. Comments, file names, order and spelling do not matter.
+    /// `sha256:` over everything that can change a verdict: scopes, actions, aliases, conditions, and keys with their algorithm
+    /// and validity period. Comments, file names, order and spelling do not matter.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
@@ -195,9 +242,18 @@ pub enum PolicyError {
     SameAuthenticator { name: String },
     #[error("authenticator `{name}` does not exist")]
     UnknownAuthenticator { rule: usize, name: String },
+    #[error("attestation `{name}` does not exist")]
+    UnknownAttestation { rule: usize, name: String },
+    #[error("duplicate attestation `{name}`")]
+    SameAttestation { name: String },
+    #[error("policy has more than {MAX_CONDITIONS} attestations")]
+    TooManyAttestations,
+    /// An authenticator of a condition is missing, or of a kind that reads no attestations.
+    #[error("attestation `{condition}` cannot be verified by authenticator `{name}`")]
+    NoVerifier { condition: String, name: String },
     /// The authenticators of a requirement have too few distinct keys.
     #[error(
-        "requirement can never be met: {needed} different keys are needed and its authenticators have {keys}"
+        "requirement can never be met: it needs signatures by {needed} different keys, but its authenticators have only {keys}"
     )]
     TooFewKeys {
         /// Index of the rule.
@@ -208,7 +264,7 @@ pub enum PolicyError {
         keys: usize,
     },
     /// Two equally specific rules cover the same name.
-    #[error("two rules are equally specific and can cover the same name")]
+    #[error("two rules are equally specific and can match the same image name")]
     Tie {
         /// Index of the earlier rule.
         first: usize,
@@ -221,6 +277,30 @@ pub enum PolicyError {
 #[must_use]
 pub fn ties(rules: &[&Rule]) -> Vec<(usize, usize)> {
     trie::ties(rules)
+}
+
+/// The conditions by their names.
+fn check_conditions(
+    conditions: Vec<Condition>,
+    known: &BTreeMap<String, Authenticator>,
+    errors: &mut Vec<PolicyError>,
+) -> BTreeMap<String, Condition> {
+    let mut by_name = BTreeMap::new();
+    if conditions.len() > MAX_CONDITIONS {
+        errors.push(PolicyError::TooManyAttestations);
+    }
+    for condition in conditions {
+        let reads =
+            |name: &&String| known.get(*name).is_some_and(|it| signature::reads_attestations(it.signers()));
+        for name in condition.by().authenticators().iter().filter(|name| !reads(name)) {
+            let (condition, name) = (condition.name().to_owned(), name.clone());
+            errors.push(PolicyError::NoVerifier { condition, name });
+        }
+        if let Some(twice) = by_name.insert(condition.name().to_owned(), condition) {
+            errors.push(PolicyError::SameAttestation { name: twice.name().to_owned() });
+        }
+    }
+    by_name
 }
 
 /// The errors of a requirement, given the existing authenticators.

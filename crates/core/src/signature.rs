@@ -5,11 +5,14 @@
 //! I/O; the time is an argument. No error is ever a success, and one broken attachment does not affect the next.
 
 mod annotations;
+pub mod attestation;
 mod bundle;
 mod certified;
 mod dsse;
+mod error;
 mod fault;
 mod fields;
+mod gpg;
 mod keyless;
 mod notation;
 mod payload;
@@ -32,9 +35,10 @@ use serde_json::{Map, Value};
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::certified::CertifiedError;
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
+pub use self::error::SignatureError;
 pub use self::fault::{Fault, SignatureKind};
 pub use self::fields::FieldError;
-use self::keyless::ByCertificate;
+use self::keyless::{ByCertificate, Logged};
 pub use self::keyless::{CertificateAnnotations, KeylessError};
 use self::notation::Signer as NotationSigner;
 pub use self::notation::{
@@ -52,7 +56,6 @@ use crate::trust::{
     Authenticator, Identity, Key, KeySet, MAX_SIGNATURE_BYTES, PublicKey, RemoteCheck, Signers, TrustError,
     Valid,
 };
-use crate::untrusted::Quoted;
 
 /// Something found beside an image that may be a signature of it.
 #[derive(Clone, Debug)]
@@ -65,7 +68,7 @@ pub enum Attachment {
         payload: Bytes,
         /// The value of the annotation `dev.cosignproject.cosign/signature`.
         signature: String,
-        /// The annotations beside it, if they have a certificate.
+        /// The annotations beside it, if they have a certificate or a log entry.
         certificate: Option<Arc<CertificateAnnotations>>,
     },
     /// A Sigstore bundle, as a referrer carries it.
@@ -82,15 +85,33 @@ pub enum Attachment {
         /// The bytes of the layer.
         document: Bytes,
     },
+    /// A DSSE envelope under cosign's `.att` tag: never a signature of the image, see [`attestation`].
+    Attestation {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the layer.
+        document: Bytes,
+        /// The annotations beside it, if they have a certificate.
+        certificate: Option<Arc<CertificateAnnotations>>,
+    },
+    /// A signed OpenPGP message with a simple-signing payload, as a lookaside server has it.
+    Gpg {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the file.
+        document: Bytes,
+    },
 }
 
 impl Attachment {
     /// Where it was found, for messages.
     pub fn place(&self) -> &str {
         match self {
-            Self::SimpleSigning { place, .. } | Self::Bundle { place, .. } | Self::Notation { place, .. } => {
-                place
-            }
+            Self::SimpleSigning { place, .. }
+            | Self::Bundle { place, .. }
+            | Self::Notation { place, .. }
+            | Self::Attestation { place, .. }
+            | Self::Gpg { place, .. } => place,
         }
     }
 
@@ -100,6 +121,8 @@ impl Attachment {
             Self::SimpleSigning { .. } => Format::SimpleSigning,
             Self::Bundle { .. } => Format::Bundle,
             Self::Notation { .. } => Format::Notation,
+            Self::Attestation { .. } => Format::Attestation,
+            Self::Gpg { .. } => Format::Gpg,
         }
     }
 }
@@ -113,11 +136,15 @@ pub enum Format {
     Bundle,
     /// An envelope of the Notary Project: signs a digest only.
     Notation,
+    /// A DSSE envelope with an attestation, which is not a signature.
+    Attestation,
+    /// Simple signing by GPG: signs a digest and a repository.
+    Gpg,
 }
 
 impl Format {
-    /// All formats.
-    pub const ALL: [Self; 3] = [Self::SimpleSigning, Self::Bundle, Self::Notation];
+    /// All formats of signatures.
+    pub const ALL: [Self; 4] = [Self::SimpleSigning, Self::Bundle, Self::Notation, Self::Gpg];
 
     /// The layout in which a registry keeps it: the word in the policy.
     #[must_use]
@@ -126,6 +153,8 @@ impl Format {
             Self::SimpleSigning => "classic",
             Self::Bundle => "bundle",
             Self::Notation => "notation",
+            Self::Attestation => "attestation",
+            Self::Gpg => "lookaside",
         }
     }
 }
@@ -136,6 +165,8 @@ impl fmt::Display for Format {
             Self::SimpleSigning => "simple signing",
             Self::Bundle => "sigstore bundle",
             Self::Notation => "Notation signature",
+            Self::Attestation => "attestation",
+            Self::Gpg => "GPG signature",
         })
     }
 }
@@ -165,7 +196,8 @@ pub struct Known<'a> {
     pub crls: &'a FetchedCrls,
 }
 
-/// Proof that a signer of an authenticator signed the subject; only [`verify`] makes one. If it has a remote check, it
+/// Proof that a signer of an authenticator signed the subject, or an attestation of it that meets a condition; only [`verify`]
+/// and [`attestation::StatementTerms::judge`] make one. If it has a remote check, it
 /// counts only after the service of the key has confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -175,6 +207,7 @@ pub struct Proof {
     format: Format,
     demand: Option<Arc<RemoteCheck>>,
     until: Option<Timestamp>,
+    condition: Option<String>,
 }
 
 impl Proof {
@@ -198,8 +231,13 @@ impl Proof {
         self.demand.as_ref()
     }
 
+    /// The condition of the policy that an attestation meets; `None` for a signature of the image.
+    pub fn condition(&self) -> Option<&str> {
+        self.condition.as_deref()
+    }
+
     /// The last instant at which it is right, if that does not follow from the authenticator: the signature expires, or a
-    /// certificate that came with it.
+    /// certificate that came with it, or the attestation becomes too old.
     pub fn until(&self) -> Option<Timestamp> {
         self.until
     }
@@ -238,6 +276,10 @@ pub fn verify_knowing(
             Attachment::Notation { document, .. } => notation::verify(document, set, subject, known)?.into(),
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "notation" }),
         },
+        Signers::Gpg(set) => match attachment {
+            Attachment::Gpg { document, .. } => gpg::verify(document, set, subject, now)?,
+            other => return Err(SignatureError::OtherKind { found: other.format(), kind: "gpg" }),
+        },
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
@@ -245,6 +287,7 @@ pub fn verify_knowing(
         format: attachment.format(),
         demand: signed.demand,
         until: signed.until,
+        condition: None,
     })
 }
 
@@ -256,10 +299,18 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
             matches!(format, Format::SimpleSigning | Format::Bundle)
         }
         Signers::Notation(_) => format == Format::Notation,
+        Signers::Gpg(_) => format == Format::Gpg,
     }
 }
 
+/// Whether attestations by these signers can be verified.
+#[must_use]
+pub fn reads_attestations(signers: &Signers) -> bool {
+    matches!(signers, Signers::Keys(_) | Signers::Keyless(_))
+}
+
 /// What each kind of authenticator returns for a signature that counts.
+#[derive(Debug)]
 struct Signed {
     identity: Identity,
     demand: Option<Arc<RemoteCheck>>,
@@ -283,16 +334,22 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
     match attachment {
         Attachment::SimpleSigning { payload, signature, certificate, .. } => {
             let verified = simple::verify(payload, signature, by, subject);
-            verified.map_err(|error| match (certificate, error) {
-                (Some(_), SignatureError::Untrusted(_)) => {
+            let has_certificate = certificate.as_ref().is_some_and(|it| it.certificate.is_some());
+            let valid = verified.map_err(|error| match error {
+                SignatureError::Untrusted(_) if has_certificate => {
                     SignatureError::ByCertificate { what: "signature has a certificate (keyless signing)" }
                 }
-                (_, error) => error,
-            })
+                error => error,
+            })?;
+            let check = |log: Logged<'_>| log.check_classic(payload, signature, certificate.as_deref());
+            by.check_log(valid, check)
         }
-        Attachment::Bundle { document, .. } => bundle::verify(document, by, subject),
-        Attachment::Notation { .. } => {
-            Err(SignatureError::OtherKind { found: Format::Notation, kind: "key" })
+        Attachment::Bundle { document, .. } => {
+            let valid = bundle::verify(document, by, subject)?;
+            by.check_log(valid, |log| log.check_bundle(document))
+        }
+        Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
+            Err(SignatureError::OtherKind { found: attachment.format(), kind: "key" })
         }
     }
 }
@@ -322,6 +379,22 @@ struct By<'a> {
 }
 
 impl By<'_> {
+    /// Checks the log entry of a valid signature, if the authenticator requires one.
+    fn check_log(
+        self,
+        valid: Valid,
+        check: impl FnOnce(Logged<'_>) -> Result<(), SignatureError>,
+    ) -> Result<Valid, SignatureError> {
+        let roots = self.keys.log_roots();
+        if roots.is_empty() {
+            return Ok(valid);
+        }
+        let key = self.keys.keys().iter().find(|key| key.public.fingerprint() == valid.fingerprint());
+        let key = &key.ok_or(KeylessError::Malformed)?.public;
+        check(Logged { roots, key, now: self.now })?;
+        Ok(valid)
+    }
+
     fn verify(self, message: &[u8], signature: &[u8]) -> Result<Valid, SignatureError> {
         self.keys.verify(message, signature, self.now).map_err(|error| match error {
             TrustError::OutsideWindow { .. } => SignatureError::OutsideWindow(error),
@@ -347,109 +420,6 @@ fn too_large(what: &'static str, found: usize, limit: usize) -> SignatureError {
 
 fn decode_base64(what: &'static str, text: &str) -> Result<Vec<u8>, SignatureError> {
     STANDARD.decode(text).map_err(|_| SignatureError::Base64 { what })
-}
-
-/// Why an attachment is not a valid signature of the subject.
-///
-/// Text of the attachment appears only as [`Quoted`], so that every message is one short line.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages describe the variants")]
-pub enum SignatureError {
-    /// A part is larger than its limit.
-    #[error("{what} has {found} bytes, at most {limit} are read")]
-    TooLarge { what: &'static str, found: usize, limit: usize },
-    /// A part is not base64 in the accepted form.
-    #[error("{what} is not base64 (standard alphabet, padded, no white space)")]
-    Base64 { what: &'static str },
-    /// A part is not base64url in the accepted form.
-    #[error("{what} is not base64url (URL-safe alphabet, no padding, no white space)")]
-    Base64Url { what: &'static str },
-    /// A part is not JSON of the required shape.
-    #[error("{what} is malformed")]
-    Malformed {
-        what: &'static str,
-        #[source]
-        cause: FieldError,
-    },
-    #[error(transparent)]
-    Untrusted(TrustError),
-    /// A key verifies the signature, but is outside its validity period.
-    #[error(transparent)]
-    OutsideWindow(TrustError),
-    /// The authenticator has no key that is valid now.
-    #[error(transparent)]
-    NoKeyNow(TrustError),
-    /// A trusted key signed another digest.
-    #[error("signature is for another digest, {found}")]
-    OtherDigest { found: Quoted },
-    #[error("signature is for another repository, {found}")]
-    OtherRepository { found: Quoted },
-    /// The rule requires that a bundle names its repository.
-    #[error("bundle names no repository, the rule has identity = \"required\"")]
-    NoRepository,
-    /// An annotation that the rule requires was not signed, or with another value.
-    #[error("rule requires annotation {key} = {wanted}, signature has {found}")]
-    Annotation {
-        key: Quoted,
-        wanted: Quoted,
-        /// The value, quoted, or what there is instead.
-        found: String,
-    },
-    /// A part has another type.
-    #[error("{what} has type {found}, which is not a signature of an image")]
-    WrongType { what: &'static str, found: Quoted },
-    /// A trusted key attested something else about the digest.
-    #[error("statement has predicate type {found}: an attestation is not a signature")]
-    WrongPredicate { found: Quoted },
-    /// The number of elements is not that of a signature.
-    #[error("{what}: {found} found")]
-    Count {
-        /// The element, and the required number.
-        what: &'static str,
-        found: usize,
-    },
-    #[error(transparent)]
-    Notation(#[from] NotationError),
-    #[error(transparent)]
-    Certified(#[from] CertifiedError),
-    /// A format that the kind of authenticator does not read.
-    #[error("{found}, which an authenticator of type `{kind}` does not read")]
-    OtherKind {
-        found: Format,
-        /// The word of `type` in the policy.
-        kind: &'static str,
-    },
-    /// A known format that cannot be verified with a key.
-    #[error("{what}, which a key does not verify")]
-    Unsupported { what: &'static str },
-    /// A signature by a certificate, and an authenticator of keys.
-    #[error("{what}, which a key does not verify")]
-    ByCertificate { what: &'static str },
-    #[error(transparent)]
-    Keyless(#[from] KeylessError),
-}
-
-impl SignatureError {
-    /// The addresses of the lists of revoked certificates without which nothing is known yet: they are named by certificates
-    /// that are trusted.
-    pub fn crls_to_fetch(&self) -> &[String] {
-        match self {
-            Self::Certified(error) => error.crls_to_fetch(),
-            _ => &[],
-        }
-    }
-
-    /// What of it has a reason code of its own.
-    pub fn fault(&self) -> Option<Fault> {
-        match self {
-            Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
-            Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
-            Self::Keyless(error) => error.fault(),
-            Self::Notation(error) => error.fault(),
-            Self::Certified(error) => error.fault(),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod authenticator;
 mod ecdsa;
 mod ed25519;
 pub mod generate;
+mod gpg;
 mod hash;
 mod identity;
 mod instant;
@@ -18,6 +19,7 @@ mod key_ids;
 mod keyless;
 mod kind;
 mod notation;
+pub mod openpgp;
 pub mod pem;
 mod pki;
 mod private;
@@ -31,19 +33,20 @@ pub mod x509;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::algorithm::{Algorithm, PssSalt, Scheme, UnknownAlgorithm};
 pub use self::authenticator::{Authenticator, Signers};
 pub use self::ecdsa::der_of_raw;
+pub use self::gpg::{GpgSet, SignedData};
 pub use self::hash::HashFunction;
 pub use self::identity::{Identities, Identity};
 pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::key_ids::KeyIds;
 pub use self::keyless::{
     CertificateError, Claim, KeylessSet, KeylessSetError, LogUse, MAX_PATTERN_BYTES, MAX_ROOT_BYTES,
-    MAX_ROOTS, Pattern, PatternError, RootEnd, RootError, SignerRule, SignerRuleError, SigningCertificate,
-    TrustedRoot, WrongIdentity,
+    MAX_ROOTS, Pattern, PatternError, ROOT_NOTICE, RootEnd, RootError, SignerRule, SignerRuleError,
+    SigningCertificate, TrustedRoot, WrongIdentity,
 };
 pub use self::kind::Curve;
 pub use self::notation::{NotationSet, TimestampCheck, VerificationLevel};
@@ -96,10 +99,10 @@ impl Key {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Outside {
     /// Before the period.
-    #[error("is only valid from {from}")]
+    #[error("is not valid before {from}")]
     Early { from: Timestamp },
     /// After the period.
-    #[error("was only valid until {until}")]
+    #[error("was valid only until {until}")]
     Late { until: Timestamp },
 }
 
@@ -111,6 +114,8 @@ pub struct KeySet {
     keys: Vec<Key>,
     /// Revoked keys, each with the reason.
     revoked: Vec<(Key, String)>,
+    /// The roots of which a transparency log must have an entry of each signature; empty if none must.
+    log_roots: Vec<TrustedRoot>,
 }
 
 impl KeySet {
@@ -142,7 +147,22 @@ impl KeySet {
                 });
             }
         }
-        Ok(Self { name, keys, revoked: Vec::new() })
+        Ok(Self { name, keys, revoked: Vec::new(), log_roots: Vec::new() })
+    }
+
+    /// Requires that each signature has an entry in a transparency log of one of `roots`.
+    ///
+    /// # Errors
+    /// When there are no roots, too many, the same twice, or one without such a log; and when a key has an algorithm whose
+    /// entries are not read.
+    pub fn logged(self, roots: Vec<TrustedRoot>) -> Result<Self, KeylessSetError> {
+        keyless::check_logs_of_keys(&roots, &self.keys)?;
+        Ok(Self { log_roots: roots, ..self })
+    }
+
+    /// The roots of which a transparency log must have an entry of each signature; empty if none must.
+    pub fn log_roots(&self) -> &[TrustedRoot] {
+        &self.log_roots
     }
 
     /// The keys that are not revoked, in the order of the policy.
@@ -209,7 +229,12 @@ impl SignerSet for KeySet {
     }
 
     fn first_end(&self, after: Timestamp) -> Option<Timestamp> {
-        self.keys.iter().filter_map(|key| key.not_after).filter(|end| *end > after).min()
+        let keys = self.keys.iter().filter_map(|key| key.not_after).filter(|end| *end > after);
+        keys.chain(self.log_roots.iter().filter_map(|root| root.first_end(after))).min()
+    }
+
+    fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
+        keyless::ending_roots(&self.log_roots, now, notice)
     }
 
     fn entries(&self) -> Vec<Vec<String>> {
@@ -226,7 +251,8 @@ impl SignerSet for KeySet {
                 key.remote.as_deref().map(RemoteVerification::canonical).unwrap_or_default(),
             ]
         };
-        self.keys.iter().map(entry).collect()
+        let roots = self.log_roots.iter().map(|root| vec!["log".to_owned(), root.digest().to_string()]);
+        self.keys.iter().map(entry).chain(roots).collect()
     }
 
     /// Revoked keys are kept only to report that their signatures do not count. A set can lose all its keys; then it
@@ -249,7 +275,7 @@ pub enum TrustError {
     #[error("authenticator {authenticator:?} has no keys")]
     NoKeys { authenticator: String },
     #[error(
-        "authenticator {authenticator:?} has {found} keys, at most {MAX_KEYS} are allowed; a key counts once for each of \
+        "authenticator {authenticator:?} has {found} keys, more than the limit of {MAX_KEYS}; a key counts once for each of \
          its algorithms"
     )]
     TooManyKeys { authenticator: String, found: usize },
@@ -263,10 +289,10 @@ pub enum TrustError {
     #[error("{first} and {second} are the same key {fingerprint}; keep one of them")]
     SameKeyTwice { fingerprint: String, first: String, second: String },
     /// The signature is longer than any supported algorithm makes one.
-    #[error("signature has {found} bytes, at most {MAX_SIGNATURE_BYTES} are read")]
+    #[error("signature has {found} bytes, more than the limit of {MAX_SIGNATURE_BYTES}")]
     TooLong { found: usize },
     /// The bytes are not a signature in the format of the algorithm.
-    #[error("signature is not in the form of {algorithm}: {wanted}")]
+    #[error("signature does not have the format of {algorithm}: {wanted}")]
     Form {
         algorithm: Algorithm,
         /// The expected format.

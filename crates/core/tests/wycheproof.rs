@@ -36,9 +36,9 @@ const EXPECTED: [(Algorithm, [usize; 4]); Algorithm::ALL.len()] = [
 /// How many signatures are by keys that no algorithm takes, and why.
 const UNUSED: [(&str, usize); 5] = [
     ("Ed448", 87),
-    ("RSA key has 8192 bits; 2048 to 4096 are accepted, in whole bytes", 776),
-    ("RSASSA-PSS only (id-RSASSA-PSS)", 1091),
-    ("elliptic-curve, of a curve that is not supported,", 15598),
+    ("RSA key has 8192 bits; use a key of 2048 to 4096 bits, a multiple of 8", 776),
+    ("restricted to RSASSA-PSS (id-RSASSA-PSS)", 1091),
+    ("elliptic-curve with an unsupported curve", 15598),
     ("secp256k1", 4653),
 ];
 

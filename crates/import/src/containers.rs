@@ -4,8 +4,9 @@
 //! image decides alone, as in pullgate; all requirements of a scope must be met.
 
 mod documents;
+mod gpg;
 mod pki;
-mod scope;
+pub(crate) mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +33,7 @@ const ALGORITHMS: [Algorithm; 3] =
     [Algorithm::RsaPkcs1Sha256, Algorithm::EcdsaP384Sha256, Algorithm::EcdsaP521Sha256];
 
 /// Reads a file that the policy names, by its path.
-pub type Files<'a> = &'a dyn Fn(&str) -> Result<String, std::io::Error>;
+pub type Files<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, std::io::Error>;
 
 /// Converts a policy. `files` reads the key files that it names.
 ///
@@ -60,7 +61,7 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
             converter.draft.note(
                 Effect::None,
                 format!("transport {transport}"),
-                "a node pulls only by the docker transport",
+                "a node uses only the docker transport",
             );
         }
     }
@@ -135,8 +136,7 @@ impl Converter<'_> {
 
     /// The action of a scope whose host may have upper-case letters; `None` if the scope is left out.
     fn folded(&mut self, scope: &str, folded: bool, action: Action) -> Option<Action> {
-        const CASE: &str =
-            "its host has upper-case letters: there this is another host than in lower case, here the same";
+        const CASE: &str = "its host has upper-case letters: containers/image treats it as another host than the one in lower case, but pullgate as the same host";
         let subject = format!("scope {scope:?}");
         match action {
             action if !folded => Some(action),
@@ -164,7 +164,7 @@ impl Converter<'_> {
         }
         if labels < all && !matches!(action, Action::Deny(_)) {
             let text = format!(
-                "only hosts with up to {labels} more labels are covered; images of deeper ones are refused"
+                "only subdomains with up to {labels} more labels are covered; images of hosts with more labels are refused"
             );
             self.draft.note(Effect::Stricter, format!("scope {scope:?}"), text);
         }
@@ -175,19 +175,19 @@ impl Converter<'_> {
         let subject = format!("scope {scope:?}");
         match (digest, action) {
             (Some(digest), Action::Deny(reason)) => {
-                self.draft.note(Effect::Stricter, subject, "the digest is refused in every repository, not only this one");
+                self.draft.note(Effect::Stricter, subject, "pullgate refuses the digest in every repository, not only in this one");
                 self.draft.denied.push((digest.to_string(), reason));
             }
             (_, Action::Allow(_)) => self.draft.note(
                 Effect::Stricter,
                 subject,
-                "scopes are repositories here, so the rule of the repository applies to this image; to allow it alone, write `allow` with `digests`",
+                "pullgate has no scope for one image, so the rule of its repository applies; to allow only this image, write `allow` with `digests`",
             ),
             (_, _) => {
                 let text =
-                    "scopes are repositories here, so the whole repository is refused; write a rule for it by hand";
+                    "pullgate has no scope for one image, so the whole repository is refused; write a rule for the repository by hand";
                 self.draft.note(Effect::Stricter, subject, text);
-                let reason = format!("policy.json has a requirement for {scope} alone, which has no equivalent here");
+                let reason = format!("policy.json has a requirement for {scope} alone, which pullgate cannot express");
                 self.rule(scope, repository, Action::Deny(reason));
             }
         }
@@ -203,26 +203,18 @@ impl Converter<'_> {
                 Requirement::Reject {} => {
                     return Ok(Action::Deny(format!("policy.json rejects {}", described(scope))));
                 }
-                Requirement::SignedBy(_) | Requirement::SignedBaseLayer(_) => {
-                    let text =
-                        "it requires a PGP signature, which pullgate does not verify; images are refused";
+                Requirement::SignedBaseLayer(_) => {
+                    let text = "it requires a signature of the base layer, which pullgate does not verify; images are refused";
                     self.draft.note(Effect::Stricter, subject, text);
-                    return Ok(Action::Deny(format!(
-                        "policy.json requires a PGP signature for {}",
-                        described(scope)
-                    )));
+                    return Ok(without_equivalent(scope));
                 }
+                Requirement::SignedBy(signed) => match self.signed_by(&subject, signed)? {
+                    Some(name) => drop(names.insert(name)),
+                    None => return Ok(without_equivalent(scope)),
+                },
                 Requirement::SigstoreSigned(signed) => match self.signed(&subject, signed)? {
-                    Some(name) => {
-                        names.insert(name);
-                    }
-                    None => {
-                        let reason = format!(
-                            "policy.json has a requirement for {} without an equivalent here",
-                            described(scope)
-                        );
-                        return Ok(Action::Deny(reason));
-                    }
+                    Some(name) => drop(names.insert(name)),
+                    None => return Ok(without_equivalent(scope)),
                 },
             }
         }
@@ -241,26 +233,11 @@ impl Converter<'_> {
         }
         if signed.requires_rekor()
             && !self
-                .widened(subject, "it requires an entry in a transparency log, which pullgate does not check")
+                .widened(subject, "it requires an entry in a transparency log, which pullgate does not check for signatures by keys")
         {
             return Ok(None);
         }
-        let identity = match signed.signed_identity.as_ref() {
-            None | Some(Identity::MatchRepoDigestOrExact {} | Identity::MatchExact {}) => Some(
-                "it requires that the signature names the tag; pullgate requires that it names the repository",
-            ),
-            Some(Identity::MatchRepository {}) => None,
-            Some(
-                Identity::ExactReference { .. } | Identity::ExactRepository { .. } | Identity::Remap { .. },
-            ) => {
-                let text = "it accepts signatures for another name, which `aliases` of a rule does here; images are refused";
-                self.draft.note(Effect::Stricter, subject, text);
-                return Ok(None);
-            }
-        };
-        if let Some(text) = identity
-            && !self.widened(subject, text)
-        {
+        if !self.binds_as_here(subject, signed.signed_identity.as_ref()) {
             return Ok(None);
         }
         if let Some(pki) = &signed.pki {
@@ -285,6 +262,24 @@ impl Converter<'_> {
         let name = self.draft.authenticator(&original, keys);
         self.by_keys.insert(fingerprints, name.clone());
         Ok(Some(name))
+    }
+
+    /// Whether what a signature must name is what it must name here, or that may be wider.
+    fn binds_as_here(&mut self, subject: &str, identity: Option<&Identity>) -> bool {
+        match identity {
+            None | Some(Identity::MatchRepoDigestOrExact {} | Identity::MatchExact {}) => self.widened(
+                subject,
+                "it requires that the signature names the image's tag, but pullgate requires only that the signature names the repository",
+            ),
+            Some(Identity::MatchRepository {}) => true,
+            Some(
+                Identity::ExactReference { .. } | Identity::ExactRepository { .. } | Identity::Remap { .. },
+            ) => {
+                let text = "it accepts signatures for another name; images are refused until you add this name to `aliases` of the rule by hand";
+                self.draft.note(Effect::Stricter, subject, text);
+                false
+            }
+        }
     }
 
     /// The authenticator for certificates of a PKI; `None` if it has no equivalent.
@@ -323,11 +318,15 @@ impl Converter<'_> {
         self.options.widen
     }
 
+    fn file(&self, path: &str) -> Result<Vec<u8>, ImportError> {
+        (self.files)(path).map_err(|error| ImportError::File { path: path.to_owned(), error })
+    }
+
     fn pems(&self, subject: &str, signed: &Signed) -> Result<Vec<String>, ImportError> {
         let mut pems = Vec::new();
         for path in signed.key_path.iter().chain(signed.key_paths.iter().flatten()) {
-            let text = (self.files)(path).map_err(|error| ImportError::File { path: path.clone(), error })?;
-            pems.push(text);
+            let bytes = self.file(path)?;
+            pems.push(String::from_utf8(bytes).map_err(|_| shape(path, "it is not a PEM text"))?);
         }
         for data in signed.key_data.iter().chain(signed.key_datas.iter().flatten()) {
             let text = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -338,6 +337,14 @@ impl Converter<'_> {
         }
         Ok(pems)
     }
+}
+
+/// The action of a requirement that cannot be written here.
+fn without_equivalent(scope: &str) -> Action {
+    Action::Deny(format!(
+        "policy.json has a requirement for {} that pullgate cannot express",
+        described(scope)
+    ))
 }
 
 fn described(scope: &str) -> String {

@@ -25,6 +25,8 @@ pub(super) struct DraftAuthenticator {
     pub(super) name: String,
     pub(super) origin: String,
     pub(super) keys: Vec<PublicKey>,
+    /// The fingerprints of OpenPGP keys, which are in the options.
+    pub(super) fingerprints: Vec<String>,
     /// The options of one that has no keys.
     pub(super) settings: Vec<(&'static str, Setting)>,
 }
@@ -33,7 +35,25 @@ pub(super) struct DraftAuthenticator {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
     Text(String),
+    /// Several lines, without three single quotes.
+    Lines(String),
     List(Vec<String>),
+}
+
+/// OpenPGP keys.
+#[derive(Clone, Debug)]
+pub(super) struct OpenPgpKeys {
+    pub(super) armored: String,
+    /// Those of the primary keys, sorted.
+    pub(super) fingerprints: Vec<String>,
+}
+
+impl DraftAuthenticator {
+    /// The keys that count for it.
+    fn identities(&self) -> impl Iterator<Item = &str> {
+        let openpgp = self.fingerprints.iter().map(String::as_str);
+        self.keys.iter().map(PublicKey::fingerprint).chain(openpgp)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +112,17 @@ impl Draft {
         self.add_authenticator(original, Vec::new(), settings)
     }
 
+    /// Adds an authenticator of OpenPGP keys.
+    pub(super) fn openpgp_authenticator(&mut self, original: &str, keys: OpenPgpKeys) -> String {
+        let settings =
+            vec![("type", Setting::Text("gpg".to_owned())), ("armored", Setting::Lines(keys.armored))];
+        let name = self.authenticator_of(original, settings);
+        if let Some(added) = self.authenticators.last_mut() {
+            added.fingerprints = keys.fingerprints;
+        }
+        name
+    }
+
     fn add_authenticator(
         &mut self,
         original: &str,
@@ -112,6 +143,7 @@ impl Draft {
             name: name.clone(),
             origin: original.to_owned(),
             keys,
+            fingerprints: Vec::new(),
             settings,
         });
         name
@@ -125,8 +157,8 @@ impl Draft {
             let mut seen = BTreeSet::new();
             let of =
                 |name: &String| self.authenticators.iter().find(|authenticator| authenticator.name == *name);
-            let keys = names.iter().filter_map(of).flat_map(|authenticator| &authenticator.keys);
-            if keys.filter(|key| !seen.insert(key.fingerprint())).count() > 0 {
+            let mut keys = names.iter().filter_map(of).flat_map(DraftAuthenticator::identities);
+            if keys.any(|key| !seen.insert(key)) {
                 shared.push(rule.origin.clone());
             }
         }
@@ -134,7 +166,7 @@ impl Draft {
             self.note(
                 Effect::Stricter,
                 origin,
-                "two of its authenticators share a key; here a key counts once, so another key must sign too",
+                "two of its authenticators share a key, but pullgate counts a key once, so a second key must sign too",
             );
         }
     }

@@ -106,7 +106,7 @@ impl Converter {
                 None => {
                     let subject = format!("GenericAttestationPolicy {}/{}", generic.namespace, generic.name);
                     let text = format!(
-                        "AttestationAuthority {name} is not among the documents, which is an error in kritis: this policy and those after it by name admit nothing"
+                        "AttestationAuthority {name} is not in the documents; kritis stops at this error, so this policy and the policies whose names sort after it admit nothing"
                     );
                     self.draft.note(Effect::Stricter, subject, text);
                     return None;
@@ -151,16 +151,14 @@ impl Converter {
         for (text, namespace, origin) in std::mem::take(&mut self.lists) {
             let subject = format!("{origin}, pattern {text:?}");
             if let Some(name) = namespace.as_ref().filter(|name| check_namespace("", name).is_err()) {
-                let problem = format!(
-                    "it is for the namespace {name:?}, which Kubernetes does not allow; it is left out"
-                );
+                let problem =
+                    format!("{name:?} is not a valid name of a Kubernetes namespace; the entry is left out");
                 self.draft.note(Effect::Stricter, subject, problem);
                 continue;
             }
             if origin != ALLOWLIST && text.strip_suffix('*').unwrap_or(&text).contains('*') {
                 // kritis util/allowlist.go: only a `*` at the end is special, and no name has another one.
-                let problem =
-                    "a `*` before the end is a wildcard only in AdmissionAllowlist; the entry is left out";
+                let problem = "a `*` that is not at the end is a wildcard only in AdmissionAllowlist; the entry is left out";
                 self.draft.note(Effect::Stricter, subject, problem);
                 continue;
             }
@@ -169,7 +167,7 @@ impl Converter {
                     match wider {
                         Some(wider) if self.options.widen => self.draft.note(Effect::Wider, subject, wider),
                         Some(wider) => {
-                            let text = format!("{wider}; the entry is left out (with --widen it is written)");
+                            let text = format!("{wider}; the entry is left out, unless you add --widen");
                             self.draft.note(Effect::Stricter, subject, text);
                             continue;
                         }
@@ -191,8 +189,10 @@ impl Converter {
                 None => requirements.iter().collect(),
             };
             if affected.is_empty() {
-                let text =
-                    format!("nothing is required there, so pattern {:?} has no effect", covered.pattern);
+                let text = format!(
+                    "no policy requires signatures where pattern {:?} applies, so the pattern has no effect",
+                    covered.pattern
+                );
                 self.draft.note(Effect::None, origin.clone(), text);
                 continue;
             }
@@ -225,7 +225,7 @@ impl Converter {
             };
             if let Some((guard, _)) = guards.keys().find(hides) {
                 let text = format!(
-                    "of the names that it admits, those of scope {guard:?} are refused without a signature: what is below another pattern has precedence"
+                    "it also admits names of scope {guard:?}, but these are refused without a signature, because a rule that another pattern needs is more specific"
                 );
                 self.draft.note(Effect::Stricter, format!("{origin}, pattern {:?}", covered.pattern), text);
             }

@@ -10,6 +10,7 @@ mod cosign;
 mod draft;
 mod kritis;
 mod notation;
+mod registries_d;
 mod security_center;
 mod write;
 
@@ -19,11 +20,13 @@ pub use containers::{Files, containers};
 pub use cosign::cosign;
 pub use kritis::kritis;
 pub use notation::{TrustStores, notation};
+pub use registries_d::{Lookasides, registries_d};
 pub use security_center::{SecurityCenter, security_center};
 
 use draft::Draft;
 use pullgate_core::json::{self, Bounds, Keys};
 use pullgate_core::policy::{Pods, ScopeError};
+use pullgate_core::trust::openpgp::KeyringError;
 use pullgate_core::trust::{Algorithm, KeyError};
 
 /// The longest document that is read, in bytes.
@@ -151,16 +154,25 @@ pub enum ImportError {
         #[source]
         error: KeyError,
     },
+    /// A keyring is invalid.
+    #[error("invalid keyring of {subject}")]
+    Keyring {
+        /// The owner of the keyring.
+        subject: String,
+        /// The cause.
+        #[source]
+        error: KeyringError,
+    },
     /// The algorithm of an RSA key is unknown.
     #[error(
-        "{subject} has an RSA key, and the document does not name its algorithm; add --algorithm RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 or another one of RSA"
+        "{subject} has an RSA key, but the document does not name its algorithm; add --algorithm with an RSA algorithm, such as RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"
     )]
     Algorithm {
         /// The owner of the key.
         subject: String,
     },
     /// The document names keys that it does not contain. The texts are the commands that fetch them.
-    #[error("the document names keys in a key management service but does not contain them; fetch them with:{}", list(.0))]
+    #[error("the document names keys in KMS, but does not contain the public keys; for each key, run the command and add the option:{}", list(.0))]
     PublicKeys(Vec<String>),
     /// A file that the document names cannot be read.
     #[error("cannot read {path}")]
@@ -185,7 +197,7 @@ fn shape(place: impl Into<String>, problem: impl Into<String>) -> ImportError {
 /// original.
 fn check_namespace(place: &str, name: &str) -> Result<(), ImportError> {
     if name.contains('*') || Pods::new(&[name]).is_err() {
-        return Err(shape(place, format!("no Kubernetes namespace can be called {name:?}")));
+        return Err(shape(place, format!("{name:?} is not a valid name of a Kubernetes namespace")));
     }
     Ok(())
 }

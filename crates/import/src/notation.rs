@@ -100,7 +100,7 @@ impl Converter<'_> {
         let mut own = own.clone();
         if covered.is_folded {
             let text = format!(
-                "there it is for names that are spelled so, here for {} in any spelling; images are refused",
+                "notation applies it only to names that are spelled exactly so, but pullgate would apply it to {} in any spelling; images are refused",
                 covered.scope
             );
             self.draft.note(Effect::Stricter, subject(), text);
@@ -123,7 +123,7 @@ impl Converter<'_> {
             (Some(rule), _) => {
                 rule.action = Action::Deny(format!("several statements are for {scope}"));
                 rule.audit = false;
-                let text = "its spelling is that of another scope here; images are refused";
+                let text = "pullgate treats it as the same scope as another one, whose spelling differs; images are refused";
                 self.draft.note(Effect::Stricter, format!("scope {scope:?}"), text);
             }
             (None, _) => {
@@ -161,12 +161,12 @@ impl Converter<'_> {
             return Ok(Converted::plain(Action::Deny(format!("statement {} trusts no CA", statement.name))));
         }
         let audit = !enforced.authenticity && self.widened(&subject, (
-            "it admits images that anyone signed, and only logs who; here the signer must be one of the identities",
-            "it admits images that anyone signed; in audit mode, unsigned ones run too",
+            "it admits images that anyone signed, and only logs the signer, but in pullgate the signer must be one of the identities",
+            "it admits images that anyone signed, but in audit mode pullgate also admits unsigned images",
         ));
         let mut settings = vec![("type", Setting::Text("notation".to_owned()))];
         if !stores.contains_key("ca") && stores.remove("tsa").is_some() {
-            let text = "a `tsa` store is for signatures below a `ca` only, and there is none";
+            let text = "a `tsa` store is only for signatures below a `ca` store, and the statement names no `ca` store";
             self.draft.note(Effect::None, &subject, text);
         }
         let has_tsa = stores.contains_key("tsa");
@@ -224,8 +224,8 @@ impl Converter<'_> {
                 let widened = self.widened(
                     subject,
                     (
-                        "it enforces one of expiry and authenticTimestamp; here both are enforced",
-                        "it enforces one of expiry and authenticTimestamp; here neither is",
+                        "it enforces only one of expiry and authenticTimestamp, but pullgate enforces both",
+                        "it enforces only one of expiry and authenticTimestamp, but pullgate enforces neither",
                     ),
                 );
                 if widened { VerificationLevel::Permissive } else { VerificationLevel::Strict }

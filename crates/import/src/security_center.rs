@@ -121,7 +121,10 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
         let namespaces: BTreeSet<&str> =
             ours.flat_map(|it| it.namespaces.iter().map(String::as_str)).collect();
         if namespaces.is_empty() {
-            return Err(shape(subject, "it names the cluster without namespaces; name them, or disable it"));
+            return Err(shape(
+                subject,
+                "it names the cluster, but no namespaces of it; add the namespaces, or disable the policy",
+            ));
         }
         for namespace in namespaces {
             check_namespace(&subject, namespace)?;
@@ -192,7 +195,7 @@ fn complete<'a>(
         Some(total) => Err(shape(
             what,
             format!(
-                "there are {total} entries, but the pages have {found}; give all pages, or request a larger PageSize"
+                "the response reports {total} entries, but the given pages contain {found}; give all pages, or request a larger PageSize"
             ),
         )),
         None => Ok(()),

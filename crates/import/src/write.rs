@@ -57,6 +57,7 @@ fn authenticator(text: &mut String, declared: &DraftAuthenticator) {
     for (key, setting) in &declared.settings {
         let _ = match setting {
             Setting::Text(value) => writeln!(text, "{key} = {}", toml_string(value)),
+            Setting::Lines(lines) => writeln!(text, "{key} = '''\n{lines}'''"),
             Setting::List(values) => writeln!(text, "{key} = {}", names(values)),
         };
     }
@@ -103,7 +104,7 @@ fn names(names: &[String]) -> String {
 }
 
 /// A basic string of TOML 1.0.
-fn toml_string(text: &str) -> String {
+pub(super) fn toml_string(text: &str) -> String {
     let mut string = String::with_capacity(text.len() + 2);
     string.push('"');
     for character in text.chars() {

@@ -17,7 +17,9 @@ use pullgate_core::trust::{Algorithm, KeyError, TrustError};
 #[non_exhaustive]
 pub enum KeysError {
     /// An RSA key without a choice between PSS and PKCS #1.
-    #[error("an RSA key can sign in two ways: specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256")]
+    #[error(
+        "an RSA key supports several algorithms: specify one, such as RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"
+    )]
     Choose,
     /// The file has no usable key.
     #[error("{path} cannot be used for signing")]
@@ -34,7 +36,9 @@ pub enum KeysError {
         error: std::io::Error,
     },
     /// An unencrypted key in a file that others can write or everyone can read.
-    #[error("{path} holds a private key in clear and is open to others (mode {mode:04o}): chmod 600 {path}")]
+    #[error(
+        "{path} contains an unencrypted private key, but its mode {mode:04o} gives other users access: run `chmod 600 {path}`"
+    )]
     Open { path: PathBuf, mode: u32 },
     /// An encrypted file without a passphrase.
     #[error("{path} is encrypted")]
@@ -44,7 +48,7 @@ pub enum KeysError {
         error: PassphraseError,
     },
     /// A file to be encrypted without a passphrase.
-    #[error("{path} was not created: there is no passphrase to encrypt it with")]
+    #[error("{path} was not created, because there is no passphrase to encrypt it with")]
     NoPassphrase {
         path: PathBuf,
         #[source]
@@ -96,13 +100,13 @@ pub enum KeysError {
         error: TokenError,
     },
     /// The file of a new key exists already.
-    #[error("{path} exists already; nothing is written over")]
+    #[error("{path} already exists, and is not overwritten")]
     Exists { path: PathBuf },
     /// No key was generated.
     #[error("cannot generate a {kind} key")]
     Generation { kind: &'static str },
     /// Signing failed.
-    #[error("the key {origin} did not sign")]
+    #[error("signing with the key {origin} failed")]
     Sign {
         origin: String,
         #[source]
@@ -116,7 +120,7 @@ pub enum KeysError {
         error: TrustError,
     },
     /// The key has another fingerprint than the pinned one.
-    #[error("{origin} has another key than the one that is pinned: {found}, not {pinned}")]
+    #[error("the key at {origin} has fingerprint {found}, but the policy pins {pinned}")]
     Fingerprint { origin: String, pinned: String, found: String },
     /// A new or fetched key cannot be written.
     #[error("{path} cannot be written")]
@@ -131,9 +135,9 @@ pub enum KeysError {
     )]
     Module { origin: String },
     /// The public key was not fetched in time.
-    #[error("{origin} gave no public key within {limit:?}")]
+    #[error("{origin} returned no public key within {limit:?}")]
     Timeout { origin: String, limit: Duration },
     /// The task that computes signatures ended early.
-    #[error("the signature was not computed")]
+    #[error("the task that computes the signature ended early")]
     Abandoned,
 }

@@ -76,7 +76,7 @@ mod tests {
             let error = open_to(PLAIN, mode).unwrap_err();
             let text = error.to_string();
             assert!(matches!(error, KeysError::Open { mode: it, .. } if it == mode), "{mode:o}: {text}");
-            assert!(text.ends_with(&format!("chmod 600 {}", path.display())), "{text}");
+            assert!(text.ends_with(&format!("chmod 600 {}`", path.display())), "{text}");
         }
         // These fail for other reasons.
         assert!(matches!(open_to(ENCRYPTED, 0o644), Err(KeysError::Passphrase { .. })));

@@ -102,12 +102,12 @@ pub async fn generate(
         }
         Location::Token(_) if encrypt => Err(KeysError::Unsupported {
             origin: location.to_string(),
-            what: "a passphrase: the token has its PIN",
+            what: "a passphrase: the PIN of the token protects the key",
         }),
         Location::Token(key) => token::generate(key, kind, &settings.token).await,
         Location::AlibabaKms(_) | Location::Transit(_) => Err(KeysError::Unsupported {
             origin: location.to_string(),
-            what: "`generate`: make the key with the service's own tools, for signing, and name it here",
+            what: "`keys generate`: create a signing key with the tools of the service, and specify its location",
         }),
     }
 }

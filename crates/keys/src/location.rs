@@ -86,21 +86,21 @@ pub enum LocationError {
     Control,
     /// A URI of an unknown scheme.
     #[error(
-        "no keys are kept in `{scheme}:`; write a path, file:, pkcs11:, alikms:// or vault:// (a file of such a name is \
-         written `./{scheme}:…`)"
+        "`{scheme}:` is not a supported kind of location; write a path, file:, pkcs11:, alikms:// or vault:// (for a file of \
+         this name, write `./{scheme}:…`)"
     )]
     Scheme { scheme: String },
     /// A PIN or another secret in the location itself.
     #[error(
-        "`{attribute}` would put a secret on a command line or into a configuration; write it into a file and name that \
-         by `pin-source`"
+        "`{attribute}` would put a secret on a command line or into a configuration; write the secret into a file, and name \
+         this file in `pin-source`"
     )]
     Secret {
         /// The attribute with the secret.
         attribute: &'static str,
     },
     /// A part is missing.
-    #[error("{scheme} names no {part}; write {form}")]
+    #[error("the {scheme} location has no {part}; write {form}")]
     Missing {
         /// The kind of location.
         scheme: &'static str,
@@ -110,7 +110,7 @@ pub enum LocationError {
         form: &'static str,
     },
     /// An unknown attribute. Ignoring it could open another key.
-    #[error("{scheme} has no `{name}`; it may have {known}")]
+    #[error("unknown parameter `{name}` in the {scheme} location; known are {known}")]
     Unknown {
         /// The kind of location.
         scheme: &'static str,
@@ -120,7 +120,7 @@ pub enum LocationError {
         known: &'static str,
     },
     /// A duplicate attribute.
-    #[error("duplicate parameter `{name}`")]
+    #[error("parameter `{name}` occurs more than once in the location of the key")]
     Twice { name: String },
     /// An invalid value.
     #[error("`{name}` is not {wanted}")]
@@ -131,7 +131,9 @@ pub enum LocationError {
         wanted: &'static str,
     },
     /// A percent sign without two hexadecimal digits, or bytes that are not UTF-8.
-    #[error("a percent escape is not two hexadecimal digits, or not text")]
+    #[error(
+        "the location of the key has a percent escape that is not `%` and two hexadecimal digits, or not UTF-8"
+    )]
     Escape,
 }
 

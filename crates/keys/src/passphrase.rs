@@ -66,20 +66,20 @@ pub enum PassphraseError {
     #[error("no passphrase; use --passphrase-file, --passphrase-fd or {VARIABLE}")]
     Missing,
     /// The value in the environment is not UTF-8.
-    #[error("{VARIABLE} is not text")]
+    #[error("{VARIABLE} is not UTF-8 text")]
     NotText,
     /// The file cannot be used.
     #[error("{reason}")]
     File { reason: String },
     /// The descriptor cannot be read.
-    #[error("descriptor {number} cannot be read")]
+    #[error("file descriptor {number} cannot be read")]
     Descriptor {
         number: u32,
         #[source]
         error: std::io::Error,
     },
     /// The descriptor gives an empty line.
-    #[error("descriptor {number} gives no passphrase")]
+    #[error("file descriptor {number} contains no passphrase")]
     Empty { number: u32 },
     #[error("the passphrase is longer than {SIZE} bytes")]
     Long,
@@ -120,7 +120,7 @@ mod tests {
         fs::write(&path, "hunter2").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let open = Passphrase::File(path).read().unwrap_err().to_string();
-        assert!(open.contains("open to others") && !open.contains("hunter2"), "{open}");
+        assert!(open.contains("gives other users access") && !open.contains("hunter2"), "{open}");
         assert!(Passphrase::Descriptor(9999).read().is_err());
     }
 }

@@ -24,17 +24,19 @@ impl PinnedKey {
         let fits = match &self.location {
             Location::File(_) => return Some("a key file has no service that confirms signatures"),
             Location::Token(_) => {
-                return Some("a PKCS#11 token on this node would verify no more than the public key does");
+                return Some(
+                    "a PKCS#11 token on this node would add nothing to the verification with the public key",
+                );
             }
             Location::AlibabaKms(_) if kms::name(self.algorithm).is_none() => {
-                return Some("KMS verifies RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 and ECDSA_SHA_256");
+                return Some("KMS verifies only RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 and ECDSA_SHA_256");
             }
             Location::Transit(_) if self.algorithm == Algorithm::Ed25519ph => {
-                return Some("the transit engine verifies pure Ed25519");
+                return Some("the transit engine verifies pure Ed25519 only, not ED25519PH");
             }
             Location::AlibabaKms(_) | Location::Transit(_) => self.salt == PssSalt::default(),
         };
-        (!fits).then_some("its service verifies salts of 32 bytes only; leave `salt-length` out")
+        (!fits).then_some("its service verifies only salts of 32 bytes; leave `salt-length` out")
     }
 
     /// Fetches the public key from the location of the key.

@@ -69,7 +69,7 @@ impl RemoteVerifier {
     pub async fn confirm(&self, check: &Arc<RemoteCheck>) -> Confirmation {
         let Some(service) = self.service(&check.remote) else {
             return Confirmation::Unanswered(format!(
-                "no service confirms signatures at {}",
+                "no service can confirm signatures of the key at {}",
                 check.remote.source
             ));
         };
@@ -89,7 +89,9 @@ impl RemoteVerifier {
                 Confirmation::Confirmed(at + check.remote.memory.min(LONGEST_MEMORY))
             }
             Ok(Some(answer)) => answer,
-            Ok(None) => Confirmation::Unanswered("internal error during the request".to_owned()),
+            Ok(None) => Confirmation::Unanswered(
+                "internal error of pullgate during the request; see its log".to_owned(),
+            ),
             Err(_) => {
                 Confirmation::Unanswered(format!("{} did not answer within {limit:?}", check.remote.source))
             }
@@ -166,9 +168,10 @@ impl Service {
         match error {
             None if is_valid => Confirmation::Confirmed(sent),
             None => Confirmation::Denied(format!("{source} does not accept the signature")),
-            Some(error) if withdrawn => {
-                Confirmation::Denied(format!("{source} no longer confirms it: {}", error_chain(error)))
-            }
+            Some(error) if withdrawn => Confirmation::Denied(format!(
+                "{source} no longer confirms signatures: {}",
+                error_chain(error)
+            )),
             Some(error) => {
                 Confirmation::Unanswered(format!("request to {source} failed: {}", error_chain(error)))
             }

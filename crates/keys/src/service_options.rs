@@ -38,7 +38,7 @@ pullgate_config::options! {
         access_key_id: Option<String> = "access-key-id", TEXT.optional("from the environment", "\"LTAI5tExample\"");
         /// The file with the secret of the access key; needs `access-key-id`.
         access_key_secret_file: Option<PathBuf> = "access-key-secret-file", SECRET_FILE.optional("from the environment", "\"/etc/pullgate/kms.secret\"");
-        /// The RAM role that is assumed with the identity above.
+        /// The RAM role to assume, with the credentials of the options above.
         assume_role: Option<String> = "assume-role", ROLE.optional("none", "\"acs:ram::123456789012:role/pullgate\"");
         /// The external ID that the owner of `assume-role` requires.
         external_id: Option<String> = "external-id", TEXT.optional("none", "\"pullgate\"");
@@ -57,7 +57,7 @@ pullgate_config::options! {
         role_id: Option<String> = "role-id", TEXT.optional("none", "\"pullgate\"");
         /// The file with the secret ID of the AppRole; needs `role-id`.
         secret_id_file: Option<PathBuf> = "secret-id-file", SECRET_FILE.optional("none", "\"/etc/pullgate/vault.secret-id\"");
-        /// Where the AppRole method is mounted.
+        /// The path where the AppRole auth method is mounted.
         mount: String = "mount", TEXT.or("approle");
     }
 }
@@ -99,7 +99,7 @@ pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
             .map(|(id, secret_file)| Identity::Key { id, secret_file }),
         _ => {
             let hint = "write `ram-role`, or `credentials-file` (with `profile`), or `access-key-id` and \
-                        `access-key-secret-file`; without any the environment is used";
+                        `access-key-secret-file`; with none of them, the access key comes from the environment";
             pass.problem("", "[keys.kms] must name one way to authenticate", hint);
             None
         }
@@ -107,7 +107,7 @@ pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
     let by = by.unwrap_or(Identity::Environment);
     if !assumes && (external_id || sts) {
         let hint = "add `assume-role`, as in \"acs:ram::ACCOUNT:role/NAME\"";
-        pass.problem("", "`external-id` and `sts` are for an assumed role", hint);
+        pass.problem("", "`external-id` and `sts` need `assume-role`", hint);
     }
     let Some(role) = given.assume_role else { return by };
     Identity::Assumed(Box::new(Assume {
@@ -122,7 +122,7 @@ pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
 
 /// The address of Vault or OpenBao.
 pub fn vault_address(pass: &mut Pass<'_, '_, '_>) -> Option<String> {
-    let doc = "The address of the service for keys whose location names none.";
+    let doc = "The address of the service, for keys whose location contains no address.";
     let kind = ADDRESS.optional("from the key or the environment", "\"https://vault.example.com:8200\"");
     pass.option("address", &[doc], &kind)
 }
@@ -144,8 +144,8 @@ pub fn login(pass: &mut Pass<'_, '_, '_>) -> VaultAuth {
             .zip(secret_id_file)
             .map(|(role_id, secret_id_file)| VaultAuth::AppRole { mount, role_id, secret_id_file }),
         _ => {
-            let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); without any the \
-                        environment is used";
+            let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); with none of them, \
+                        the token comes from the environment";
             pass.problem("", "[keys.vault] must name one way to authenticate", hint);
             None
         }
@@ -167,7 +167,8 @@ fn read_secret_file(document: &mut Document<'_>, key: &str, value: Value<'_>) ->
     match secret::check(&path) {
         Ok(()) => Some(path),
         Err(reason) => {
-            let hint = "it must be a file of root or of this user, closed to others";
+            let hint =
+                "the file must belong to root or the user of this process, and give other users no access";
             document.problem(span, format!("`{key}` cannot be used: {reason}"), hint);
             None
         }
@@ -175,7 +176,7 @@ fn read_secret_file(document: &mut Document<'_>, key: &str, value: Value<'_>) ->
 }
 
 fn read_text(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write it without blanks and control characters, and leave it out instead of empty";
+    let hint = "write printable ASCII without blanks; to leave the value unset, remove the key";
     document.parsed(key, value, ["is not valid", hint], |text| {
         let text = Some(text).filter(|text| !text.is_empty() && text.len() <= MAX_TEXT);
         text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic())).map(str::to_owned)

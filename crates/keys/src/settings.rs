@@ -39,7 +39,7 @@ pullgate_config::options! {
     /// PKCS#11 tokens.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct TokenSettings {
-        /// The PKCS#11 module for keys whose URI names none.
+        /// The PKCS#11 module, for keys whose URI does not name one.
         module: Option<PathBuf> = "module", PATH.optional("from the key", "\"/usr/lib/softhsm/libsofthsm2.so\"");
         /// The directories to search for a module that is named without its directory, in order.
         module_directories: Vec<PathBuf> = "module-directories", PATH.list(64, &[
@@ -52,9 +52,9 @@ pullgate_config::options! {
             "/usr/lib/softhsm",
             "/usr/local/lib/pkcs11",
         ]);
-        /// The file with the PIN for keys whose URI names none.
+        /// The file with the PIN, for keys whose URI does not name one.
         pin_file: Option<PathBuf> = "pin-file", SECRET_FILE.optional("from the key", "\"/etc/pullgate/token.pin\"");
-        /// How many signatures a token makes at the same time.
+        /// Maximum number of signatures that a token makes at the same time.
         sessions: usize = "sessions", count(4, 1, 64);
         /// How long one signature may take, including the wait for a session.
         deadline: Duration = "timeout", time(30 * SECOND, 100, LONGEST);
@@ -128,7 +128,7 @@ fn service(pass: &mut Pass<'_, '_, '_>) -> service::ServiceSettings {
         ),
         connect: pass.option(
             "connect-timeout",
-            &["How long a connection to the service may take, TLS included."],
+            &["How long connecting to the service may take, including TLS."],
             &time(connect, 100, MINUTE),
         ),
         ..service::ServiceSettings::default()
@@ -144,12 +144,12 @@ fn bounds(pass: &mut Pass<'_, '_, '_>, rate: u64) -> Bounds {
         ),
         rate: pass.option(
             "requests-per-second",
-            &["How many requests a second the service gets. KMS allows 200 per account."],
+            &["Maximum number of requests to the service per second. Alibaba Cloud KMS allows 200 per account."],
             &count(rate, 1, 10_000),
         ),
         concurrency: pass.option(
             "concurrency",
-            &["How many requests the service gets at the same time."],
+            &["Maximum number of concurrent requests to the service."],
             &count(16, 1, 1024),
         ),
     }

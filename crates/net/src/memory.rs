@@ -33,11 +33,11 @@ const SWEEP: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MemoryError {
     #[error(
-        "the memory for documents is in use, and none became free within {0:?}; see `memory` in [limits]"
+        "all the memory for image documents and requests is in use, and none became free within {0:?}; see `memory` in [limits]"
     )]
     Busy(Duration),
     /// It is beyond the allowance, and the share is not taken yet: see [`Share::enlarge`].
-    #[error("no memory is reserved for a document of this size yet")]
+    #[error("the document is larger than the memory that is reserved for it so far")]
     NotYet,
     #[error("the documents of one image need more than {0} bytes of memory; raise `memory` in [limits]")]
     Share(usize),

@@ -67,11 +67,14 @@ fn open(path: &Path) -> Result<File, String> {
     }
     let owner = metadata.uid();
     if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
-        return Err(format!("{} belongs to user {owner}", path.display()));
+        return Err(format!(
+            "{} belongs to user {owner}, not to root or the user of this process",
+            path.display()
+        ));
     }
     if let Some(mode) = mode_open_to_others(&metadata) {
         return Err(format!(
-            "{path} contains a secret and is open to others (mode {mode:04o}): chmod 600 {path}",
+            "{path} contains a secret, but its mode {mode:04o} gives other users access: run `chmod 600 {path}`",
             path = path.display()
         ));
     }
@@ -99,8 +102,8 @@ mod tests {
             ("s3cret\n", 0o600, Ok("s3cret")),
             ("s3cret", 0o640, Ok("s3cret")),
             ("s3cret\r\n", 0o400, Ok("s3cret")),
-            ("s3cret", 0o644, Err("open to others (mode 0644): chmod 600 /")),
-            ("s3cret", 0o620, Err("open to others")),
+            ("s3cret", 0o644, Err("its mode 0644 gives other users access: run `chmod 600 /")),
+            ("s3cret", 0o620, Err("gives other users access")),
             ("", 0o600, Err("one line")),
             ("a\nb\n", 0o600, Err("one line")),
         ] {

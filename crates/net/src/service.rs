@@ -61,7 +61,7 @@ pub fn address(text: &str) -> Result<String, ServiceError> {
         return Err(wrong("it names no host"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it carries credentials"));
+        return Err(wrong("it contains a user name or password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("it has a query or a fragment"));
@@ -70,7 +70,7 @@ pub fn address(text: &str) -> Result<String, ServiceError> {
         "https" => {}
         "http" if is_this_machine(&url) => {}
         "http" => {
-            return Err(wrong("it is not HTTPS; plain HTTP is possible for a service on this machine only"));
+            return Err(wrong("it is not HTTPS; plain HTTP is allowed only for a service on this machine"));
         }
         _ => return Err(wrong("it is not HTTPS")),
     }
@@ -176,7 +176,10 @@ impl Client {
     async fn read(&self, host: &str, mut response: reqwest::Response) -> Result<Bytes, ServiceError> {
         let limit = self.settings.answer;
         if response.headers().get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
-            return Err(ServiceError::Malformed { host: host.to_owned(), reason: "it is compressed" });
+            return Err(ServiceError::Malformed {
+                host: host.to_owned(),
+                reason: "it is compressed, although no compression was requested",
+            });
         }
         // The answer may be a token, so a buffer that is too small is wiped as well.
         let mut body = Zeroizing::new(Vec::new());
@@ -226,9 +229,10 @@ impl Client {
             Cause::Tls(reason) => ServiceError::Tls { host, reason },
             Cause::ConnectTimeout => ServiceError::Timeout { host, limit: self.settings.connect },
             Cause::Timeout => ServiceError::Timeout { host, limit: self.settings.step },
-            Cause::HeadTooLarge => {
-                ServiceError::Unavailable { host, reason: "the header of its answer is too large".to_owned() }
-            }
+            Cause::HeadTooLarge => ServiceError::Unavailable {
+                host,
+                reason: "the header of its response is too large".to_owned(),
+            },
             Cause::Other(reason) => ServiceError::Unavailable { host, reason },
         }
     }
@@ -260,12 +264,12 @@ pub enum ServiceError {
     #[error("{host}: {reason}")]
     Configuration { host: String, reason: String },
     /// A value, possibly a secret, is not valid in a header.
-    #[error("the value of `{name}` for {host} cannot be sent in a header")]
+    #[error("the value of header `{name}` for {host} contains characters that a header cannot have")]
     Header { host: String, name: String },
-    #[error("the answer of {host} cannot be read: {reason}")]
+    #[error("the response of {host} cannot be read: {reason}")]
     Malformed { host: String, reason: &'static str },
     /// The answer is a redirect.
-    #[error("{host} redirects, and redirects are not followed")]
+    #[error("{host} answered with a redirect, which pullgate does not follow")]
     Redirect { host: String },
     #[error("{host} did not answer within {limit:?}")]
     Timeout {
@@ -274,10 +278,10 @@ pub enum ServiceError {
         limit: Duration,
     },
     /// The TLS handshake failed.
-    #[error("TLS with {host}: {reason}")]
+    #[error("TLS with {host} failed: {reason}")]
     Tls { host: String, reason: String },
     /// The answer is larger than the limit.
-    #[error("the answer of {host} has more than {limit} bytes")]
+    #[error("the response of {host} has more than {limit} bytes")]
     TooLarge { host: String, limit: u64 },
     /// The connection failed.
     #[error("{host} cannot be reached: {reason}")]

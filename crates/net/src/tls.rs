@@ -42,7 +42,7 @@ pub fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::debug!(%error, "cannot read a root certificate");
+        tracing::debug!(%error, "cannot load a CA certificate of the system");
     }
     roots.add_parsable_certificates(found.certs);
     roots

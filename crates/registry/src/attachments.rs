@@ -1,4 +1,5 @@
-//! What is attached to an image: classic signatures of cosign, Sigstore bundles and envelopes of the Notary Project.
+//! What is attached to an image: classic signatures of cosign, Sigstore bundles, envelopes of the Notary Project, and GPG
+//! signatures that a lookaside server has.
 //!
 //! The tag of the classic layout, the referrers API and the fallback tag of that API are read at the same time. A registry
 //! with the API may still have tags from before it had it, so both count.
@@ -27,7 +28,9 @@ mod budget;
 mod classic;
 mod collected;
 mod directory;
+mod envelopes;
 mod fetch;
+mod lookaside;
 mod referrers;
 
 use fetch::Fetch;
@@ -38,20 +41,26 @@ pub use collected::{AttachmentProblem, Collected, Unfetched};
 
 pub use classic::{PAYLOAD, SIGNATURE, tag as signature_tag};
 
-/// Which attachments are fetched.
+/// Which attachments are fetched beside cosign's classic signatures and Sigstore bundles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wanted {
-    /// cosign's classic signatures and Sigstore bundles.
-    #[default]
-    Sigstore,
-    /// Those, and envelopes of the Notary Project.
-    Notation,
+pub struct Wanted {
+    /// Envelopes of the Notary Project.
+    pub notation: bool,
+    /// Attestations under cosign's `.att` tag, and bundles as large as an attestation may be.
+    pub attestations: bool,
+    /// GPG signatures.
+    pub gpg: bool,
 }
 
 impl Wanted {
     /// Whether signatures of this format are fetched.
     fn has(self, format: Format) -> bool {
-        format != Format::Notation || self == Self::Notation
+        match format {
+            Format::SimpleSigning | Format::Bundle => true,
+            Format::Attestation => self.attestations,
+            Format::Notation => self.notation,
+            Format::Gpg => self.gpg,
+        }
     }
 }
 
@@ -69,11 +78,8 @@ pub(super) async fn attachments(
     credentials: &Credentials,
     wanted: Wanted,
 ) -> Collected {
-    let kind = match wanted {
-        Wanted::Sigstore => "attachments",
-        Wanted::Notation => "attachments with Notation",
-    };
-    let key = state.key(kind, &[&repository.to_string(), digest.as_str()], credentials);
+    let kind = format!("attachments of {wanted:?}");
+    let key = state.key(&kind, &[&repository.to_string(), digest.as_str()], credentials);
     if state.negative_cache.contains(&key) {
         return Collected::default();
     }
@@ -104,7 +110,7 @@ pub(super) async fn bundles(
     credentials: &Credentials,
 ) -> Collected {
     let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share(repository));
-    let wanted = Wanted::Sigstore;
+    let wanted = Wanted::default();
     referrers::bundles(&Search { state, image: repository, repository, digest, context, wanted }).await
 }
 
@@ -161,8 +167,14 @@ async fn collect(own: Search<'_>) -> Collected {
             lost
         })
     };
-    let (mut collected, other, local) = tokio::join!(of_image, other, local);
-    for more in [other, local] {
+    let beside = async {
+        match source.lookaside.as_ref().filter(|_| own.wanted.gpg) {
+            Some(lookaside) => lookaside::signatures(&own, lookaside).await,
+            None => Collected::default(),
+        }
+    };
+    let (mut collected, other, local, beside) = tokio::join!(of_image, other, local, beside);
+    for more in [other, local, beside] {
         collected.add(more);
     }
     collected
@@ -170,8 +182,13 @@ async fn collect(own: Search<'_>) -> Collected {
 
 /// Searches one repository for what is attached to an image, which may be in another one.
 async fn search(search: Search<'_>) -> Collected {
-    let (mut collected, bundles) = tokio::join!(classic::signatures(&search), referrers::bundles(&search));
+    let (mut collected, bundles, attestations) = tokio::join!(
+        classic::signatures(&search),
+        referrers::bundles(&search),
+        envelopes::attestations(&search)
+    );
     collected.add(bundles);
+    collected.add(attestations);
     collected
 }
 

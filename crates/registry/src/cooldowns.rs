@@ -66,7 +66,7 @@ mod tests {
                 "{requested}"
             );
             if let Some((_, error)) = found {
-                let line = "registry busy answered 429 to the manifest of a:1 (TOOMANYREQUESTS)";
+                let line = "registry busy answered 429 to the request for manifest of a:1 (TOOMANYREQUESTS)";
                 assert_eq!(error.to_string(), line);
                 assert!(error.is_transient());
             }

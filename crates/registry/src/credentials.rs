@@ -128,8 +128,8 @@ impl Credentials {
                 .decode(text.as_bytes())
                 .map_err(|_| RegistryError::Credentials("field auth is not base64"))?,
         );
-        let decoded =
-            std::str::from_utf8(&bytes).map_err(|_| RegistryError::Credentials("field auth is not text"))?;
+        let decoded = std::str::from_utf8(&bytes)
+            .map_err(|_| RegistryError::Credentials("field auth is not UTF-8 text"))?;
         let (username, secret) = decoded
             .split_once(':')
             .ok_or(RegistryError::Credentials("field auth has no user name and password"))?;

@@ -25,7 +25,7 @@ pub enum RegistryError {
     #[error("TLS with registry {host} failed: {reason}")]
     Tls { host: String, reason: String },
     /// A request did not end in time.
-    #[error("registry {host} did not answer the {what} within {} s", limit.as_secs_f64())]
+    #[error("registry {host} did not answer the request for {what} within {} s", limit.as_secs_f64())]
     Timeout { host: String, what: String, limit: Duration },
     /// A connection was not established in time.
     #[error("registry {host} did not accept a connection within {} s", limit.as_secs_f64())]
@@ -38,7 +38,7 @@ pub enum RegistryError {
         limit: Duration,
     },
     /// More redirects than the limit.
-    #[error("redirect of registry {host} refused: more than {limit} in a row")]
+    #[error("redirect of registry {host} refused: more than {limit} redirects in a row")]
     TooManyRedirects {
         /// The first host.
         host: String,
@@ -48,10 +48,10 @@ pub enum RegistryError {
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// The task of the request was lost: a bug in pullgate.
-    #[error("internal error during the request to the registry; see the log of pullgate")]
+    #[error("internal error of pullgate during a request to the registry; see its log")]
     Lost,
     /// A status that is neither success nor a refusal: 5xx, 429 and unexpected ones.
-    #[error("registry {host} answered {status} to the {what}{}", detail(reason))]
+    #[error("registry {host} answered {status} to the request for {what}{}", detail(reason))]
     Status {
         host: String,
         what: String,
@@ -60,7 +60,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// 401 or 403 with all available credentials.
-    #[error("registry {host} does not permit the {what}{}", detail(reason))]
+    #[error("registry {host} denied the request for {what}{}", detail(reason))]
     Unauthorized {
         host: String,
         what: String,
@@ -71,7 +71,7 @@ pub enum RegistryError {
     #[error("registry {host} has no {what}")]
     NotFound { host: String, what: String },
     /// `hosts.toml` gives no host the capability.
-    #[error("no host of {domain} has the capability to {capability}")]
+    #[error("no host of registry {domain} in hosts.toml has the capability `{capability}`")]
     NoHost {
         /// The registry as in the image's name.
         domain: String,
@@ -79,10 +79,10 @@ pub enum RegistryError {
         capability: &'static str,
     },
     /// The host configuration cannot be used, by containerd neither.
-    #[error("configuration of host {host} cannot be used: {reason}")]
+    #[error("configuration of registry {host} cannot be used: {reason}")]
     Configuration { host: String, reason: String },
     /// The credentials of the request cannot be read (containerd refuses the same ones).
-    #[error("credentials cannot be read: {0}")]
+    #[error("credentials for the registry cannot be used: {0}")]
     Credentials(&'static str),
     /// Bytes whose digest is not the requested one.
     #[error("{what} has digest {found} instead of {expected}")]
@@ -93,7 +93,7 @@ pub enum RegistryError {
         found: Digest,
     },
     /// The header `Docker-Content-Digest` does not match the body.
-    #[error("{what} came with the header Docker-Content-Digest {header}, but its digest is {found}")]
+    #[error("{what} came with Docker-Content-Digest {header} in the header, but its digest is {found}")]
     HeaderMismatch {
         what: String,
         /// The value of the header.
@@ -102,7 +102,7 @@ pub enum RegistryError {
         found: Digest,
     },
     /// A blob whose length differs from its descriptor.
-    #[error("{what} has {found} bytes where its descriptor says {expected}")]
+    #[error("{what} has {found} bytes, but its descriptor says {expected}")]
     SizeMismatch {
         what: String,
         /// The descriptor's size in bytes.
@@ -127,7 +127,7 @@ pub enum RegistryError {
         media_type: String,
     },
     /// Header and document have different media types.
-    #[error("{what} came as {header} but calls itself {body}")]
+    #[error("{what} came with Content-Type {header}, but its mediaType is {body}")]
     MediaTypeMismatch {
         what: String,
         /// The header Content-Type.
@@ -139,7 +139,7 @@ pub enum RegistryError {
     #[error("{what} is malformed: {reason}")]
     Malformed { what: String, reason: String },
     /// A response in a content encoding, which was not requested.
-    #[error("{what} has a content encoding that was not requested")]
+    #[error("{what} came with a Content-Encoding, which pullgate did not request")]
     Encoded { what: String },
     /// More bytes than the limit.
     #[error("{what} is larger than {limit} bytes")]
@@ -185,6 +185,8 @@ pub enum Bound {
     Manifest,
     /// Bytes of one payload or bundle.
     Signature,
+    /// Bytes of one attestation.
+    Attestation,
     /// Bytes of all payloads and bundles together.
     Collected,
     /// Bytes of a response header.
@@ -204,6 +206,7 @@ impl Bound {
         match self {
             Self::Manifest => "registry-manifest-too-large",
             Self::Signature => "registry-signature-too-large",
+            Self::Attestation => "registry-attestation-too-large",
             Self::Collected => "registry-signatures-too-large",
             Self::Headers => "registry-headers-too-large",
             Self::Token => "registry-token-too-large",

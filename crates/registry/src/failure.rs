@@ -17,7 +17,7 @@ pub(super) fn of(host: &str, what: &str, error: &reqwest::Error, connect: Durati
         Cause::ConnectTimeout => RegistryError::ConnectTimeout { host, limit: connect },
         Cause::Timeout => RegistryError::Timeout { host, what: what.to_owned(), limit: connect },
         Cause::HeadTooLarge => {
-            let what = "fields in the header of an answer";
+            let what = "header fields in a response";
             RegistryError::TooMany { bound: Bound::Headers, what, limit: HEADER_FIELDS }
         }
         Cause::Other(reason) => RegistryError::Unavailable { host, reason },

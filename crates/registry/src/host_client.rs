@@ -132,7 +132,8 @@ impl HostClient {
             if !offer.is_empty() && downgraded(host, secure) {
                 return Err(RegistryError::Tls {
                     host: host.authority.clone(),
-                    reason: "it answers in plain HTTP only, and gets no credentials that way".to_owned(),
+                    reason: "it answers only in plain HTTP, over which pullgate sends no credentials"
+                        .to_owned(),
                 });
             }
             let access = Access { repository: &ask.repository, push };
@@ -267,12 +268,13 @@ impl TokenService for HostClient {
             builder = builder.headers(host.header.clone());
         }
         if let Some(text) = authorization {
-            let mut value = HeaderValue::from_str(text)
-                .map_err(|_| RegistryError::Credentials("they cannot be sent in a header"))?;
+            let mut value = HeaderValue::from_str(text).map_err(|_| {
+                RegistryError::Credentials("they contain characters that a header cannot have")
+            })?;
             value.set_sensitive(true);
             builder = builder.header(AUTHORIZATION, value);
         }
-        let what = format!("token for the {}", request.what);
+        let what = format!("token for {}", request.what);
         let exchange = async {
             let response = builder
                 .send()
@@ -282,7 +284,8 @@ impl TokenService for HostClient {
             if (300..400).contains(&status) {
                 return Err(RegistryError::RedirectRefused {
                     host: host.authority.clone(),
-                    reason: "its token service redirects".to_owned(),
+                    reason: "its token service answered with a redirect, which pullgate does not follow"
+                        .to_owned(),
                 });
             }
             // Small, and not kept: beside the memory of the lookup.

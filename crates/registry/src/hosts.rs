@@ -162,8 +162,8 @@ impl Hosts {
             warnings.extend(found.warnings.iter().cloned());
             if found.directories.is_none() && !found.names_hosts() && roots.iter().any(|root| root.exists()) {
                 warnings.push(format!(
-                    "{} sets no config_path: containerd before 2.2 then reads no hosts.toml, and pullgate reads those \
-                     in {}; set config_path there, or `hosts` in [registry]",
+                    "{} sets no config_path, so containerd before 2.2 reads no hosts.toml files, but pullgate reads \
+                     those in {}; set config_path there, or `hosts` in [registry] of pullgate.toml",
                     path.display(),
                     shown(&roots)
                 ));
@@ -210,7 +210,7 @@ impl Hosts {
         // Warnings of the first reading are logged at the start of the daemon.
         if found.is_some() {
             for warning in &read.warnings {
-                tracing::warn!(%warning, "host configuration of registries");
+                tracing::warn!(%warning, "problem in the host configuration of registries");
             }
             tracing::info!(directories = ?read.directories, "containerd's configuration changed");
         }
@@ -256,7 +256,7 @@ impl Hosts {
         let list = Arc::new(list);
         // Once per registry, and again when its files change.
         for warning in &list.warnings {
-            tracing::warn!(registry = domain, %warning, "host configuration of a registry");
+            tracing::warn!(registry = domain, %warning, "problem in the host configuration of a registry");
         }
         let entry = Arc::new(Remembered { found, directory, stamps, list: Arc::clone(&list) });
         self.remembered.put(domain.to_owned(), entry, 0, Expiry::never());
@@ -275,7 +275,7 @@ impl Hosts {
                 match path.try_exists() {
                     Ok(true) => return Ok(Some(path)),
                     Ok(false) => {}
-                    Err(error) => return Err(format!("{} cannot be looked at: {error}", path.display())),
+                    Err(error) => return Err(format!("{} cannot be accessed: {error}", path.display())),
                 }
             }
         }

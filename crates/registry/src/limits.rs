@@ -33,7 +33,10 @@ pullgate_config::options! {
         manifest_bytes: u64 = "manifest-bytes", bytes(4 * MIB, 64 * KIB, 16 * MIB);
         /// Maximum size of one signature document (payload or bundle).
         signature_max_size: u64 = "signature-max-size", bytes(MIB, 16 * KIB, MIB);
-        /// Maximum number of signatures to read for one image.
+        /// Maximum size of one attestation (a DSSE envelope, or the bundle with it), where a rule asks for attestations. All
+        /// attestations and signatures of one image together have at most `signatures-total-size`.
+        attestation_max_size: u64 = "attestation-max-size", bytes(4 * MIB, 16 * KIB, 8 * MIB);
+        /// Maximum number of signatures to read for one image; the same for attestations.
         signatures: usize = "signatures", count(64, 1, 1024);
         /// Maximum number of referrers to list for one image, of any type.
         referrers: usize = "referrers", count(256, 1, 4096);
@@ -61,11 +64,11 @@ pullgate_config::options! {
         negative_cache_ttl: Duration = "negative-cache-ttl", time(5 * SECOND, 0, 60 * SECOND);
         /// Maximum number of concurrent requests to one registry host.
         max_requests_per_host: usize = "max-requests-per-host", count(32, 1, 256);
-        /// Maximum wait for a permit when a concurrency limit is reached.
+        /// Maximum time that a pull or request waits when `concurrent-pulls` or `max-requests-per-host` is reached.
         queue_timeout: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
-        /// Maximum cooldown of a host that answers with Retry-After, for all pulls.
+        /// Maximum time for which no pull sends requests to a host that answered with Retry-After.
         max_retry_after: Duration = "max-retry-after", time(60 * SECOND, 0, 600 * SECOND);
-        /// Maximum memory for documents of images and for requests; others wait.
+        /// Maximum memory for documents of images and for requests from kubelet. When it is in use, others wait.
         memory: usize = "memory", bytes(64 * MIB, 32 * MIB, 4096 * MIB);
     }
     also {

@@ -52,7 +52,7 @@ pub(super) fn repository_pages(
 ) -> Result<Pages<Repository>, RegistryError> {
     // Hosts are looked up by repository; this one is not requested.
     let any = Repository::parse(&format!("{domain}/catalog"))
-        .map_err(|_| malformed(Kind::Repositories, "its host has no valid name"))?;
+        .map_err(|_| malformed(Kind::Repositories, "the host is not a valid registry name"))?;
     let pages = pages(state, &any, Kind::Repositories, credentials, |domain, name| {
         // A name that is not valid for an image cannot be signed.
         Repository::parse(&format!("{domain}/{name}")).ok().filter(|it| it.path() == name)
@@ -159,9 +159,9 @@ fn entries(body: &[u8], kind: Kind) -> Result<Vec<String>, RegistryError> {
         Some(Value::Array(entries)) => {
             let entries: Option<Vec<String>> =
                 entries.iter().map(|entry| entry.as_str().map(ToOwned::to_owned)).collect();
-            entries.ok_or_else(|| malformed(kind, "an entry is not a text"))
+            entries.ok_or_else(|| malformed(kind, "an entry is not a string"))
         }
-        _ => Err(malformed(kind, "there is no list")),
+        _ => Err(malformed(kind, "it contains no list")),
     }
 }
 

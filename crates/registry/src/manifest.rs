@@ -163,7 +163,7 @@ impl ParsedManifest {
         let body = match fields.get("mediaType") {
             None => None,
             Some(Value::String(text)) => Some(text.as_str()),
-            Some(_) => return Err(malformed("its mediaType is not a text")),
+            Some(_) => return Err(malformed("its mediaType is not a string")),
         };
         let version = fields.get("schemaVersion").and_then(Value::as_u64);
         if version == Some(1) || [header, body].into_iter().flatten().any(|found| SCHEMA_ONE.contains(&found))
@@ -242,7 +242,7 @@ fn descriptor(value: &Value) -> Result<Descriptor, String> {
     let text = |name: &str| match fields.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("the {name} of a descriptor is not a text")),
+        Some(_) => Err(format!("the {name} of a descriptor is not a string")),
     };
     let digest = text("digest")?.ok_or("a descriptor has no digest")?;
     let digest = Digest::parse(digest).map_err(|error| format!("a descriptor's {error}"))?;
@@ -253,7 +253,7 @@ fn descriptor(value: &Value) -> Result<Descriptor, String> {
         None | Some(Value::Null) => {}
         Some(Value::Object(found)) => {
             for (name, value) in found {
-                let value = value.as_str().ok_or("an annotation is not a text")?;
+                let value = value.as_str().ok_or("an annotation is not a string")?;
                 annotations.insert(name.clone(), value.to_owned());
             }
         }
@@ -279,7 +279,7 @@ fn platform(value: Option<&Value>) -> Result<Option<Platform>, String> {
     let text = |name: &str| match fields.get(name) {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text.as_str()),
-        Some(_) => Err(format!("the {name} of a platform is not a text")),
+        Some(_) => Err(format!("the {name} of a platform is not a string")),
     };
     Ok(Some(Platform::of(text("os")?, text("architecture")?, text("variant")?)))
 }
@@ -294,7 +294,7 @@ fn exact_spelling(fields: &Map<String, Value>, names: &[&str]) -> Result<(), Str
     for key in fields.keys() {
         let folded = json::folded(key);
         if let Some(name) = names.iter().find(|name| name.to_ascii_lowercase() == folded && *name != key) {
-            return Err(format!("it spells {name} differently"));
+            return Err(format!("it has a key that differs from {name} only in upper and lower case"));
         }
     }
     Ok(())

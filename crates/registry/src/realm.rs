@@ -54,7 +54,7 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
         return Some("it names no host");
     };
     if !realm.username().is_empty() || realm.password().is_some() {
-        return Some("it carries credentials of its own");
+        return Some("its URL contains a user name or password");
     }
     let same_host = registry_host == realm_host;
     let loopback = is_local(registry_host) || address_scope(registry) == AddressScope::Loopback;
@@ -65,7 +65,7 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
         _ => return Some("it is neither HTTP nor HTTPS"),
     }
     if !same_host && !may_redirect_to(registry, realm) {
-        return Some("it is an address of this node or its network");
+        return Some("it is an address on this node or a private network");
     }
     if !credentials {
         return None;
@@ -74,13 +74,15 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
         return None;
     }
     if registry.scheme() == "http" && !loopback {
-        return Some("the registry named it without TLS");
+        return Some(
+            "the registry is plain HTTP, so anyone on the network could have named this token service",
+        );
     }
     if same_host || related(registry_host, realm_host) {
         return None;
     }
     Some(
-        "it is not related to the registry and not one of the trusted token services, so it gets no credentials",
+        "it is not in the domain of the registry, so it gets no credentials; if you trust it, add it to `token-services` in [registry]",
     )
 }
 

@@ -22,24 +22,24 @@ pub(super) fn redirect(
 ) -> Result<Url, RegistryError> {
     let refused = |reason: String| RegistryError::RedirectRefused { host: host.authority.clone(), reason };
     if !matches!(ask.method, Method::GET | Method::HEAD) {
-        return Err(refused("only reads are redirected".to_owned()));
+        return Err(refused("only GET and HEAD requests may be redirected".to_owned()));
     }
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let next = location
         .and_then(|location| from.join(location).ok())
-        .ok_or_else(|| refused("it has no target".to_owned()))?;
+        .ok_or_else(|| refused("its header Location is missing or not a URL".to_owned()))?;
     let shown = excerpt(&format!("{}://{}", next.scheme(), next.host_str().unwrap_or_default()));
     if !matches!(next.scheme(), "http" | "https") {
         return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
     }
     if from.scheme() == "https" && next.scheme() == "http" {
-        return Err(refused(format!("{shown} is plain HTTP")));
+        return Err(refused(format!("{shown} is plain HTTP, but the registry is HTTPS")));
     }
     if !next.username().is_empty() || next.password().is_some() {
-        return Err(refused(format!("{shown} comes with credentials")));
+        return Err(refused(format!("the URL at {shown} contains a user name or password")));
     }
     if !same_origin(first, &next) && !may_redirect_to(first, &next) {
-        return Err(refused(format!("{shown} is an address of this node or its network")));
+        return Err(refused(format!("{shown} is an address on this node or a private network")));
     }
     Ok(next)
 }

@@ -103,7 +103,8 @@ impl Registry {
 
     /// Collects what is attached to `digest` in `repository`.
     ///
-    /// Envelopes of the Notary Project are fetched only if they are `wanted`: they cost a request that nobody else needs.
+    /// Envelopes of the Notary Project and GPG signatures are fetched only if they are `wanted`: they cost requests that
+    /// nobody else needs.
     ///
     /// Equal lookups at the same time, with equal credentials, share one request; "nothing is attached" is cached for
     /// [`Limits::negative_cache_ttl`]. It never fails as a whole: see [`Collected`]. Nothing is verified but that
@@ -115,7 +116,7 @@ impl Registry {
         credentials: &Credentials,
     ) -> Collected {
         let share = self.state.share(repository);
-        self.attachments_for(&share, (repository, digest), credentials, Wanted::Sigstore).await
+        self.attachments_for(&share, (repository, digest), credentials, Wanted::default()).await
     }
 
     /// As [`Registry::attachments`], with the memory of one lookup.

@@ -113,7 +113,7 @@ fn image_of(digest: &Digest, children: &[Descriptor], platform: &Platform) -> Re
             return Err(none(format!("has more than one image for {wanted}")));
         }
         if is_index(&first.media_type) {
-            return Err(none(format!("has another index for {wanted}")));
+            return Err(none(format!("lists another index for {wanted}, which is not supported")));
         }
         return Ok(first.digest.clone());
     }

@@ -5,12 +5,13 @@
 
 use std::path::PathBuf;
 
+use super::lookaside::Lookaside;
 use pullgate_core::reference::Repository;
 
 /// Where signatures of the images of one scope are looked up; all places are read at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureSource {
-    /// A registry or the beginning of a repository's name, in whole segments.
+    /// A registry or the beginning of a repository's name, in whole segments; [`EVERYTHING`] is for all images.
     pub scope: String,
     /// Whether to read the image's own repository.
     pub image: bool,
@@ -19,13 +20,19 @@ pub struct SignatureSource {
     /// A directory with `<registry>/<path>/sha256-<hex>/`, with the files `<name>.payload` and `<name>.sig`
     /// (classic, the signature in base64) and `<name>.bundle.json`.
     pub directory: Option<PathBuf>,
+    /// Where GPG signatures are.
+    pub lookaside: Option<Lookaside>,
 }
+
+/// The scope of a source for all images that no other one covers.
+pub const EVERYTHING: &str = "**";
 
 impl SignatureSource {
     fn covers(&self, repository: &str) -> bool {
-        repository
-            .strip_prefix(self.scope.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.scope == EVERYTHING
+            || repository
+                .strip_prefix(self.scope.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -35,7 +42,10 @@ pub(super) fn source_of<'a>(
     repository: &Repository,
 ) -> Option<&'a SignatureSource> {
     let name = repository.to_string();
-    sources.iter().filter(|source| source.covers(&name)).max_by_key(|source| source.scope.len())
+    sources
+        .iter()
+        .filter(|source| source.covers(&name))
+        .max_by_key(|source| (source.scope != EVERYTHING, source.scope.len()))
 }
 
 #[cfg(test)]
@@ -49,6 +59,7 @@ mod tests {
             image: true,
             repository: None,
             directory: None,
+            lookaside: None,
         };
         let sources = [source("r.example"), source("r.example/team"), source("r.example/team/app")];
         for (name, expected) in [

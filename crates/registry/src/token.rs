@@ -98,7 +98,7 @@ impl Tokens {
         let mut key = [0; 32];
         provider.secure_random.fill(&mut key).map_err(|_| RegistryError::Configuration {
             host: "(all)".to_owned(),
-            reason: "the system gives no random bytes".to_owned(),
+            reason: "the operating system returned no random bytes".to_owned(),
         })?;
         Ok(Self { key, slots: TtlCache::of_entries(TOKENS) })
     }
@@ -226,7 +226,7 @@ fn basic(request: &Request<'_>) -> Result<Grant, RegistryError> {
         return Err(RegistryError::Unauthorized {
             host: request.host.authority.clone(),
             what: request.what.to_owned(),
-            reason: "it asks for a user name and password".to_owned(),
+            reason: "it requires a user name and password".to_owned(),
         });
     }
     let pair = Zeroizing::new(format!("{}:{}", username.as_str(), secret.as_str()));

@@ -3,26 +3,26 @@
 use super::SignError;
 use pullgate_registry::{Class, RegistryError};
 
-const BUSY: &str = "the registry could not be asked; nothing is known to be wrong with the image: run the same again, \
-                    what is signed stays signed";
+const BUSY: &str = "the registry did not answer properly, which says nothing about the image: run the same command again; \
+                    it does not sign again what is already signed";
 const LOGIN: &str = "signatures are stored beside the image: log in (--username, --password-stdin) as an account that may \
                      push to this repository";
-const UNKNOWN: &str = "the registry has no such repository or image, or hides it from this account: see that the name is \
+const UNKNOWN: &str = "the registry has no such repository or image, or hides it from this account: check that the name is \
                        right and that the account may pull and push there";
-const READ_ONLY: &str =
-    "the registry does not accept writes: if it is a cache or a read-only copy, sign where it copies from";
-const LARGE: &str = "the registry, or a proxy before it, refuses bodies of this size: raise its limit (nginx: \
+const READ_ONLY: &str = "the registry does not accept writes: if it is a cache or a read-only copy, sign the image in the source registry";
+const LARGE: &str = "the registry, or a proxy in front of it, refuses requests of this size: raise its limit (nginx: \
                      client_max_body_size)";
-const IMMUTABLE: &str = "tags of this repository cannot be written again, and all signatures of a digest share one: exempt \
-                         tags that begin with sha256- from immutability, or use --layout bundle where the registry lists \
-                         referrers by itself";
+const IMMUTABLE: &str = "tags of this repository are immutable, but all signatures of a digest share one tag: exempt tags \
+                         that begin with sha256- from immutability, or use --layout bundle if the registry supports the \
+                         referrers API";
 const QUOTA: &str =
-    "the storage of the registry, or this project's share of it, is used up: free some or raise the quota";
+    "the storage of the registry or the quota of this project is used up: free space or raise the quota";
 const FORM: &str = "the registry does not accept manifests of this kind: try the other --layout";
-const CONTENDED: &str = "others sign the same image all the time: try again";
-const NOT_KEPT: &str = "the registry does not keep this tag: try the other --layout, and see how the registry treats tags that \
-                        begin with sha256-";
-const FULL: &str = "remove signatures that are not needed any more: verifiers do not read more";
+const CONTENDED: &str = "other signers keep writing signatures of the same image: try again";
+const NOT_KEPT: &str = "the registry does not keep this tag: try the other --layout, and check whether the registry rejects or rewrites \
+                        tags that begin with sha256-";
+const FULL: &str =
+    "remove signatures that are no longer needed: verifiers ignore signatures above this limit";
 
 impl SignError {
     /// What the user can do about it; `None` if the error says enough.

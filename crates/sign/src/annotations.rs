@@ -76,13 +76,15 @@ fn go_string(text: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnnotationError {
     /// Not `key=value`.
-    #[error("an annotation is written key=value, not {found}")]
+    #[error("annotation {found} is not of the form key=value")]
     Form { found: String },
     /// A duplicate key.
     #[error("duplicate annotation {key}")]
     Twice { key: String },
     /// More than the limits.
-    #[error("a signature has at most {MAX_ANNOTATIONS} annotations with {MAX_ANNOTATION_BYTES} bytes in all")]
+    #[error(
+        "a signature may have at most {MAX_ANNOTATIONS} annotations with {MAX_ANNOTATION_BYTES} bytes in total"
+    )]
     TooMuch,
 }
 

@@ -25,7 +25,7 @@ use pullgate_registry::{
 /// The media type of an empty configuration, and its content.
 const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
 /// The expected document under the tag, for messages.
-const EXPECTED: &str = "index of referrers";
+const EXPECTED: &str = "an index of referrers";
 
 /// Adds a bundle to the referrers of the image; `present` is the result of [`present`].
 pub(super) async fn attach(
@@ -100,7 +100,7 @@ pub(super) async fn present(
     if collected.exceeded().is_some() {
         let (found, limit) = (collected.attachments.len(), registry.limits().signatures);
         return Err(SignError::Full {
-            place: format!("the list of what refers to {}", request.digest),
+            place: format!("the list of referrers of {}", request.digest),
             found,
             limit,
         });

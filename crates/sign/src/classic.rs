@@ -22,7 +22,7 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// cosign's time in all documents, so that they are reproducible.
 const EPOCH: &str = "0001-01-01T00:00:00Z";
 /// The expected document under the tag, for messages.
-const EXPECTED: &str = "manifest of signatures";
+const EXPECTED: &str = "a manifest of signatures";
 
 /// The current manifest of the digest's signatures.
 pub(super) async fn seen(registry: &Registry, request: &SignRequest<'_>) -> Result<Seen, SignError> {

@@ -47,7 +47,7 @@ impl FromStr for Layout {
 
 /// The text is not the name of a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a layout is classic, bundle or both")]
+#[error("unknown layout; write classic, bundle or both")]
 pub struct UnknownLayout;
 
 #[cfg(test)]

@@ -166,16 +166,16 @@ pub enum SignError {
     #[error("{repository} has no {digest}")]
     NoImage { repository: Repository, digest: Digest },
     /// An index with more manifests than the limit.
-    #[error("the index lists {found} images; at most {limit} are signed with it")]
+    #[error("the index lists {found} images, but --recursive signs at most {limit}")]
     Children { found: usize, limit: usize },
     /// An index in an index.
-    #[error("it is an index that another index lists, which no node pulls; sign it by its own name")]
+    #[error("it is an index inside another index, which no node pulls; sign it by its own name")]
     Nested,
     /// cosign's classic layout has no tag for SHA-512 digests.
-    #[error("signatures of {0} have no tag in cosign's classic layout; use the layout of bundles")]
+    #[error("cosign's classic layout has no signature tag for {0}; use --layout bundle")]
     NoTag(Digest),
     /// The document under the tag is of another kind.
-    #[error("tag {tag} has something that is not {expected}: {reason}")]
+    #[error("tag {tag} exists, but is not {expected}: {reason}")]
     NotOurs {
         tag: String,
         /// The expected kind of document.
@@ -184,7 +184,7 @@ pub enum SignError {
         reason: &'static str,
     },
     /// The limit of signatures is reached.
-    #[error("{place} holds {found} signatures, and verifiers read at most {limit}")]
+    #[error("{place} has {found} signatures already, and verifiers read at most {limit}")]
     Full {
         /// The tag, or the subject's digest.
         place: String,
@@ -192,7 +192,7 @@ pub enum SignError {
         limit: usize,
     },
     /// The registry accepted the document and does not show it.
-    #[error("registry accepted {}, but shows {shown} there", writes_of(*writes, tag))]
+    #[error("the registry accepted {}, but then returned {shown} for this tag", writes_of(*writes, tag))]
     NotKept {
         tag: String,
         /// Writes in a row without effect.
@@ -201,7 +201,7 @@ pub enum SignError {
         shown: &'static str,
     },
     /// Other writers were faster in every attempt.
-    #[error("tag {tag} was written by others {attempts} times in a row while the signature was added")]
+    #[error("other signers wrote tag {tag} {attempts} times in a row while the signature was added")]
     Contended { tag: String, attempts: usize },
 }
 

@@ -240,7 +240,7 @@ fn not_kept(tag: &str, writes: usize, after: &Seen) -> SignError {
         (Some(Instead::Subject), _) => "the signed image itself",
         (Some(Instead::Refusal), _) => "a refusal",
         (None, None) => "nothing",
-        (None, Some(_)) => "what was there before",
+        (None, Some(_)) => "the previous content",
     };
     SignError::NotKept { tag: tag.to_owned(), writes, shown }
 }

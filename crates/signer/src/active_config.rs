@@ -168,7 +168,7 @@ pub enum ActiveConfigError {
     #[error("rule {rule} names an unknown authenticator")]
     NoKey { rule: String },
     /// The password cannot be read.
-    #[error("the registry's password cannot be used: {0}")]
+    #[error("the password of the registry cannot be used: {0}")]
     Password(String),
     /// The registry client cannot be created.
     #[error("cannot create the registry client")]

@@ -48,7 +48,7 @@ impl Endpoint {
             && !shows(&parts.headers, secret)
         {
             signer.metrics.unauthorized.add();
-            let reason = "the header Authorization does not contain the secret";
+            let reason = "the header Authorization does not contain the secret of `secret-file` in [listen]";
             let mut refused = text(StatusCode::UNAUTHORIZED, reason);
             // An unauthorized client must not occupy a connection.
             refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -100,7 +100,7 @@ async fn notification_received(signer: &Signer, parts: &Parts, body: &[u8]) -> A
     };
     if let Some(error) = notification.malformed.first() {
         signer.metrics.malformed_events.add_all(notification.malformed.len());
-        tracing::warn!(%error, events = notification.malformed.len(), "malformed events of a notification skipped");
+        tracing::warn!(%error, events = notification.malformed.len(), "notification has malformed events, which are skipped");
     }
     match signer.enqueue(notification).await {
         Ok(offered) => {
@@ -120,7 +120,9 @@ async fn submit(signer: &Signer, body: &[u8]) -> Answer {
     let bounds = Bounds { depth: 4, values: 10_000, keys: Keys::Exact };
     let request =
         json::parse(body, bounds).ok().and_then(|value| serde_json::from_value::<SubmitRequest>(value).ok());
-    let Some(request) = request else { return text(StatusCode::BAD_REQUEST, "this is not a valid request") };
+    let Some(request) = request else {
+        return text(StatusCode::BAD_REQUEST, "the request is not valid JSON of the expected form");
+    };
     match signer.submit(&request).await {
         Ok(taken) => as_json(StatusCode::ACCEPTED, &taken),
         Err(RequestError::Queue(error)) => unavailable(&error),

@@ -68,11 +68,11 @@ pullgate_config::options! {
         /// The registry's host, with its port, as in image names. Every scope below begins with it, and signatures contain
         /// it.
         host: Option<String> = "host", HOST.required("\"registry.example.com\"");
-        /// The user name for the registry. Without credentials the signer sends none.
+        /// The user name for the registry. Without it, the signer sends no credentials.
         username: Option<String> = "username", USER.optional("none", "\"signer\"");
-        /// The file with the password, which has one line.
+        /// The file with the password of the user, in one line.
         password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("file that others cannot read; with `username`").optional("none", "\"/etc/pullgate/registry.password\"");
-        /// Directories of containerd's hosts.toml files: other addresses, authorities, plain HTTP; several as in "/a:/b".
+        /// Directories of containerd's hosts.toml files: other addresses, CA certificates, plain HTTP; several as in "/a:/b".
         hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("/etc/containerd/certs.d:/etc/docker/certs.d", "\"/etc/containerd/certs.d:/etc/docker/certs.d\"");
     }
     check check_registry;
@@ -91,7 +91,7 @@ pullgate_config::options! {
     /// `[metrics]`
     #[derive(Debug)]
     struct Metrics {
-        /// The address for metrics.
+        /// The address where metrics are served.
         address: Option<SocketAddr> = "address", listen::TCP.optional("none", "\"127.0.0.1:8791\"");
     }
 }
@@ -100,7 +100,7 @@ pullgate_config::options! {
     /// `[state]`
     #[derive(Debug)]
     struct State {
-        /// The queue and the audit log (audit.jsonl).
+        /// The directory of the queue and the audit log (audit.jsonl).
         directory: PathBuf = "directory", PATH.or("/var/lib/pullgate/signer");
     }
 }
@@ -109,12 +109,12 @@ pullgate_config::options! {
     /// How the registry is listed.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Reconcile {
-        /// Whether a new rule first lists the existing images, so that no notification can pass them off as new. If false,
-        /// only the time in a notification tells old images from new ones.
+        /// Whether a new rule first lists the existing images, so that a notification cannot make the signer sign an old image
+        /// as new. If false, the signer trusts the time in the notification instead.
         baseline: bool = "baseline", Flag(true);
         /// How often to list the registry for images whose notification was lost; needs `baseline`.
         interval: Option<Duration> = "interval", off_or(SECOND, 1440 * MINUTE);
-        /// All repositories, for a registry that cannot list them (_catalog).
+        /// The repositories to list, for a registry that cannot list its repositories (_catalog).
         repositories: Option<Vec<Repository>> = "repositories", REPOSITORIES.optional("those that the registry lists", "[\"registry.example.com/payments/app\"]");
     }
     check check_interval;
@@ -163,7 +163,7 @@ fn read_settings(document: &mut Document<'_>, root: &Path) -> Option<SignerSetti
     };
     if !named && document.problems.is_empty() {
         let hint = "write [registry] and `host = \"registry.example.com\"`";
-        document.problem(0..0, "the registry to sign at is missing", hint);
+        document.problem(0..0, "[registry] is missing, so the signer has no registry", hint);
     }
     let authenticators =
         authenticators.into_iter().filter_map(|(name, key)| Some((name, key.settings?))).collect();
@@ -215,17 +215,18 @@ impl RegistryOptions {
 
 fn check_registry(_: &RegistryOptions, pass: &mut Pass<'_, '_, '_>) {
     if !pass.has("host") {
-        pass.problem("", "[registry] has no `host`", "write the host that images are named by");
+        pass.problem("", "[registry] has no `host`", "write the host as in the names of the images");
     }
     if pass.has("username") != pass.has("password-file") {
-        let hint = "write both, or neither for a registry that everyone may write to";
-        pass.problem("", "`username` and `password-file` belong together", hint);
+        let hint = "write both, or neither if the registry lets everyone write";
+        pass.problem("", "`username` and `password-file` must be set together", hint);
     }
 }
 
 fn check_interval(reconcile: &Reconcile, pass: &mut Pass<'_, '_, '_>) {
     if reconcile.interval.is_some() && !reconcile.baseline {
-        let hint = "without a baseline a listing cannot detect new images; set `baseline = true`";
+        let hint =
+            "without a baseline, a listing cannot tell new images from old ones; set `baseline = true`";
         pass.problem("interval", "`interval` needs `baseline`", hint);
     }
 }
@@ -256,10 +257,14 @@ fn read_user(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option
 
 fn read_repositories(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Vec<Repository>> {
     let span = value.span.clone();
-    let values = document.array(value, &format!("`{key}`"), "an array of names of repositories")?;
+    let values = document.array(value, &format!("`{key}`"), "an array of repository names")?;
     if values.len() > MAX_REPOSITORIES {
         let message = format!("`{key}` has more than {MAX_REPOSITORIES} names");
-        document.problem(span, message, "let the registry list them");
+        document.problem(
+            span,
+            message,
+            "shorten the list, or remove it to let the registry list its repositories",
+        );
         return None;
     }
     let read = values.into_iter().map(|value| {

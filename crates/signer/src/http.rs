@@ -221,12 +221,17 @@ impl Connection {
         let answered = async {
             let body = match Limited::new(body, self.bounds.body).collect().await {
                 Ok(body) => body.to_bytes(),
-                Err(_) => return text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or broke off"),
+                Err(_) => {
+                    return text(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        "the body is too large, or the connection ended in the middle of the body",
+                    );
+                }
             };
             self.door.answer(&self.signer, &parts, &body).await
         };
         let answered = tokio::time::timeout(self.bounds.time, answered).await;
-        answered.unwrap_or_else(|_| text(StatusCode::REQUEST_TIMEOUT, "it took too long"))
+        answered.unwrap_or_else(|_| text(StatusCode::REQUEST_TIMEOUT, "the request took too long"))
     }
 }
 
@@ -243,11 +248,11 @@ fn unix(path: &std::path::Path, mode: u32) -> Result<Socket, ListenError> {
 pub enum ListenError {
     /// Everyone could notify.
     #[error(
-        "everyone who can connect could notify: set `secret-file`, or a certificate with `clients`, \
+        "senders of notifications are not authenticated: set `secret-file` or `clients`, \
          or listen at 127.0.0.1 or at a unix socket"
     )]
     Open,
-    #[error("the secret cannot be used: {0}")]
+    #[error("`secret-file` cannot be used: {0}")]
     Secret(String),
     /// The certificate or the key cannot be used.
     #[error("{path} cannot be used for TLS: {reason}")]

@@ -67,7 +67,7 @@ impl Metrics {
         };
         counter(
             "notifications_total",
-            "Notifications, by what became of them.",
+            "Notifications, by outcome.",
             &[
                 ("{outcome=\"accepted\"}", &self.notifications),
                 ("{outcome=\"malformed\"}", &self.malformed),
@@ -77,12 +77,12 @@ impl Metrics {
         );
         counter(
             "malformed_events_total",
-            "Malformed events, skipped in notifications of which others were accepted.",
+            "Malformed events that were skipped in notifications with other events.",
             &[("", &self.malformed_events)],
         );
         counter(
             "pushes_total",
-            "Pushes from notifications and lists, by outcome, once for each rule.",
+            "Pushes from notifications and listings, by outcome; counted once for each rule that applies.",
             &[
                 ("{outcome=\"queued\"}", &self.queued),
                 ("{outcome=\"known\"}", &self.known),
@@ -92,7 +92,7 @@ impl Metrics {
         );
         counter(
             "images_total",
-            "Images that were looked at, by what became of them.",
+            "Images that were examined, by outcome.",
             &[
                 ("{outcome=\"signed\"}", &self.signed),
                 ("{outcome=\"present\"}", &self.present),
@@ -100,10 +100,10 @@ impl Metrics {
                 ("{outcome=\"left\"}", &self.left),
             ],
         );
-        counter("failures_total", "Attempts that failed.", &[("", &self.failed)]);
+        counter("failures_total", "Failed attempts to sign an image.", &[("", &self.failed)]);
         counter(
             "lists_total",
-            "Lists of the registry.",
+            "Listings of the registry, by outcome.",
             &[("{outcome=\"done\"}", &self.lists), ("{outcome=\"failed\"}", &self.failed_lists)],
         );
         let Depth { waiting, busy, parked } = depth;
@@ -113,7 +113,7 @@ impl Metrics {
              pullgate_signer_queue{{state=\"waiting\"}} {waiting}\npullgate_signer_queue{{state=\"busy\"}} {busy}\n\
              pullgate_signer_queue{{state=\"parked\"}} {parked}"
         );
-        self.signing.write(&mut text, "signing_seconds", "Time of an attempt that led to a signature.");
+        self.signing.write(&mut text, "signing_seconds", "Duration of attempts that led to a signature.");
         self.latency.write(&mut text, "latency_seconds", "Time from the notification to the signature.");
         text
     }

@@ -91,16 +91,16 @@ pub fn read(body: &[u8], envelope: Envelope<'_>) -> Result<Notification, Notific
 #[non_exhaustive]
 pub enum NotificationError {
     /// It is not valid JSON.
-    #[error("the notification is not valid: {0}")]
+    #[error("the notification is malformed: {0}")]
     Json(JsonError),
     /// The media type is unknown.
-    #[error("unknown Content-Type of a notification")]
+    #[error("the notification has an unknown Content-Type")]
     MediaType,
     /// More events than the limit.
-    #[error("the notification has more than {0} events")]
+    #[error("the notification has more than {0} events; see `notification-events` in [limits]")]
     TooMany(usize),
     /// A field is missing or not valid.
-    #[error("the notification has no valid {0}")]
+    #[error("in the notification, {0} is missing or not valid")]
     Field(&'static str),
 }
 

@@ -177,22 +177,22 @@ impl Queue {
 #[non_exhaustive]
 pub enum QueueError {
     /// The limit is reached.
-    #[error("{0} images wait to be signed, more are not queued")]
+    #[error("the queue is full with {0} images; see `queued` in [limits]")]
     Full(usize),
     /// The database failed.
     #[error("the queue cannot be written: {0}")]
     Disk(String),
     /// The file system failed.
-    #[error("the queue's directory cannot be used")]
+    #[error("the directory of the queue (`directory` in [state]) cannot be used")]
     Io(#[source] std::io::Error),
     /// Another process has it open.
-    #[error("another signer has the queue open")]
+    #[error("another signer process has the queue open")]
     Taken,
     /// The stored data is not valid.
     #[error("the queue has an invalid entry: {0}")]
     Malformed(String),
     /// The writer has ended.
-    #[error("the queue has ended")]
+    #[error("the queue is closed, because its writer has ended")]
     Ended,
 }
 

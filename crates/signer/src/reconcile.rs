@@ -73,14 +73,16 @@ async fn begin(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRu
     match noted.await {
         Ok(()) => {
             signer.metrics.lists.add();
-            tracing::info!(rule, since = %applied.since, "baseline of the rule complete: the rule is active");
+            tracing::info!(rule, since = %applied.since, "first listing of the registry complete: the rule signs new images from now on");
             signer.start_rule(&applied.id);
             true
         }
         Err(error) => {
             signer.metrics.failed_lists.add();
-            signer.note_error(format!("rule {rule} has not started: {error}"));
-            tracing::error!(rule, %error, "baseline of the rule failed: the rule does not sign yet");
+            signer.note_error(format!(
+                "rule {rule} has not started, because its first listing failed: {error}"
+            ));
+            tracing::error!(rule, %error, "first listing of the registry failed: the rule does not sign yet");
             false
         }
     }
@@ -192,8 +194,8 @@ pub(super) enum ListError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Queue(#[from] QueueError),
-    #[error("there are more than {0} images")]
+    #[error("the registry lists more than {0} images; see `listed` in [limits]")]
     TooMany(usize),
-    #[error("the list ended early")]
+    #[error("the task that lists the registry ended early")]
     Abandoned,
 }

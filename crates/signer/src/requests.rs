@@ -86,7 +86,7 @@ impl Signer {
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
-    #[error("this rule does not exist")]
+    #[error("signer.toml has no rule with this name")]
     NoRule,
     #[error("no rule applies to {0}")]
     NotCovered(String),

@@ -47,7 +47,10 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
                 // Even if signer.toml is invalid: log rotation may have moved the audit record.
                 if let Err(error) = signer.reopen_record().await {
                     let error = error_chain(&error);
-                    tracing::error!(error, "cannot reopen the audit record: the open file stays in use");
+                    tracing::error!(
+                        error,
+                        "cannot reopen the audit log: records still go to the file that is open"
+                    );
                 }
                 line.broken = !reload(&signer, &file).await;
                 line.generation += u64::from(!line.broken);
@@ -92,10 +95,13 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
     };
     match signer.reload(settings).await {
         Ok(()) => {
-            tracing::info!("rules in force");
+            tracing::info!("new rules in force");
             let settings = signer.needs_restart();
             if !settings.is_empty() {
-                tracing::warn!(?settings, "these settings are read only at startup: restart to apply them");
+                tracing::warn!(
+                    ?settings,
+                    "these settings are read only at startup: restart the signer to apply them"
+                );
             }
             true
         }
@@ -131,7 +137,7 @@ pub enum ServeError {
     #[error("invalid signer.toml:\n{0}")]
     Configuration(Problems),
     /// A socket cannot be created.
-    #[error("cannot listen")]
+    #[error("cannot listen for notifications or requests")]
     Listen(#[from] ListenError),
     /// Signals cannot be received.
     #[error("cannot receive signals")]

@@ -163,6 +163,6 @@ impl Signer {
 pub enum SignerError {
     #[error("the queue cannot be used")]
     Queue(#[from] QueueError),
-    #[error("cannot activate the settings")]
+    #[error("the settings of signer.toml cannot be used")]
     Settings(#[from] ActiveConfigError),
 }

@@ -81,7 +81,7 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
         Err(failure) => fail(signer, applied, &job, &failure),
     };
     if let Err(error) = signer.queue.complete(job_id, result).await {
-        tracing::error!(%error, "cannot record the result of a job; it is repeated");
+        tracing::error!(%error, "cannot record the result of a job, so the job is repeated");
     }
 }
 
@@ -100,13 +100,13 @@ enum Failure {
     Sign(#[from] SignError),
     #[error("the tags of the repository cannot be read")]
     List(#[source] ListError),
-    #[error("it took longer than {ATTEMPT:?}")]
+    #[error("the attempt took longer than {ATTEMPT:?}")]
     Slow,
-    #[error("the repository does not have it")]
+    #[error("the repository does not have this image")]
     Missing,
-    #[error("no tag resolves to it any more")]
+    #[error("no tag resolves to this digest any more")]
     Superseded,
-    #[error("the job names no image: {0}")]
+    #[error("the queue entry has no valid {0}")]
     Name(&'static str),
 }
 
@@ -193,10 +193,10 @@ fn fail(signer: &Signer, applied: &ActiveRule, job: &Job, failure: &Failure) -> 
         }
     };
     if let Some(result) = result {
-        tracing::error!(repository, digest, rule, attempts, error, "not signed: no more attempts");
+        tracing::error!(repository, digest, rule, attempts, error, "not signed, and not tried again");
         return result;
     }
-    tracing::warn!(repository, digest, rule, attempts, error, "not signed yet: will be retried");
+    tracing::warn!(repository, digest, rule, attempts, error, "not signed yet: will be tried again");
     let pause = pause(attempts, limits.longest_pause);
     let pause = SignedDuration::try_from(pause).unwrap_or(NOT_STARTED);
     JobResult::Again { not_before: (Timestamp::now() + pause).as_millisecond(), error }

@@ -20,6 +20,7 @@ pub mod secrets;
 pub mod signer;
 pub mod sigstore;
 pub mod tap;
+pub mod tuf;
 pub mod tunnel;
 pub mod vault;
 pub mod world;

@@ -4,15 +4,18 @@
 //! than a second, so each test has its own.
 
 pub mod access;
+pub mod attested;
 pub mod between;
 pub mod circle;
 pub mod containerd;
 mod containerd_stop;
 pub mod directory;
 pub mod environment;
+pub mod gpg;
 pub mod hold;
 pub mod http;
 pub mod images;
+pub mod keyless;
 pub mod keys;
 pub mod kubelet;
 pub mod notation;
@@ -31,6 +34,7 @@ use containerd::Containerd;
 use directory::Directory;
 pub use environment::Release;
 use images::Image;
+use keyless::Keyless;
 use keys::{Kind, PrivateKey};
 use kubelet::Kubelet;
 use notation::Notation;
@@ -175,6 +179,11 @@ impl Node {
     /// The real cosign.
     pub fn cosign(&self) -> Cosign {
         Cosign::new(self.directory.path().join("cosign"))
+    }
+
+    /// An instance of Sigstore, and cosign as its client.
+    pub fn keyless(&self) -> Keyless {
+        Keyless::start(self.directory.path().join("keyless"))
     }
 
     /// The real notation.

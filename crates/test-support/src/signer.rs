@@ -16,6 +16,7 @@ use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, descriptor, index, man
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 const STATEMENT: &str = "application/vnd.in-toto+json";
+const ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// A key of `tests/fixtures/keys`.
 pub struct Signer {
@@ -145,17 +146,77 @@ fn bundle_with(subject: &Value, predicate_type: &str, signer: &Signer) -> String
         "predicate": {},
     })
     .to_string();
-    let message = format!("DSSEv1 {} {STATEMENT} {} {statement}", STATEMENT.len(), statement.len());
+    attestation_bundle(&statement, signer)
+}
+
+/// A bundle with a signed statement.
+pub fn attestation_bundle(statement: &str, signer: &Signer) -> String {
     json!({
         "mediaType": BUNDLE,
         "verificationMaterial": { "publicKey": { "hint": "none" } },
-        "dsseEnvelope": {
-            "payload": STANDARD.encode(&statement),
-            "payloadType": STATEMENT,
-            "signatures": [{ "sig": STANDARD.encode(signer.sign(message.as_bytes())) }],
-        },
+        "dsseEnvelope": envelope(statement, signer),
     })
     .to_string()
+}
+
+/// A DSSE envelope with a signed statement.
+pub fn envelope(statement: &str, signer: &Signer) -> Value {
+    let message = format!("DSSEv1 {} {STATEMENT} {} {statement}", STATEMENT.len(), statement.len());
+    json!({
+        "payload": STANDARD.encode(statement),
+        "payloadType": STATEMENT,
+        "signatures": [{ "sig": STANDARD.encode(signer.sign(message.as_bytes())) }],
+    })
+}
+
+/// A statement about an image, as cosign writes it.
+pub fn statement(digest: &Digest, predicate_type: &str, predicate: &Value) -> String {
+    json!({
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "subject": [{ "name": "app", "digest": { "sha256": digest.hex() } }],
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    })
+    .to_string()
+}
+
+/// Attaches envelopes under the tag `.att` of the image.
+pub fn attach_envelopes(registry: &Registry, path: &str, digest: &Digest, envelopes: &[String]) {
+    let annotated: Vec<_> = envelopes
+        .iter()
+        .map(|text| (text.clone(), vec![("dev.cosignproject.cosign/signature", String::new())]))
+        .collect();
+    attach_annotated_envelopes(registry, path, digest, &annotated);
+}
+
+/// As [`attach_envelopes`], each with its annotations.
+pub fn attach_annotated_envelopes(
+    registry: &Registry,
+    path: &str,
+    digest: &Digest,
+    envelopes: &[(String, Vec<(&'static str, String)>)],
+) {
+    let config = registry.blob(path, "{}");
+    let blobs: Vec<_> =
+        envelopes.iter().map(|(text, _)| (registry.blob(path, text.clone()), text.len())).collect();
+    let annotations: Vec<Vec<(&str, &str)>> = envelopes
+        .iter()
+        .map(|(_, annotations)| annotations.iter().map(|(name, text)| (*name, text.as_str())).collect())
+        .collect();
+    let layers: Vec<_> = blobs
+        .iter()
+        .zip(&annotations)
+        .map(|((blob, length), annotations)| (blob, *length, ENVELOPE, annotations.as_slice()))
+        .collect();
+    let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
+    registry.tag(path, &format!("sha256-{}.att", digest.hex()), &manifest);
+}
+
+/// Signs statements with `signer`, and attaches them under the tag `.att` of the image.
+pub fn attest(registry: &Registry, path: &str, digest: &Digest, statements: &[String], signer: &Signer) {
+    let envelopes: Vec<_> =
+        statements.iter().map(|statement| envelope(statement, signer).to_string()).collect();
+    attach_envelopes(registry, path, digest, &envelopes);
 }
 
 /// Attaches a bundle under the fallback tag of the image.
@@ -207,4 +268,15 @@ pub fn notation_image(registry: &Registry, path: &str) -> Digest {
     let digest = registry.manifest(path, MANIFEST, notation("manifest.json"));
     registry.tag(path, "1", &digest);
     digest
+}
+
+/// A keyring or a message of the real gpg, over a payload for `registry.example/team/app` and the image of
+/// [`notation_image`].
+pub fn gpg_file(name: &str) -> std::path::PathBuf {
+    crate::repository().join("tests/fixtures/gpg/cli").join(name)
+}
+
+/// The content of [`gpg_file`].
+pub fn gpg(name: &str) -> Vec<u8> {
+    std::fs::read(gpg_file(name)).expect("the fixture exists")
 }

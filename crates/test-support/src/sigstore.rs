@@ -5,7 +5,10 @@ mod der;
 mod fulcio;
 mod log_key;
 mod rekor;
+mod services;
 mod timestamp;
+mod token;
+mod tree;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use self::fulcio::Fulcio;
 pub use self::fulcio::{Leaf, Person};
 use self::rekor::{Rekor, RekorV2};
+pub use self::services::{Log, Services};
 use self::timestamp::TimestampAuthority;
 use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, manifest};
 
@@ -58,20 +62,31 @@ impl Person {
 pub struct Sigstore {
     fulcio: Fulcio,
     rekor: Rekor,
+    rekor_v2: RekorV2,
     timestamps: TimestampAuthority,
 }
 
 impl Sigstore {
     pub fn new() -> Self {
-        Self { fulcio: Fulcio::new(), rekor: Rekor::new(), timestamps: TimestampAuthority::new() }
+        Self::with_logs("rekor.test.example", "rekor2.test.example")
+    }
+
+    /// With logs of these names: their addresses without the scheme.
+    fn with_logs(rekor: &str, rekor_v2: &str) -> Self {
+        Self {
+            fulcio: Fulcio::new(),
+            rekor: Rekor::new(rekor),
+            rekor_v2: RekorV2::new(rekor_v2),
+            timestamps: TimestampAuthority::new(),
+        }
     }
 
     /// Its `trusted_root.json`.
     pub fn trusted_root(&self) -> Value {
         let key = |public: &[u8], details: &str| json!({ "rawBytes": STANDARD.encode(public), "keyDetails": details, "validFor": { "start": START } });
-        let log = |public: &[u8], id: [u8; 32], details: &str| {
+        let log = |origin: &str, (public, id): (&[u8], [u8; 32]), details: &str| {
             json!({
-                "baseUrl": "https://log.example",
+                "baseUrl": format!("https://{origin}"),
                 "hashAlgorithm": "SHA2_256",
                 "publicKey": key(public, details),
                 "logId": { "keyId": STANDARD.encode(id) },
@@ -88,15 +103,15 @@ impl Sigstore {
             })
         };
         let (p256, ed25519) = ("PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519");
-        let transparency = &self.fulcio.transparency;
+        let (rekor, transparency) = (&self.rekor.key, &self.fulcio.transparency);
         json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [
-                log(&self.rekor.key.public(), self.rekor.key.id(), p256),
-                log(&RekorV2::public(), RekorV2::id(), ed25519),
+                log(&self.rekor.origin, (&rekor.public(), rekor.id()), p256),
+                log(&self.rekor_v2.origin, (&RekorV2::public(), self.rekor_v2.id()), ed25519),
             ],
             "certificateAuthorities": [authority(&[self.fulcio.authority.der().to_vec()])],
-            "ctlogs": [log(&transparency.public(), transparency.id(), p256)],
+            "ctlogs": [log("ctlog.test.example", (&transparency.public(), transparency.id()), p256)],
             "timestampAuthorities": [authority(&self.timestamps.chain())],
         })
     }
@@ -115,108 +130,150 @@ impl Sigstore {
 
     /// A bundle v0.3 about a digest, logged by Rekor v1 a minute after the certificate was issued.
     pub fn bundle(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, leaf, signature) = self.signed(person, digest);
-        let (payload, time) = (payload_of(&bundle), signed_at(person));
-        let body = json!({
-            "apiVersion": "0.0.1",
-            "kind": "dsse",
-            "spec": {
-                "envelopeHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(b"not compared")) },
-                "payloadHash": { "algorithm": "sha256", "value": hex(&Sha256::digest(&payload)) },
-                "signatures": [{
-                    "signature": STANDARD.encode(&signature),
-                    "verifier": STANDARD.encode(pem(&leaf.der)),
-                }],
-            },
-        });
-        bundle["verificationMaterial"]["tlogEntries"] = json!([self.rekor.entry(&body, time)]);
+        self.attested(person, &signing_statement(digest))
+    }
+
+    /// A bundle with a statement, logged by Rekor v1.
+    pub fn attested(&self, person: &Person, statement: &str) -> Value {
+        let (mut bundle, leaf) = self.signed(person, statement);
+        self.log(&mut bundle, Verifier::Certificate(&leaf.der), signed_at(person));
         bundle
+    }
+
+    /// An envelope with a statement, and the annotations beside it under the tag `.att`.
+    pub fn envelope(&self, person: &Person, statement: &str) -> (String, Vec<(&'static str, String)>) {
+        let (bundle, leaf) = self.signed(person, statement);
+        let verifier = STANDARD.encode(pem(&leaf.der)).into();
+        let body = dsse_body(b"not compared", &payload_of(&bundle), signature_of(&bundle), &verifier);
+        let annotations = vec![
+            ("dev.cosignproject.cosign/signature", String::new()),
+            ("dev.sigstore.cosign/certificate", pem(&leaf.der)),
+            ("dev.sigstore.cosign/chain", pem(self.fulcio.authority.der())),
+            ("dev.sigstore.cosign/bundle", self.rekor.annotation(&body, signed_at(person))),
+        ];
+        (bundle["dsseEnvelope"].to_string(), annotations)
     }
 
     /// The same, logged by Rekor v2, with a timestamp.
     pub fn bundle_v2(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, leaf, signature) = self.signed(person, digest);
-        let encoding = encoding(&payload_of(&bundle));
+        let (mut bundle, leaf) = self.signed(person, &signing_statement(digest));
+        self.log_v2(&mut bundle, Verifier::Certificate(&leaf.der));
+        self.stamp(&mut bundle, signed_at(person));
+        bundle
+    }
+
+    /// Logs the bundle's signature in Rekor v1.
+    pub fn log(&self, bundle: &mut Value, by: Verifier<'_>, time: Timestamp) {
+        let verifier = STANDARD.encode(by.pem()).into();
+        let body = dsse_body(b"not compared", &payload_of(bundle), signature_of(bundle), &verifier);
+        bundle["verificationMaterial"]["tlogEntries"] = json!([self.rekor.entry(&body, time)]);
+    }
+
+    /// Logs the bundle's signature in Rekor v2.
+    pub fn log_v2(&self, bundle: &mut Value, by: Verifier<'_>) {
+        let encoding = encoding(&payload_of(bundle));
+        let (kind, der) = match by {
+            Verifier::Certificate(der) => ("x509Certificate", der),
+            Verifier::Key(der) => ("publicKey", der),
+        };
         let body = json!({
             "apiVersion": "0.0.2",
             "kind": "hashedrekord",
             "spec": { "hashedRekordV002": {
                 "data": { "algorithm": "SHA2_256", "digest": STANDARD.encode(Sha256::digest(encoding)) },
                 "signature": {
-                    "content": STANDARD.encode(&signature),
+                    "content": signature_of(bundle),
                     "verifier": {
                         "keyDetails": "PKIX_ECDSA_P256_SHA_256",
-                        "x509Certificate": { "rawBytes": STANDARD.encode(&leaf.der) },
+                        kind: { "rawBytes": STANDARD.encode(der) },
                     },
                 },
             } },
         });
-        bundle["verificationMaterial"]["tlogEntries"] = json!([RekorV2::entry(&body)]);
-        self.stamp(&mut bundle, signed_at(person));
-        bundle
+        bundle["verificationMaterial"]["tlogEntries"] = json!([self.rekor_v2.entry(&body)]);
     }
 
     /// The same without a log, with a timestamp.
     pub fn bundle_without_log(&self, person: &Person, digest: &Digest) -> Value {
-        let (mut bundle, ..) = self.signed(person, digest);
+        let (mut bundle, _) = self.signed(person, &signing_statement(digest));
         self.stamp(&mut bundle, signed_at(person));
         bundle
     }
 
     /// Adds a timestamp of the bundle's signature.
     pub fn stamp(&self, bundle: &mut Value, time: Timestamp) {
-        let signature = bundle["dsseEnvelope"]["signatures"][0]["sig"].as_str().unwrap();
+        let signature = signature_of(bundle).as_str().unwrap();
         let stamp = self.timestamps.stamp(&STANDARD.decode(signature).unwrap(), time);
         bundle["verificationMaterial"]["timestampVerificationData"] =
             json!({ "rfc3161Timestamps": [{ "signedTimestamp": STANDARD.encode(stamp) }] });
     }
 
-    /// A bundle without evidence, its certificate and its signature.
-    fn signed(&self, person: &Person, digest: &Digest) -> (Value, Leaf, Vec<u8>) {
+    /// A bundle without evidence, and its certificate.
+    fn signed(&self, person: &Person, statement: &str) -> (Value, Leaf) {
         let leaf = self.issue(person);
-        let statement = json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{ "digest": { digest.algorithm().name(): digest.hex() } }],
-            "predicateType": "https://sigstore.dev/cosign/sign/v1",
-            "predicate": {},
-        })
-        .to_string();
         let signature = leaf.key.sign(&encoding(statement.as_bytes()));
         let bundle = json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": { "certificate": { "rawBytes": STANDARD.encode(&leaf.der) } },
             "dsseEnvelope": {
-                "payload": STANDARD.encode(&statement),
+                "payload": STANDARD.encode(statement),
                 "payloadType": STATEMENT,
                 "signatures": [{ "sig": STANDARD.encode(&signature) }],
             },
         });
-        (bundle, leaf, signature)
+        (bundle, leaf)
     }
 
     /// The signature of a payload in the classic layout, and its annotations: certificate, log entry and timestamp.
     pub fn classic(&self, person: &Person, payload: &[u8]) -> Vec<(&'static str, String)> {
         let leaf = self.issue(person);
         let (signature, time) = (leaf.key.sign(payload), signed_at(person));
+        let stamp = STANDARD.encode(self.timestamps.stamp(&signature, time));
+        vec![
+            ("dev.cosignproject.cosign/signature", STANDARD.encode(&signature)),
+            ("dev.sigstore.cosign/certificate", pem(&leaf.der)),
+            ("dev.sigstore.cosign/chain", pem(self.fulcio.authority.der())),
+            self.log_classic(payload, &signature, Verifier::Certificate(&leaf.der), time),
+            ("dev.sigstore.cosign/rfc3161timestamp", json!({ "SignedRFC3161Timestamp": stamp }).to_string()),
+        ]
+    }
+
+    /// The annotation with an entry of Rekor v1 about a signature in the classic layout.
+    pub fn log_classic(
+        &self,
+        payload: &[u8],
+        signature: &[u8],
+        by: Verifier<'_>,
+        time: Timestamp,
+    ) -> (&'static str, String) {
         let body = json!({
             "apiVersion": "0.0.1",
             "kind": "hashedrekord",
             "spec": {
                 "data": { "hash": { "algorithm": "sha256", "value": hex(&Sha256::digest(payload)) } },
                 "signature": {
-                    "content": STANDARD.encode(&signature),
-                    "publicKey": { "content": STANDARD.encode(pem(&leaf.der)) },
+                    "content": STANDARD.encode(signature),
+                    "publicKey": { "content": STANDARD.encode(by.pem()) },
                 },
             },
         });
-        let stamp = STANDARD.encode(self.timestamps.stamp(&signature, time));
-        vec![
-            ("dev.cosignproject.cosign/signature", STANDARD.encode(&signature)),
-            ("dev.sigstore.cosign/certificate", pem(&leaf.der)),
-            ("dev.sigstore.cosign/chain", pem(self.fulcio.authority.der())),
-            ("dev.sigstore.cosign/bundle", self.rekor.annotation(&body, time)),
-            ("dev.sigstore.cosign/rfc3161timestamp", json!({ "SignedRFC3161Timestamp": stamp }).to_string()),
-        ]
+        ("dev.sigstore.cosign/bundle", self.rekor.annotation(&body, time))
+    }
+}
+
+/// Who made a signature, as a log has it: in DER.
+#[derive(Clone, Copy)]
+pub enum Verifier<'a> {
+    Certificate(&'a [u8]),
+    Key(&'a [u8]),
+}
+
+impl Verifier<'_> {
+    fn pem(self) -> String {
+        match self {
+            Self::Certificate(der) => pem(der),
+            Self::Key(der) => pullgate::trust::pem::write("PUBLIC KEY", der),
+        }
     }
 }
 
@@ -236,6 +293,31 @@ pub fn attach_annotated(
     registry.tag(path, &format!("sha256-{}.sig", digest.hex()), &manifest);
 }
 
+/// The body of an entry of Rekor v1 about an envelope.
+fn dsse_body(envelope: &[u8], payload: &[u8], signature: &Value, verifier: &Value) -> Value {
+    let sha256 = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex(&Sha256::digest(bytes)) });
+    json!({
+        "apiVersion": "0.0.1",
+        "kind": "dsse",
+        "spec": {
+            "envelopeHash": sha256(envelope),
+            "payloadHash": sha256(payload),
+            "signatures": [{ "signature": signature, "verifier": verifier }],
+        },
+    })
+}
+
+/// The statement that signs an image.
+fn signing_statement(digest: &Digest) -> String {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "digest": { digest.algorithm().name(): digest.hex() } }],
+        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicate": {},
+    })
+    .to_string()
+}
+
 /// When a person's signature is logged and stamped.
 fn signed_at(person: &Person) -> Timestamp {
     person.issued + person.signed_after
@@ -243,6 +325,10 @@ fn signed_at(person: &Person) -> Timestamp {
 
 fn payload_of(bundle: &Value) -> Vec<u8> {
     STANDARD.decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap()).unwrap()
+}
+
+fn signature_of(bundle: &Value) -> &Value {
+    &bundle["dsseEnvelope"]["signatures"][0]["sig"]
 }
 
 /// The signed bytes of an envelope.

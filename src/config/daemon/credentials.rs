@@ -38,7 +38,7 @@ pullgate_config::options! {
         region: Option<String> = "region", NAME.required("\"cn-hangzhou\"");
         /// The hosts of the registry instance, written as in image names. The passwords are sent to no other host.
         hosts: Vec<String> = "hosts", HOST.list(16, &[]).required("[\"example-registry.cn-hangzhou.cr.aliyuncs.com\"]");
-        /// The role of this ECS instance; this or an access key.
+        /// The RAM role of this ECS instance. Set either this or an access key.
         ram_role: Option<String> = "ram-role", NAME.optional("none", "\"PullgateNode\"");
         /// The ID of an access key; needs `access-key-secret-file`.
         access_key_id: Option<String> = "access-key-id", NAME.optional("none", "\"LTAI5tExample\"");
@@ -62,7 +62,7 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
     let credentials: Vec<HostCredential> = pass.option(
         "credential",
         &[
-            "Credentials for looking up signatures when a pull carries none, by host; containerd has its own.",
+            "Credentials by host, for looking up signatures when a pull carries no credentials; containerd does not use them.",
             "Files with secrets must belong to root and must not be readable by others.",
         ],
         &Tables("[[registry.credential]]", 256, credential),
@@ -71,7 +71,7 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
         "acr",
         &[
             "Temporary passwords of Alibaba Cloud Container Registry, Enterprise Edition.",
-            "Either `ram-role` (the role of this ECS instance) or `access-key-id` with `access-key-secret-file`.",
+            "Needs either `ram-role` (the role of this ECS instance) or `access-key-id` with `access-key-secret-file`.",
             "For several instances repeat the table.",
         ],
         &Tables("[[registry.acr]]", 64, instance),
@@ -80,8 +80,8 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
         pass.problem("credential", format!("`{host}` has two credentials"), "keep one of them");
     }
     if let Some(host) = repeated(acr.iter().flat_map(|instance| &instance.hosts)) {
-        let message = format!("`{host}` belongs to two instances");
-        pass.problem("acr", message, "name each host once, at one [[registry.acr]]");
+        let message = format!("`{host}` is listed in more than one [[registry.acr]]");
+        pass.problem("acr", message, "keep each host in one [[registry.acr]]");
     }
     Keyring { credentials, docker_config, acr }
 }
@@ -97,7 +97,7 @@ fn credential(pass: &mut Pass<'_, '_, '_>) -> Option<HostCredential> {
     let given = CredentialOptions::pass(pass);
     if !whole {
         let hint = "it needs `host`, `username` and `password-file`";
-        pass.problem("", "[[registry.credential]] is not whole", hint);
+        pass.problem("", "[[registry.credential]] is incomplete", hint);
     }
     Some(HostCredential { host: given.host?, username: given.username?, password_file: given.password_file? })
 }
@@ -110,7 +110,7 @@ fn instance(pass: &mut Pass<'_, '_, '_>) -> Option<AcrSettings> {
     if !whole {
         let hint = "it needs `instance`, `region`, `hosts`, and either `ram-role` or `access-key-id` with \
                     `access-key-secret-file`";
-        pass.problem("", "[registry.acr] is not whole", hint);
+        pass.problem("", "[[registry.acr]] is incomplete", hint);
     }
     let identity = match (given.ram_role, given.access_key_id, given.access_key_secret_file) {
         (Some(role), None, None) => Identity::Role(role),
@@ -129,7 +129,7 @@ fn instance(pass: &mut Pass<'_, '_, '_>) -> Option<AcrSettings> {
 }
 
 fn read_host(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write it as `registry.example.com`, or with its port, without `https://` and without stars";
+    let hint = "write it as `registry.example.com`, or with its port, without `https://` and without `*`";
     document.parsed(key, value, ["is not the name of a host", hint], |text| {
         is_host(text).then(|| text.to_owned())
     })

@@ -1,3 +1,4 @@
+use crate::tuf_client::TrustRepository;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -42,12 +43,23 @@ remove-unused = true
 directory = "/mnt/evidence"
 max-entries = 100
 max-bytes = "32MiB"
+[trust]
+notice = "45d"
+directory = "/mnt/trust"
+authorities = ["/etc/ca.pem"]
+[[trust.repository]]
+name = "own"
+url = "https://tuf.example/"
+targets-url = "https://files.example/a/"
+root = "/etc/root.json"
+target = "own.json"
 [log]
 format = "json"
 level = "debug"
 [limits]
 manifest-bytes = 1048576
 signature-max-size = "512 KiB"
+attestation-max-size = "2 MiB"
 signatures = 8
 pull-timeout = "1m"
 request-timeout = "500ms"
@@ -77,6 +89,17 @@ request-timeout = "500ms"
     assert_eq!(read("x", "[scan]\ninterval = \"off\"").unwrap().scan, Scan::default());
     assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
     assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
+    assert_eq!(config.trust.notice, Duration::from_secs(45 * 24 * 60 * 60));
+    assert_eq!(config.trust.directory, Path::new("/mnt/trust"));
+    assert_eq!(config.trust.authorities, [PathBuf::from("/etc/ca.pem")]);
+    let repository = TrustRepository {
+        name: "own".to_owned(),
+        url: "https://tuf.example".to_owned(),
+        targets: Some("https://files.example/a".to_owned()),
+        root: PathBuf::from("/etc/root.json"),
+        target: "own.json".to_owned(),
+    };
+    assert_eq!(config.trust.repositories, [repository]);
     assert_eq!(config.log, Log { format: Format::Json, level: Level::DEBUG });
     assert_eq!(
         (config.limits.registry.manifest_bytes, config.limits.registry.signature_max_size),
@@ -97,14 +120,23 @@ fn sources_have_a_scope_and_a_place() {
     assert_eq!((sources[0].scope.as_str(), sources[0].image), ("r.example/team", true));
     assert_eq!(sources[0].repository.as_ref().unwrap().to_string(), "r.example/sigs");
     assert_eq!((sources[1].image, sources[1].directory.as_deref()), (false, Some(Path::new("/sigs"))));
+    for scope in ["**", "docker.io", "docker.io/team", "docker.io/library/nginx"] {
+        let text =
+            format!("[[registry.signatures]]\nscope = \"{scope}\"\nlookaside = \"https://sigs.example\"\n");
+        assert_eq!(read("x", &text).unwrap().registry.sources[0].scope, scope);
+    }
     for (text, expected) in [
         ("scope = \"r.example\"", "names no source"),
         ("image = true", "has no `scope`"),
-        ("scope = \"*.example\"\nimage = true", "`scope` is not a name"),
-        ("scope = \"nginx\"\nimage = true", "`scope` is not a name"),
+        ("scope = \"*.example\"\nimage = true", "`scope` is not a registry or repository"),
+        ("scope = \"nginx\"\nimage = true", "`scope` is not a registry or repository"),
         ("scope = \"r.example\"\nimage = 1", "`image` is not a boolean"),
         ("scope = \"r.example\"\nrepository = \"r.example/a:1\"", "`repository` is not"),
         ("scope = \"r.example\"\ndirectory = \"sigs\"", "`directory` is not an absolute path"),
+        (
+            "scope = \"r.example\"\nlookaside = \"/sigs\"",
+            "`lookaside` is not the address of a server or directory",
+        ),
     ] {
         let said = read("x", &format!("[[registry.signatures]]\n{text}")).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");
@@ -151,21 +183,21 @@ fn credentials_are_names_of_closed_files() {
     );
     fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     let said = read("x", &text).unwrap_err().to_string();
-    assert_eq!(said.matches("open to others (mode 0644)").count(), 3, "{said}");
-    assert!(!said.contains("is not whole"), "they are: {said}");
+    assert_eq!(said.matches("its mode 0644 gives other users access").count(), 3, "{said}");
+    assert!(!said.contains("is incomplete"), "they are: {said}");
     for (text, expected) in [
-        ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is not whole"),
+        ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is incomplete"),
         ("[[registry.credential]]\nhost = \"*.example\"", "is not the name of a host"),
         ("[registry]\ncredential = 1", "`credential` is an integer"),
         ("[registry.acr]\nregion = \"a/b\"", "`region` is not a name"),
         (
             "[registry.acr]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]",
-            "[registry.acr] is not whole",
+            "[[registry.acr]] is incomplete",
         ),
         ("[registry.acr]\nhosts = []", "`hosts` has 0 entries\n  hint: it may have 1 to 16"),
         ("[registry]\nacr = 1", "`acr` is an integer"),
-        ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [registry.acr] is not whole"),
-        (&format!("{ACR}{ACR}"), "`a.example` belongs to two instances"),
+        ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [[registry.acr]] is incomplete"),
+        (&format!("{ACR}{ACR}"), "`a.example` is listed in more than one [[registry.acr]]"),
         (&ACR.repeat(65), "more than 64 times [[registry.acr]]"),
     ] {
         let said = read("x", text).unwrap_err().to_string();
@@ -178,7 +210,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -191,11 +223,11 @@ fn says_what_is_wrong() {
         ),
         (
             "[listen]\nmode = \"0666\"",
-            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write",
+            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission",
         ),
         (
             "[listen]\nmode = 600",
-            "x:2:8: `mode` is not one that a socket here may have\n  hint: write \"0600\", or \"0660\" or \"0620\" for a group; to connect one must be able to write",
+            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission",
         ),
         (
             "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",
@@ -203,7 +235,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[listen]\ngroup = \"\"",
-            "x:2:9: `group` is not the name of a group\n  hint: write a name of /etc/group",
+            "x:2:9: `group` is not the name of a group\n  hint: write the name of a group in /etc/group",
         ),
         (
             "[gate]\nimage-status = \"on\"",
@@ -239,7 +271,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[registry]\ntoken-services = [\"https://auth.example.com\"]",
-            "x:2:19: `token-services` is not the name of a host\n  hint: write it as `registry.example.com`, or with its port, without `https://` and without stars",
+            "x:2:19: `token-services` is not the name of a host\n  hint: write it as `registry.example.com`, or with its port, without `https://` and without `*`",
         ),
         (
             "[registry]\nwait-for-signature = \"2m\"",
@@ -255,7 +287,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
-            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `pull-timeout`, `tag-record-timeout`, `connections`, `manifest-bytes`, `signature-max-size`, `signatures`, `referrers`, `request-timeout`, `concurrent-pulls`, `signatures-total-size`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `negative-cache-ttl`, `max-requests-per-host`, `queue-timeout`, `max-retry-after`, `memory`",
+            "x:2:1: unknown key `pull_timeout` in [limits]\n  hint: did you mean `pull-timeout`? Known are `pull-timeout`, `tag-record-timeout`, `connections`, `manifest-bytes`, `signature-max-size`, `attestation-max-size`, `signatures`, `referrers`, `request-timeout`, `concurrent-pulls`, `signatures-total-size`, `referrer-pages`, `redirects`, `header-bytes`, `token-bytes`, `connect-timeout`, `retries`, `retry-wait`, `negative-cache-ttl`, `max-requests-per-host`, `queue-timeout`, `max-retry-after`, `memory`",
         ),
         (
             "[limits]\npull-timeout = 60",
@@ -295,7 +327,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
@@ -377,5 +409,27 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
     ] {
         let said = read("x", &text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
+fn repositories_of_trusted_roots_are_complete() {
+    let table = |lines: &str| format!("[[trust.repository]]\n{lines}\n");
+    let good = "name = \"a\"\nurl = \"https://t.example\"\nroot = \"/r.json\"";
+    assert!(read("x", &table(good)).is_ok());
+    for (text, expected) in [
+        (table("name = \"a\"\nurl = \"https://t.example\""), "[[trust.repository]] has no `root`"),
+        (table(&good.replace("\"a\"", "\"../a\"")), "`name` is not a name"),
+        (table(&good.replace("\"a\"", "\"\"")), "`name` is not a name"),
+        (table(&good.replace("https", "http")), "`url` is not an address"),
+        (table(&good.replace("/r.json", "r.json")), "`root` is not an absolute path"),
+        (table(&format!("{good}\ntarget = \"../a\"")), "`target` is not a file name"),
+        (table(&format!("{good}\ntarget = \".a\"")), "`target` is not a file name"),
+        (table(good) + &table(good), "two repositories have the `name` \"a\""),
+        ("[trust]\nnotice = \"1h\"".to_owned(), "`notice` is not a text such as"),
+        ("[trust]\nnotice = \"1m\"".to_owned(), "it may be from 1440m to 366d; the default is 30d"),
+    ] {
+        let problems = read("x", &text).expect_err(&text).to_string();
+        assert!(problems.contains(expected), "{text}: {problems}");
     }
 }

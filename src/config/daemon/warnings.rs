@@ -21,7 +21,7 @@ impl DaemonConfig {
         // If the default file does not exist, containerd runs without one.
         if is_read && *containerd != Registry::default().containerd_config && !containerd.exists() {
             warnings.push(format!(
-                "[registry] `containerd-config` {} does not exist, so nothing is known of what containerd asks",
+                "[registry] `containerd-config` {} does not exist, so pullgate does not know which hosts containerd uses",
                 containerd.display()
             ));
         }

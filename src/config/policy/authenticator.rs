@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 mod certificate;
 mod certificates;
+mod gpg;
 mod keyless;
 mod notation;
 
@@ -17,7 +18,10 @@ use super::remote::RemoteTable;
 use super::source::{self, Source};
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
-use crate::trust::{Algorithm, Authenticator, Key, KeyError, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey};
+use crate::trust::{
+    Algorithm, Authenticator, Key, KeyError, KeySet, LogUse, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey,
+    Signers, TrustedRoot,
+};
 use pullgate_config::values::{check_name, read_algorithm};
 
 /// An authenticator, or its name alone if it is not valid.
@@ -47,6 +51,7 @@ pub(super) fn read(
         Some(Type::Key) => read_keys(document, &name, at, value, files),
         Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
         Some(Type::Notation) => notation::read(document, &name, at, value, files),
+        Some(Type::Gpg) => gpg::read(document, &name, at, value, files),
         Some(Type::Certificate) => certificate::read(document, &name, at, value, files),
         None => None,
     };
@@ -60,14 +65,16 @@ enum Type {
     Keyless,
     Notation,
     Certificate,
+    Gpg,
 }
 
 impl Type {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 5] = [
         ("key", Self::Key),
         ("keyless", Self::Keyless),
         ("notation", Self::Notation),
         ("certificate", Self::Certificate),
+        ("gpg", Self::Gpg),
     ];
 }
 
@@ -107,8 +114,9 @@ fn read_keys(
     let mut table = document.table(
         value,
         &format!("[authenticator.{name}]"),
-        &[options::with_remote(options::AUTHENTICATOR), vec!["keys"]].concat(),
+        &[options::with_remote(options::AUTHENTICATOR), vec!["keys", "log", "trust-root"]].concat(),
     )?;
+    let log_roots = read_log_roots(document, name, &mut table, &at, &mut files);
     let algorithms = table.take("algorithm").map(|value| read_algorithms(document, value));
     let salt_at = table.take("salt-length");
     let salt_span = salt_at.as_ref().map(|value| value.span.clone());
@@ -139,16 +147,41 @@ fn read_keys(
     if let (Some(span), false) =
         (salt_span, read.iter().any(|key| key.public.algorithm().is_pss()) || count == 0)
     {
-        let message = "`salt-length` is set, and no key here is for RSASSA-PSS";
+        let message = "`salt-length` is set, but no key here uses RSASSA-PSS";
         document.problem(span, message, "remove it");
     }
     defaults.remote.check_used(document, read.iter().any(|key| key.remote.is_some()));
-    let made = Authenticator::new(name.to_owned(), read);
-    made.map_err(|error| {
+    let keys = KeySet::new(name.to_owned(), read).map_err(|error| {
         let (message, hint) = advice(&error, "correct the list of keys");
         document.problem(keys_at, message, hint);
-    })
-    .ok()
+    });
+    let mut keys = keys.ok()?;
+    if let Some((roots, roots_at)) = log_roots? {
+        let logged = keys.logged(roots).map_err(|error| keyless::report(document, roots_at, &error));
+        keys = logged.ok()?;
+    }
+    Some(Authenticator::of(name.to_owned(), Signers::Keys(keys)))
+}
+
+/// The roots of which a log must have an entry of each signature, and where they are named; `None` within if none must.
+fn read_log_roots(
+    document: &mut Document<'_>,
+    name: &str,
+    table: &mut Table<'_>,
+    at: &Range<usize>,
+    files: &mut KeyFiles<'_>,
+) -> Option<Option<(Vec<TrustedRoot>, Range<usize>)>> {
+    let logs = table.take("log").map_or(Some(LogUse::None), |value| keyless::read_logs(document, value))?;
+    match logs {
+        LogUse::Required => keyless::read_roots(document, name, table, at, files).map(Some),
+        LogUse::None => {
+            if let Some(roots) = table.take("trust-root") {
+                let message = "`trust-root` has no effect on keys without `log = \"required\"`";
+                document.problem(roots.span, message, "add it, or remove `trust-root`");
+            }
+            Some(None)
+        }
+    }
 }
 
 fn read_key(
@@ -241,7 +274,11 @@ fn read_algorithms(document: &mut Document<'_>, value: Value<'_>) -> Option<Vec<
     let repeated =
         algorithms.iter().enumerate().any(|(at, one)| algorithms.iter().take(at).any(|it| it == one));
     if count == 0 || repeated {
-        let message = if repeated { "`algorithm` has a name twice" } else { "`algorithm` is an empty list" };
+        let message = if repeated {
+            "`algorithm` names an algorithm more than once"
+        } else {
+            "`algorithm` is an empty list"
+        };
         document.problem(span, message, "write each algorithm that the key signs with once");
         return None;
     }
@@ -308,7 +345,11 @@ fn read_material(
 fn check_no_fingerprint(document: &mut Document<'_>, table: &mut Table<'_>) {
     if let Some(value) = table.take("fingerprint") {
         let message = "`fingerprint` cannot be combined with `file` or `pem`";
-        document.problem(value.span, message, "remove it: it pins what a `source` gives");
+        document.problem(
+            value.span,
+            message,
+            "remove `fingerprint`: it pins only a key that comes from a `source`",
+        );
     }
 }
 
@@ -327,7 +368,7 @@ fn read_window(document: &mut Document<'_>, table: &mut Table<'_>) -> Option<Win
     if let (Some(from), Some(until), Some(span)) = (from, until, span)
         && from >= until
     {
-        let hint = "not-before is the first moment at which the key counts, not-after the first at which it no longer does";
+        let hint = "`not-before` is the first moment at which the key counts, `not-after` the first moment at which it no longer counts";
         document.problem(span, "`not-after` is not later than `not-before`", hint);
         return None;
     }
@@ -346,7 +387,7 @@ fn read_salt(document: &mut Document<'_>, value: Value<'_>) -> Option<PssSalt> {
         document.problem(
             value.span,
             "`salt-length` is neither a number of bytes nor \"maximum\"",
-            "write 32 unless the signer is known to do otherwise",
+            "write 32, unless the signer uses another length",
         );
     }
     length.map(PssSalt::Length)
@@ -357,7 +398,7 @@ fn fitting(kind: &str) -> String {
     let fit = Algorithm::ALL.iter().filter(|algorithm| algorithm.key_kind() == kind);
     let names: Vec<String> = fit.map(|algorithm| format!("`{algorithm}`")).collect();
     if names.is_empty() {
-        return "no algorithm here takes such a key; name another key".to_owned();
+        return "no supported algorithm uses this type of key; use another key".to_owned();
     }
-    format!("for this key write {}; or name another key", names.join(" or "))
+    format!("write {} for this key, or use another key", names.join(" or "))
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::attestation::{self, DeclaredCondition};
 use super::declared::Declared;
 use super::denials::{self, Denied};
 use super::key_files::KeyFiles;
@@ -18,6 +19,7 @@ use pullgate_config::options::ReadByHand;
 pub(super) struct Collected {
     pub(super) default: Option<Declared<Rule>>,
     pub(super) authenticators: Vec<Declared<DeclaredAuthenticator>>,
+    pub(super) conditions: Vec<Declared<DeclaredCondition>>,
     pub(super) rules: Vec<Declared<DeclaredRule>>,
     pub(super) denied: Denied,
     pub(super) files: Vec<PathBuf>,
@@ -31,7 +33,9 @@ pub(super) struct Collected {
 impl Collected {
     /// Adds the declarations of one file.
     pub(super) fn read(&mut self, document: &mut Document<'_>, root: &Path, guard: Guard, known: &KnownKeys) {
-        let keys = [ReadByHand::keys(options::ROOT), vec!["authenticator", "namespace", "deny"]].concat();
+        let keys =
+            [ReadByHand::keys(options::ROOT), vec!["authenticator", "attestation", "namespace", "deny"]]
+                .concat();
         let Some(mut table) = document.parse(&keys) else {
             self.incomplete = true;
             return;
@@ -67,6 +71,7 @@ impl Collected {
             let value = authenticator::read(document, name, key, value, keys);
             self.authenticators.push(Declared { value, file: document.file().to_owned(), place });
         }
+        self.read_conditions(document, &mut table);
         let namespaces = table.take("namespace").and_then(|value| {
             document.array(value, "`namespace`", "written as [[namespace]], once for each rule")
         });
@@ -74,6 +79,20 @@ impl Collected {
             if let Some((rule, place)) = namespace::read(document, value) {
                 self.rules.push(Declared { value: rule, file: document.file().to_owned(), place });
             }
+        }
+    }
+
+    fn read_conditions(&mut self, document: &mut Document<'_>, table: &mut Table<'_>) {
+        let entries = table.take("attestation").and_then(|value| document.open_table(value, "`attestation`"));
+        for (name, key, value) in entries.into_iter().flat_map(|table| table.entries) {
+            let place = document.place(key.start);
+            if let Some(known) = self.conditions.iter().find(|known| known.value.name == name) {
+                let (name, file, line) = (suggest::quoted(&name), &known.file, known.place.line);
+                let message = format!("attestation {name} is also declared in {file}:{line}");
+                document.problem(key.clone(), message, "remove one of them");
+            }
+            let value = attestation::read(document, name, key, value);
+            self.conditions.push(Declared { value, file: document.file().to_owned(), place });
         }
     }
 

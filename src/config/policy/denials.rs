@@ -6,6 +6,8 @@ use crate::config::document::{Document, Value};
 use crate::config::suggest;
 use crate::digest::Digest;
 use crate::policy::{DenyList, MAX_DENIED};
+use crate::trust::Identity;
+use crate::trust::openpgp::Fingerprint;
 use pullgate_config::options::ReadByHand;
 
 /// The deny list, and where each key of it is declared.
@@ -29,7 +31,9 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denied: &mut D
     if let Some(keys) = table.take("keys") {
         each(document, keys, "keys", options::DENY_KEY, |document, value, reason| {
             let Some((text, span)) = document.string(value, "a denied key") else { return };
-            if text.starts_with("sha256:") && Digest::parse(&text).is_ok() {
+            let openpgp = text.starts_with("openpgp4fpr:").then(|| Fingerprint::parse(&text)).flatten();
+            let text = openpgp.map_or(text, |key| Identity::openpgp(&key).to_string());
+            if openpgp.is_some() || text.starts_with("sha256:") && Digest::parse(&text).is_ok() {
                 let (file, place) = (document.file().to_owned(), document.place(span.start));
                 denied.keys.push(Declared { value: text.clone(), file, place });
                 denied.list.deny_key(text, reason);
@@ -38,7 +42,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>, denied: &mut D
                 document.problem(
                     span,
                     message,
-                    "write \"sha256:\" and the SHA-256 of the DER public key, in hex",
+                    "write \"sha256:\" and the SHA-256 of the DER public key, in hex, or for an OpenPGP key \"openpgp4fpr:\" and its fingerprint",
                 );
             }
         });

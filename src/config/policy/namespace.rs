@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use toml::de::DeValue;
+
 use super::options::{self, Choices};
 use crate::config::document::{Document, Table, Value};
 use crate::config::problem::Place;
@@ -19,6 +21,7 @@ use pullgate_config::options::{Options as _, ReadByHand};
 const MAX_DIGESTS: usize = 10_000;
 const REQUIRE_FORMS: &str =
     "write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }";
+const ATTESTATIONS_FORM: &str = "write for example attestations = [\"scanned\"], or remove it";
 
 /// A rule, and the parts of its text for later messages.
 pub(super) struct DeclaredRule {
@@ -27,9 +30,11 @@ pub(super) struct DeclaredRule {
     pub(super) written: String,
     /// The authenticators it names.
     pub(super) names: Vec<Name>,
+    /// The attestations it names.
+    pub(super) attestations: Vec<Name>,
 }
 
-/// The name of an authenticator in a requirement.
+/// The name of an authenticator or attestation in a requirement.
 pub(super) struct Name {
     pub(super) value: String,
     pub(super) place: Place,
@@ -39,8 +44,8 @@ pub(super) struct Name {
 pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(DeclaredRule, Place)> {
     let keys = [ReadByHand::keys(options::NAMESPACE), Choices::keys(), vec!["require"]].concat();
     let mut table = document.table(value, "[[namespace]]", &keys)?;
-    let mut names = Vec::new();
-    let action = read_action(document, &mut table, &mut names);
+    let (mut names, mut attestations) = (Vec::new(), Vec::new());
+    let action = read_action(document, &mut table, (&mut names, &mut attestations));
     let aliases = table.take("aliases");
     let pods = table.take("pods").map(|value| read_pods(document, value));
     let layouts = table.take("layouts").map(|value| (value.span.clone(), read_layouts(document, value)));
@@ -71,7 +76,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
         if let (Some(span), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
             (span, rule_action(&rule, broken))
         {
-            let hint = "it has an effect with `require` only; remove it";
+            let hint = "it has an effect only with `require`; remove it";
             let message = format!("`{key}` is set in a rule that requires no signature");
             document.problem(span, message, hint);
         }
@@ -89,10 +94,13 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
         Some(aliases) => read_aliases(document, &rule, aliases, broken).unwrap_or(rule),
         None => rule,
     };
-    Some((DeclaredRule { rule, written, names }, place))
+    Some((DeclaredRule { rule, written, names, attestations }, place))
 }
 
-fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: &mut Vec<Name>) -> Option<Action> {
+/// The authenticators and the attestations that a rule names.
+type Names<'n> = (&'n mut Vec<Name>, &'n mut Vec<Name>);
+
+fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: Names<'_>) -> Option<Action> {
     let mut actions: Vec<(&str, Value<'_>)> =
         ["require", "allow", "deny"].into_iter().filter_map(|key| Some((key, table.take(key)?))).collect();
     let reason = table.take("reason");
@@ -121,7 +129,7 @@ fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: &mut V
     for (key, value) in [("digests", &digests), ("until", &until)] {
         if let (Some(value), "require" | "deny") = (value, kind) {
             let message = format!("`{key}` cannot be combined with `{kind}`");
-            document.problem(value.span.clone(), message, "it bounds `allow`; remove it");
+            document.problem(value.span.clone(), message, "it limits `allow`; remove it");
         }
     }
     match kind {
@@ -178,32 +186,90 @@ fn read_digests(document: &mut Document<'_>, value: Value<'_>) -> Option<Vec<Dig
 fn read_requirement(
     document: &mut Document<'_>,
     value: Value<'_>,
-    names: &mut Vec<Name>,
+    (names, attested): Names<'_>,
 ) -> Option<Requirement> {
     let mut table = document.table(value, "`require`", &ReadByHand::keys(options::REQUIRE))?;
-    let span = table.span.clone();
     let annotations = table.take("annotations").map(|value| read_annotations(document, value));
-    let forms = (table.take("all"), table.take("any"), table.take("at-least"), table.take("of"));
-    let requirement = match forms {
-        (Some(all), None, None, None) => Requirement::all(read_names(document, all, "`all`", names)?),
-        (None, Some(any), None, None) => Requirement::any(read_names(document, any, "`any`", names)?),
-        (None, None, Some(count), Some(of)) => {
-            let count = read_count(document, count);
-            let of = read_names(document, of, "`of`", names)?;
-            Requirement::at_least(count?, of)
+    let attestations = table.take("attestations").map(|value| {
+        let span = value.span.clone();
+        Some((read_names(document, value, ("`attestations`", "attestation"), attested)?, span))
+    });
+    let signed = ["all", "any", "at-least", "of"].iter().any(|key| table.has(key));
+    let requirement = match attestations {
+        Some(attestations) if !signed => {
+            let (attestations, span) = attestations?;
+            let problem =
+                |error: RequirementError| document.problem(span, error.to_string(), ATTESTATIONS_FORM);
+            Requirement::of_attestations(attestations).map_err(problem).ok()?
         }
-        _ => {
-            document.problem(span, "`require` must have one of its three forms", REQUIRE_FORMS);
-            return None;
+        attestations => {
+            let requirement = read_quorum(document, &mut table, "`require`", names);
+            match attestations {
+                None => requirement?,
+                Some(attestations) => {
+                    let (attestations, span) = attestations?;
+                    let problem = |error: RequirementError| {
+                        document.problem(span, error.to_string(), ATTESTATIONS_FORM)
+                    };
+                    requirement?.with_attestations(attestations).map_err(problem).ok()?
+                }
+            }
         }
     };
-    let problem = |error: RequirementError| document.problem(span, error.to_string(), REQUIRE_FORMS);
-    let requirement = requirement.map_err(problem).ok()?;
+    if let (Some(Some((_, span))), false) = (&annotations, signed) {
+        let hint = "write `fields` of the attestation, or require a signature";
+        document.problem(span.clone(), "`annotations` are of signatures, and none is required", hint);
+        return None;
+    }
     let Some(annotations) = annotations else { return Some(requirement) };
     let (annotations, span) = annotations?;
     let hint = "write for example annotations = { team = \"payments\" }, or remove it";
     let problem = |error: RequirementError| document.problem(span, error.to_string(), hint);
     requirement.with_annotations(annotations).map_err(problem).ok()
+}
+
+/// Who must have signed: `all`, `any`, or `at-least` and `of`.
+fn read_quorum(
+    document: &mut Document<'_>,
+    table: &mut Table<'_>,
+    what: &str,
+    names: &mut Vec<Name>,
+) -> Option<Requirement> {
+    let span = table.span.clone();
+    let forms = (table.take("all"), table.take("any"), table.take("at-least"), table.take("of"));
+    let requirement = match forms {
+        (Some(all), None, None, None) => {
+            Requirement::all(read_names(document, all, ("`all`", "authenticator"), names)?)
+        }
+        (None, Some(any), None, None) => {
+            Requirement::any(read_names(document, any, ("`any`", "authenticator"), names)?)
+        }
+        (None, None, Some(count), Some(of)) => {
+            let count = read_count(document, count);
+            let of = read_names(document, of, ("`of`", "authenticator"), names)?;
+            Requirement::at_least(count?, of)
+        }
+        _ => {
+            document.problem(span, format!("{what} must have one of its three forms"), REQUIRE_FORMS);
+            return None;
+        }
+    };
+    let problem = |error: RequirementError| document.problem(span, error.to_string(), REQUIRE_FORMS);
+    requirement.map_err(problem).ok()
+}
+
+/// Reads the signers of an attestation: the name of one authenticator, or a table as in `require`.
+pub(super) fn read_signers(
+    document: &mut Document<'_>,
+    value: Value<'_>,
+    names: &mut Vec<Name>,
+) -> Option<Requirement> {
+    if let DeValue::String(name) = &value.value {
+        names.push(Name { value: name.to_string(), place: document.place(value.span.start) });
+        return Requirement::all(vec![name.to_string()]).ok();
+    }
+    let mut table = document.table(value, "`by`", &["all", "any", "at-least", "of"])?;
+    read_quorum(document, &mut table, "`by`", names)
 }
 
 type Annotations = (BTreeMap<String, String>, Range<usize>);
@@ -227,14 +293,14 @@ fn read_count(document: &mut Document<'_>, value: Value<'_>) -> Option<usize> {
 fn read_names(
     document: &mut Document<'_>,
     value: Value<'_>,
-    what: &str,
+    (what, of): (&str, &str),
     names: &mut Vec<Name>,
 ) -> Option<Vec<String>> {
-    let elements = document.array(value, what, "a list of authenticators, as in [\"release\"]")?;
+    let elements = document.array(value, what, &format!("a list of {of}s, as in [\"release\"]"))?;
     let mut texts = Vec::new();
     let count = elements.len();
     for element in elements {
-        if let Some((text, span)) = document.string(element, "the name of an authenticator") {
+        if let Some((text, span)) = document.string(element, &format!("the name of an {of}")) {
             names.push(Name { value: text.clone(), place: document.place(span.start) });
             texts.push(text);
         }
@@ -297,7 +363,7 @@ fn read_pods(document: &mut Document<'_>, value: Value<'_>) -> Option<Pods> {
         .map_err(|error| {
             let message = match &error {
                 PodsError::NotANamespace(text) => {
-                    format!("no Kubernetes namespace can be called {}", suggest::quoted(text))
+                    format!("{} cannot match any Kubernetes namespace", suggest::quoted(text))
                 }
                 _ => error.to_string(),
             };

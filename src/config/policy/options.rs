@@ -20,91 +20,111 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
     /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), of
-    /// certificates of the Notary Project (notation), or of cosign with certificates of a private PKI (certificate).
-    "type": Choice, "key", "key, keyless, notation, certificate";
-    /// The algorithm that signatures are verified with, whatever they claim; a list where the same key signs with
-    /// several. A name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for
-    /// P-384, ECDSA_SHA_512 for P-521.
+    /// certificates of the Notary Project (notation), of cosign with certificates of a private PKI (certificate), or of the
+    /// holders of OpenPGP keys (gpg).
+    "type": Choice, "key", "key, keyless, notation, certificate, gpg";
+    /// The algorithm that signatures are verified with, whatever they claim; a list if the same key signs with several. A
+    /// name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for P-384,
+    /// ECDSA_SHA_512 for P-521.
     "algorithm": Choice, "", Algorithm::NAMES;
-    /// The length of the salt of RSASSA-PSS, in bytes.
+    /// The length of the RSASSA-PSS salt in bytes, or "maximum" for the longest that the key allows.
     "salt-length": Count, "that of the hash", "a number, maximum";
 };
 
 pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
-    /// The trusted_root.json files of the Sigstore instances whose certificates count. A path is relative to the policy file.
+    /// The trusted_root.json files of the Sigstore instances whose certificates count, or, for keys with `log`, whose logs
+    /// do. A path is relative to the policy file.
     "trust-root": Path, "", "a JSON file, or a list of at most 4";
-    /// The OpenID provider that knows the signer, exactly as the certificates have it.
-    "issuer": Text, "", "an address";
-    /// The subject of the certificates: an address or a URI. The whole of it must fit; `*` stands for any characters but `/`,
-    /// `**` for any. A `subject`, a repository, an owner, a `workflow` or a `build-config` is needed.
+    /// The URL of the OpenID provider (issuer) that authenticated the signer, exactly as in the certificates.
+    "issuer": Text, "", "a URL";
+    /// The subject of the certificates: an email address or a URI. The pattern must match the whole subject; `*` stands for
+    /// any characters except `/`, `**` for any characters. An authenticator needs `subject`, `workflow`,
+    /// `source-repository`, `source-repository-id`, `source-repository-owner-id` or `build-config`.
     "subject": Text, "all", "a text, with `*`";
-    /// The build configuration that requested the signature, with its ref. This and the following are claims of the
-    /// certificate, with patterns as in `subject`.
+    /// The build configuration (for GitHub, the workflow file) that requested the signature, with its Git ref. This option
+    /// and the following ones are claims of the certificate, with patterns as in `subject`.
     "workflow": Text, "all", "a text, with `*`";
     /// The kind of runner that the build ran on.
     "runner": Text, "all", "such as github-hosted";
     /// The repository that was built.
     "source-repository": Text, "all", "a text, with `*`";
-    /// The ref that was built.
+    /// The Git ref that was built.
     "source-ref": Text, "all", "such as refs/heads/main";
-    /// The immutable number of the repository: one of the same name that is made later has another.
+    /// The immutable number of the repository. A repository that is created later under the same name has another number.
     "source-repository-id": Text, "all", "a number, in quotes";
     /// The immutable number of the owner of the repository.
     "source-repository-owner-id": Text, "all", "a number, in quotes";
-    /// The build configuration that ran at the top, with its ref.
+    /// The top-level build configuration of the run, with its Git ref.
     "build-config": Text, "all", "a text, with `*`";
     /// The event that started the build.
     "trigger": Text, "all", "such as push";
-    /// Whether entries of transparency logs are required, for signature and certificate. Without them a timestamp must show when
-    /// the certificate was used, and the root must not have any log.
-    "log": Choice, "required", "required, none";
+    /// Whether the signature and its certificate need entries in transparency logs. With "none", a timestamp must show when
+    /// the certificate was used, and the trusted root must not contain any log. For keys: whether each signature needs an entry
+    /// in a transparency log of `trust-root`, for this signature and this key.
+    "log": Choice, "required; none for keys", "required, none";
 };
 
 /// Of the types with CAs: notation and certificate.
 pub(super) const X509: &[ReadByHand] = read_by_hand! {
-    /// For notation and certificate: the CAs of signers. For notation a certificate of the chain must be one of them; for certificate
-    /// the chain must lead to one of them. Files, or directories as notation has them (`truststore/x509/ca/NAME`); paths are
-    /// relative to the policy file. A self-signed certificate of a signer is its own CA.
+    /// For notation and certificate: the certificates of the signers' CAs. For notation, the chain of a signature must
+    /// contain one of them; for certificate, the chain must lead to one of them. Name files, or directories such as
+    /// notation's `truststore/x509/ca/NAME`; paths are relative to the policy file. A self-signed certificate of a signer is
+    /// its own CA.
     "ca": List, "none", "PEM or DER files, directories";
-    /// For notation and certificate: the roots of timestamp authorities. With them a signature needs a timestamp, and its certificates
-    /// must be valid at that time and not now.
+    /// For notation and certificate: the root certificates of timestamp authorities. If they are set, a signature needs a
+    /// timestamp, and its certificates must be valid at the time of the timestamp instead of now.
     "tsa": List, "none", "PEM or DER files, directories";
     /// For notation and certificate: whether every signature needs a timestamp, or only one whose certificates have expired; needs
     /// `tsa`.
     "timestamps": Choice, "always", "always, after-expiry";
-    /// For notation and certificate: lists of revoked certificates (CRLs), as files or directories. Then a certificate counts only if a
-    /// list of its issuer does not have it. The files are read again at each reload.
+    /// For notation and certificate: files or directories with certificate revocation lists (CRLs). A certificate that a
+    /// list of its issuer contains does not count; `revocation` says what applies without a list. The files are read again
+    /// at each reload.
     "crl": List, "none", "DER or PEM files, directories";
-    /// For notation and certificate: whether lists of revoked certificates are fetched from where the certificates say, and used for an
-    /// hour.
+    /// For notation and certificate: whether to fetch CRLs from the addresses that the certificates name (CRL distribution
+    /// points), and to use each for an hour.
     "distribution-points": Choice, "ignore", "ignore, fetch";
-    /// For notation and certificate: what counts where no current list is about a certificate: nothing (required), certificates that do
-    /// not say where they would be listed, as in notation (if-named), or all (if-known). Needs `crl` or `distribution-points`.
+    /// For notation and certificate: which certificates count if no current CRL covers them: no certificate (required),
+    /// certificates that name no CRL address, as in notation (if-named), or all certificates (if-known). Needs `crl` or
+    /// `distribution-points`.
     "revocation": Choice, "required", "required, if-named, if-known";
 };
 
 /// Of `type = "notation"`, beside [`X509`].
 pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
-    /// For notation: the CAs of signing authorities, whose signatures state the time of signing themselves.
+    /// For notation: the certificates of the CAs of signing authorities. A signature by a signing authority itself states
+    /// when it was made.
     "signing-authority": List, "none", "PEM or DER files, directories";
-    /// For notation: the subjects of certificates that may sign: each has all attributes that one of these names, or `*` alone for all.
+    /// For notation: the subjects of the certificates that may sign, or `*` alone for all. A certificate may sign if its
+    /// subject has all attributes that one of the entries names.
     "identities": List, "", "*, x509.subject: C=…, ST=…, O=…";
     /// For notation: whether the expiry of a signature and the validity of its certificates count (strict), or not (permissive).
     "level": Choice, "strict", "strict, permissive";
 };
 
+/// Of `type = "gpg"`.
+pub(super) const GPG: &[ReadByHand] = read_by_hand! {
+    /// For gpg: the files with the OpenPGP keys whose signatures count, as `gpg --export` writes them, armored or not. Paths are
+    /// relative to the policy file.
+    "keyrings": List, "none", "files; this or `armored`";
+    /// For gpg: keys themselves, as `gpg --export --armor` writes them.
+    "armored": Text, "none", "armored keys";
+    /// For gpg: the fingerprints of the primary keys that count. A signature by a sub-key is one by its primary key.
+    "fingerprints": List, "all of the keys", "40 digits each";
+};
+
 /// Of `type = "certificate"`, beside [`X509`].
 pub(super) const CERTIFICATE: &[ReadByHand] = read_by_hand! {
-    /// For certificate: CAs that are not trusted themselves, for signatures that come without the certificates between the signer and a
-    /// CA of `ca`.
+    /// For certificate: the certificates of intermediate CAs, for signatures that come without them. These CAs are not
+    /// trusted themselves: their chain must lead to a CA of `ca`.
     "intermediates": List, "none", "PEM or DER files, directories";
-    /// For certificate: the names of certificates that may sign, as subject alternative names. The whole of a name must fit; `*` stands
-    /// for any characters but `/`, `**` for any.
+    /// For certificate: the names of certificates that may sign, as subject alternative names. A pattern must match the
+    /// whole name; `*` stands for any characters except `/`, `**` for any characters.
     "names": List, "", "email:…, dns:…, uri:…";
 };
 
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
-    /// The file with the public key; this, `pem` or `source`. The path is relative to the policy file.
+    /// The file with the public key. Set one of `file`, `pem` and `source`. The path is relative to the policy file.
     "file": Path, "", "PEM file";
     /// The public key itself.
     "pem": Text, "", "PEM text";
@@ -130,19 +150,19 @@ pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     "pods": List, "all", "names of Kubernetes namespaces, with `*`";
     /// Allows images without a signature; needs `reason`.
     "allow": Choice, "", "unsigned";
-    /// Refuses all images. The reason, which the refusal shows.
+    /// Refuses all images. The value is the reason that the refusal shows.
     "deny": Text, "", "one line";
     /// Why unsigned images are allowed.
     "reason": Text, "", "one line; needed with `allow`";
     /// The digests that `allow` is limited to.
     "digests": List, "all", "at most 10000 digests";
-    /// When `allow` ends; then the rule refuses.
+    /// When `allow` ends. From then on, the rule refuses the images.
     "until": Time, "none", "a date and time";
-    /// Other names of the same images, under which they may be signed.
+    /// Other names of the same images. A signature that contains one of these names counts, too.
     "aliases": List, "none", "scopes of the same form";
     /// The layouts of signatures that count. Notation signatures do not name their repository: one that was made for another
     /// repository counts here, too.
-    "layouts": List, "all", "classic, bundle, notation";
+    "layouts": List, "all", "classic, bundle, notation, lookaside";
 };
 
 pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
@@ -154,9 +174,70 @@ pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
     "at-least": Count, "", "1 to the number in `of`";
     /// The authenticators that `at-least` counts.
     "of": List, "", "names of authenticators";
-    /// Annotations that each signature must sign with the digest, with exactly these values, as in `{ team = "payments" }`:
-    /// what `pullgate-signer sign -a` and `cosign sign -a` add.
+    /// Annotations that each signature must contain with exactly these values, as in `{ team = "payments" }`. They are
+    /// signed together with the digest; `pullgate-signer sign -a` and `cosign sign -a` add them.
     "annotations": Map, "none", "at most 16 texts";
+    /// Attestations that the image must have, too, or alone: names of `[attestation.NAME]`.
+    "attestations": List, "none", "at most 16 names";
+};
+
+pub(super) const ATTESTATION: &[ReadByHand] = read_by_hand! {
+    /// What must be stated about the image: where it was built (slsa-provenance), which vulnerabilities it has, that it has a bill
+    /// of materials (sbom), that a verifier checked it (vsa), or anything else (custom).
+    "type": Choice, "", "slsa-provenance, vulnerabilities, sbom, vsa, custom";
+    /// Who must have signed the attestation: an authenticator of keys or keyless identities, or several as in `require`.
+    "by": Text, "", "a name, or a table as `require`";
+    /// How old the newest attestation may be, by a time that is signed; only the newest of each authenticator counts then.
+    "max-age": Text, "any; needed for vulnerabilities", "1m to 3650d";
+    /// Fields that the predicate must have, each by its JSON pointer and with exactly this value, as in
+    /// `{ "/metadata/reviewed" = true }`.
+    "fields": Map, "none", "at most 32 texts, whole numbers, true or false";
+};
+
+/// Of `type = "slsa-provenance"`.
+pub(super) const PROVENANCE: &[ReadByHand] = read_by_hand! {
+    /// For slsa-provenance: the id of the builder, exactly; a list if it may be one of several.
+    "builder": Text, "", "a URI, or a list of at most 16";
+    /// For slsa-provenance: the repository that was built, without `git+`, `.git` and the ref. `*` stands for any characters but `/`,
+    /// `**` for any.
+    "source-repository": Text, "all", "a text, with `*`";
+    /// For slsa-provenance: the ref that was built, such as `refs/heads/main`.
+    "source-ref": Text, "all", "a text, with `*`";
+    /// For slsa-provenance: the build type, exactly; a list if it may be one of several.
+    "build-type": Text, "all", "a URI, or a list of at most 16";
+};
+
+/// Of `type = "vulnerabilities"`.
+pub(super) const VULNERABILITIES: &[ReadByHand] = read_by_hand! {
+    /// For vulnerabilities: the most severe one that the image may have. An unknown severity is above all.
+    "max-severity": Choice, "", "none, negligible, low, medium, high, critical";
+    /// For vulnerabilities: those that do not count, by the id that the scanner writes.
+    "except": List, "none", "at most 1000 ids";
+};
+
+/// Of `type = "sbom"`.
+pub(super) const SBOM: &[ReadByHand] = read_by_hand! {
+    /// For sbom: the formats that count.
+    "formats": List, "all", "spdx, cyclonedx";
+};
+
+/// Of `type = "vsa"`.
+pub(super) const SUMMARY: &[ReadByHand] = read_by_hand! {
+    /// For vsa: the id of the verifier, exactly; a list if it may be one of several.
+    "verifier": Text, "", "a URI, or a list of at most 16";
+    /// For vsa: the resource that must have been verified.
+    "resource": Text, "", "a URI, with `*`";
+    /// For vsa: levels that must all have been verified; a higher level of the same track counts.
+    "levels": List, "none", "at most 16 texts";
+};
+
+/// Of `type = "custom"`.
+pub(super) const CUSTOM: &[ReadByHand] = read_by_hand! {
+    /// For custom: the type of the predicate, exactly.
+    "predicate-type": Text, "", "a URI";
+    /// For custom: the JSON pointer of the time in the predicate, for `max-age`. Without it, only the time of a keyless signature
+    /// counts.
+    "time": Text, "none", "a JSON pointer";
 };
 
 pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
@@ -167,8 +248,8 @@ pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const DENY_KEY: &[ReadByHand] = read_by_hand! {
-    /// A key that counts in no authenticator, as `pullgate verify` shows it.
-    "key": Text, "", "SHA-256 of the DER public key";
+    /// The fingerprint of a key, as `pullgate verify` shows it. No authenticator accepts signatures by this key.
+    "key": Text, "", "SHA-256 of the DER public key, or openpgp4fpr: and the fingerprint of an OpenPGP key";
     /// Why it is refused.
     "reason": Text, "", "one line";
 };
@@ -177,12 +258,12 @@ pullgate_config::options! {
     /// The choices of `[[namespace]]`.
     #[derive(Debug)]
     pub(super) struct Choices {
-        /// What must be signed of a multi-platform image: the index, the image for this node (platform), or either. What
-        /// was signed is what is pulled.
+        /// What must be signed of a multi-platform image: the index, the image for this node (platform), or either. The
+        /// digest that was signed is the one that is pulled.
         accept: SignedObject = "accept", Choice(&SignedObject::ALL.map(|it| (it.name(), it)), SignedObject::default());
-        /// Whether a bundle must name its repository (required), as classic signatures always must: in the annotation
-        /// docker-reference of its subject, which `pullgate-signer` writes. Otherwise a bundle that the same key signed in
-        /// another repository counts here, too.
+        /// Whether a bundle must name its repository (required), in the annotation docker-reference of its subject, which
+        /// `pullgate-signer` writes. Classic signatures must always name it. With "optional", a bundle that the same key
+        /// signed for another repository counts here, too.
         identity: RepositoryIdentity = "identity", Choice(&RepositoryIdentity::ALL.map(|it| (it.name(), it)), RepositoryIdentity::default());
         /// Whether images are refused (enforce), pulled and logged (audit), or not checked at all (off).
         mode: Mode = "mode", Choice(&Mode::ALL.map(|it| (it.name(), it)), Mode::default());
@@ -197,6 +278,7 @@ pub(super) fn with_remote(options: &[ReadByHand]) -> Vec<&'static str> {
 /// All options of policy.toml.
 pub(super) fn all() -> Vec<OptionDoc> {
     let [authenticator, namespace, deny] = ["[authenticator.NAME]", "[[namespace]]", "[deny]"];
+    let attestation = "[attestation.NAME]";
     let within = |header: &str, options: Vec<OptionDoc>| -> Vec<OptionDoc> {
         options.into_iter().map(|option| OptionDoc { section: header.to_owned(), ..option }).collect()
     };
@@ -210,11 +292,15 @@ pub(super) fn all() -> Vec<OptionDoc> {
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
     all.extend(ReadByHand::describe(authenticator, "", X509));
     all.extend(ReadByHand::describe(authenticator, "", NOTATION));
+    all.extend(ReadByHand::describe(authenticator, "", GPG));
     all.extend(ReadByHand::describe(authenticator, "", CERTIFICATE));
     all.extend(remote.iter().cloned());
     all.extend(ReadByHand::describe(authenticator, "", KEYLESS));
     all.extend(ReadByHand::describe(authenticator, "keys.", KEY));
     all.extend(of_keys);
+    for options in [ATTESTATION, PROVENANCE, VULNERABILITIES, SBOM, SUMMARY, CUSTOM] {
+        all.extend(ReadByHand::describe(attestation, "", options));
+    }
     all.extend(ReadByHand::describe(namespace, "", NAMESPACE));
     all.extend(within(namespace, Choices::options()));
     all.extend(ReadByHand::describe(namespace, "require.", REQUIRE));

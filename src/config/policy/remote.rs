@@ -21,8 +21,8 @@ pullgate_config::options! {
     /// What an authenticator or a key sets; what it leaves out is left to the authenticator, or has the default.
     #[derive(Clone, Debug)]
     pub(super) struct RemoteOptions {
-        /// Whether KMS or Vault must also confirm each signature that was verified on the node, so that a key that is
-        /// disabled there stops counting. Without its answer the signature does not count.
+        /// Whether KMS or Vault must also confirm each signature that was verified on the node, so that signatures by a key
+        /// that is disabled there stop counting. If the service does not answer, the signature does not count.
         verify: Option<bool> = "verify", Inherited(VERIFY);
         /// Maximum time for one confirmation.
         timeout: Option<Duration> = "remote-timeout", Inherited(TIMEOUT);
@@ -73,8 +73,8 @@ impl RemoteTable {
     /// Notes bounds that are set although nothing is verified remotely.
     pub(super) fn check_used(&self, document: &mut Document<'_>, used: bool) {
         if let (Some(span), false, false) = (&self.bound, used, self.broken) {
-            let message = "bounds of remote verification are set, and nothing here is verified remotely";
-            document.problem(span.clone(), message, "remove them, or add `verify = \"remote\"`");
+            let message = "a `remote-` option is set, but no key here has `verify = \"remote\"`";
+            document.problem(span.clone(), message, "remove the option, or add `verify = \"remote\"`");
         }
     }
 
@@ -89,17 +89,18 @@ impl RemoteTable {
         }
         let (Some(true), Some(span)) = (self.options.verify, &self.verify) else { return Ok(None) };
         let Some(pinned) = pinned else {
-            let message = "`verify` is `remote`, and the key has no `source` that could be asked";
+            let message =
+                "`verify` is `remote`, but the key has no `source` that could confirm its signatures";
             document.problem(
                 span.clone(),
                 message,
-                "name the key by `source`, or write `verify = \"local\"` for it",
+                "name the key by `source`, or write `verify = \"local\"` for this key",
             );
             return Err(());
         };
         if let Some(why) = pinned.cannot_confirm() {
             let message = format!(
-                "`verify` is `remote`, and {} cannot be asked: {}",
+                "`verify` is `remote`, but {} cannot confirm signatures: {}",
                 suggest::quoted(&pinned.location.to_string()),
                 why.split("; ").next().unwrap_or(why)
             );

@@ -53,10 +53,10 @@ pub(super) fn read(
     let Some(fingerprint) = fingerprint else {
         let place = location.as_ref().map_or_else(|| text.clone(), ToString::to_string);
         let hint = format!(
-            "`pullgate-signer keys public '{}'` shows it; compare it with the fingerprint that the owner of the key publishes",
+            "add the fingerprint that `pullgate-signer keys public '{}'` shows, after comparing it with the one that the owner of the key publishes",
             place
         );
-        document.problem(span, "the key has a `source` and no `fingerprint`", hint);
+        document.problem(span, "the key has a `source`, but no `fingerprint`", hint);
         return None;
     };
     let (text, at) = document.string(fingerprint, "`fingerprint`")?;
@@ -78,10 +78,10 @@ fn location(document: &mut Document<'_>, text: &str, span: Range<usize>) -> Opti
         }
     };
     let (message, hint) = match &location {
-        Location::File(_) => ("`source` is a file", "a public key in a file is named by `file`"),
+        Location::File(_) => ("`source` is a file", "name a public key in a file by `file`"),
         Location::Transit(key) if key.version.is_none() => (
             "`source` names no version of the key",
-            "add `version=` and its number: another version is another key",
+            "add `version=` and its number, because each version is a different key",
         ),
         _ => return Some(location),
     };
@@ -112,12 +112,15 @@ impl Source {
             let shown = suggest::quoted(&key.location.to_string());
             let (message, hint) = match known.failures.get(&key.location.to_string()) {
                 Some(why) => (
-                    format!("key {shown} cannot be had: {why}"),
-                    "it is asked for again from time to time, and by `pullgate-signer keys fetch`",
+                    format!("key {shown} cannot be fetched: {why}"),
+                    "the daemon tries again from time to time; `pullgate-signer keys fetch` tries now",
                 ),
                 None => (
-                    format!("key {shown} is not in {}", known.cache.directory().display()),
-                    "the daemon fetches it, and so does `pullgate-signer keys fetch`",
+                    format!(
+                        "key {shown} has not been fetched into {} yet",
+                        known.cache.directory().display()
+                    ),
+                    "the daemon fetches it; `pullgate-signer keys fetch` fetches it now",
                 ),
             };
             document.problem(self.span.clone(), message, hint);

@@ -9,6 +9,7 @@ use super::*;
 use crate::policy::Action;
 use crate::reference::Repository;
 
+mod attestations;
 mod elsewhere;
 
 const P256: &str = include_str!("../../../tests/fixtures/keys/throw-away-p256.pub.pem");
@@ -89,13 +90,13 @@ fn b9_a_lax_catch_all_beside_rules_for_hosts_is_reported() {
         (with(&format!("{strict}[[namespace]]\nscope = \"quay.io\"\n{allowed}\n")), false),
     ] {
         let warnings = warned(&text);
-        let found = warnings.iter().any(|it| it.contains("also under other names of the registries of"));
+        let found = warnings.iter().any(|it| it.contains("and so are images of"));
         assert_eq!(found, reported, "{text}\n{warnings:?}");
     }
     assert_eq!(
         warned(&catch_all(allowed)),
         [
-            "policy.toml:9:9: images of every other host are admitted unsigned, also under other names of the registries of `registry.example.com/team`\n  hint: a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name"
+            "policy.toml:9:9: images of every other host are admitted unsigned, and so are images of `registry.example.com/team` that are pulled by another name of the registry\n  hint: a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name"
         ]
     );
     let never = with("[[namespace]]\nscope = \"*.docker.io\"\nrequire = { all = [\"release\"] }\n");
@@ -153,7 +154,7 @@ reason = "bootstrap"
     ]);
     let loaded = load(&directory).unwrap();
     let warned: Vec<_> = loaded.warnings.iter().map(Problem::message).collect();
-    assert!(matches!(warned[..], [shared] if shared.contains(" serves `")), "{warned:?}");
+    assert!(matches!(warned[..], [shared] if shared.contains(" is required for `")), "{warned:?}");
     let files: Vec<_> = loaded
         .files
         .iter()
@@ -205,7 +206,7 @@ fn says_what_is_wrong_with_a_file() {
 const GOLDEN_FILE: &[(&str, &str)] = &[
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"] }\n[[namespace]]\nscope = \"docker.io/library/nginx\"\ndeny = \"x\"",
-        "policy.toml:9:9: scope `docker.io/library/nginx` is as specific as `nginx` of policy.toml:6, and a name can be covered by both\n  hint: remove one of them, or make one more specific",
+        "policy.toml:9:9: scope `docker.io/library/nginx` is as specific as `nginx` of policy.toml:6, and some image names match both\n  hint: remove one of them, or make one more specific",
     ),
     (
         "[[namespace]]\nscop = \"nginx\"\nrequire = { all = [\"release\"] }",
@@ -217,15 +218,15 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [] }",
-        "policy.toml:7:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+        "policy.toml:7:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = 0, of = [\"release\"] }",
-        "policy.toml:7:11: requirement of at least 0 requires nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+        "policy.toml:7:11: `at-least = 0` would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = 2, of = [\"release\"] }",
-        "policy.toml:7:11: requirement of at least 2 cannot be met by 1\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+        "policy.toml:7:11: `at-least` is 2, more than the number of authenticators in `of` (1)\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = -1, of = [\"release\"] }",
@@ -285,11 +286,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"docker.io/evil\"\ndeny = \"x\"",
-        "policy.toml:6:9: `docker.io/evil` could mean the official image docker.io/library/evil or everything of the user evil\n  hint: write `docker.io/library/evil` or `docker.io/evil/**`",
+        "policy.toml:6:9: `docker.io/evil` could mean the official image docker.io/library/evil or all images of the user evil\n  hint: write `docker.io/library/evil` or `docker.io/evil/**`",
     ),
     (
         "[[namespace]]\nscope = \"https://ghcr.io\"\ndeny = \"x\"",
-        "policy.toml:6:9: scope has a scheme\n  hint: leave out everything before the host",
+        "policy.toml:6:9: scope begins with a scheme, such as https://\n  hint: leave out everything before the host",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\naliases = [\"ghcr.io/x\"]",
@@ -297,7 +298,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"a.io/*/x\"\nrequire = { all = [\"release\"] }\naliases = [\"b.io/*/x\"]",
-        "policy.toml:8:11: aliases need a scope without `*`\n  hint: an alias is another name of the same images, such as \"registry-vpc.example.com/team\"",
+        "policy.toml:8:11: a rule with `aliases` must have a scope without `*`\n  hint: an alias is another name of the same images, such as \"registry-vpc.example.com/team\"",
     ),
     (
         "[namespace]\nscope = \"nginx\"\ndeny = \"x\"",
@@ -313,7 +314,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`",
+        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`, `gpg`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nidentities = [\"*\"]",
@@ -333,7 +334,19 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nsigning-authority = [\"gone.pem\"]\ntsa = [\"gone.pem\"]",
-        "policy.toml:5:16: `tsa` needs `ca`\n  hint: remove it: signatures of a signing authority state their time themselves\npolicy.toml:5:16: authenticator `b` has no `identities`\n  hint: add for example `identities = [\"x509.subject: C=US, ST=WA, O=example\"]`\npolicy.toml:7:22: `signing-authority` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:8: `tsa` `gone.pem`: file does not exist\n  hint: create it, or correct the name",
+        "policy.toml:5:16: `tsa` needs `ca`\n  hint: remove `tsa`: it is for signers below `ca`; signatures of a signing authority state their time themselves\npolicy.toml:5:16: authenticator `b` has no `identities`\n  hint: add for example `identities = [\"x509.subject: C=US, ST=WA, O=example\"]`\npolicy.toml:7:22: `signing-authority` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:8: `tsa` `gone.pem`: file does not exist\n  hint: create it, or correct the name",
+    ),
+    (
+        "[authenticator.b]\ntype = \"gpg\"\nfingerprints = []",
+        "policy.toml:5:16: authenticator `b` has neither `keyrings` nor `armored`\n  hint: add for example `keyrings = [\"keys/release.gpg\"]`\npolicy.toml:7:16: `fingerprints` has 0 elements\n  hint: name 1 to 64 primary keys, or remove it for all of the keyrings",
+    ),
+    (
+        "[authenticator.b]\ntype = \"gpg\"\nkeyrings = [\"keys/p256.pem\", \"gone.gpg\"]\narmored = \"-----BEGIN PGP PRIVATE KEY BLOCK-----\"\nfingerprints = [\"199E2F91FD431D51\"]",
+        "policy.toml:7:13: `keyrings` `keys/p256.pem`: the file is not an OpenPGP keyring\n  hint: write it with `gpg --export`\npolicy.toml:7:30: `keyrings` `gone.gpg`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:11: `armored`: the file has an OpenPGP secret key\n  hint: write the public half with `gpg --export`, remove this file and take the key for disclosed\npolicy.toml:9:17: `199E2F91FD431D51` is not the fingerprint of an OpenPGP key\n  hint: write all 40 digits that `gpg --list-keys` shows; a key ID is not enough",
+    ),
+    (
+        "[authenticator.b]\ntype = \"gpg\"\nkeys = [{ file = \"keys/p256.pem\" }]\nkeyrings = []",
+        "policy.toml:7:1: unknown key `keys` in [authenticator.b]\n  hint: known are `type`, `keyrings`, `armored`, `fingerprints`\npolicy.toml:8:12: `keyrings` is empty\n  hint: name a file, or remove it",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\nrevocation = \"if-known\"",
@@ -345,7 +358,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"certificate\"\nnames = [\"release@example.com\"]",
-        "policy.toml:5:16: authenticator `b` has no `ca`\n  hint: add for example `ca = [\"trust/ca.pem\"]`\npolicy.toml:7:9: `names`: a name begins with `email:`, `dns:` or `uri:`\n  hint: write for example \"email:release@example.com\", \"uri:https://host/acme/**\" or \"dns:build.example.com\"",
+        "policy.toml:5:16: authenticator `b` has no `ca`\n  hint: add for example `ca = [\"trust/ca.pem\"]`\npolicy.toml:7:9: `names`: a name must begin with `email:`, `dns:` or `uri:`\n  hint: write for example \"email:release@example.com\", \"uri:https://host/acme/**\" or \"dns:build.example.com\"",
     ),
     (
         "[authenticator.b]\ntype = \"certificate\"\nca = [\"gone.pem\"]",
@@ -365,11 +378,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = {} }",
-        "policy.toml:7:46: requirement of annotations names none, so nothing more would be required\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+        "policy.toml:7:46: `annotations` is empty, so it would require nothing\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { \"\" = \"x\" } }",
-        "policy.toml:7:46: requirement of annotations names none, so nothing more would be required\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+        "policy.toml:7:46: `annotations` is empty, so it would require nothing\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { build = 42 } }",
@@ -385,7 +398,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", \"ECDSA_SHA_256\"]\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:13: `algorithm` has a name twice\n  hint: write each algorithm that the key signs with once",
+        "policy.toml:6:13: `algorithm` names an algorithm more than once\n  hint: write each algorithm that the key signs with once",
     ),
     (
         "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", 384]\nkeys = [{ file = \"keys/p256.pem\" }]",
@@ -393,7 +406,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", \"ECDSA_P384_SHA_256\"]\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:7:18: keys/p256.pem: algorithm ECDSA_P384_SHA_256 needs a key of kind P-384, this one is P-256\n  hint: for this key write `ECDSA_SHA_256`; or name another key",
+        "policy.toml:7:18: keys/p256.pem: algorithm ECDSA_P384_SHA_256 needs a key of type P-384, but this key is P-256\n  hint: write `ECDSA_SHA_256` for this key, or use another key",
     ),
     (
         "[authenticator.b]\nkeys = [{ file = \"keys/p256.pem\" }]",
@@ -401,27 +414,27 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nsalt-length = 32\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:7:15: `salt-length` is set, and no key here is for RSASSA-PSS\n  hint: remove it",
+        "policy.toml:7:15: `salt-length` is set, but no key here uses RSASSA-PSS\n  hint: remove it",
     ),
     (
         "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nsalt-length = \"32\"\nkeys = [{ file = \"keys/rsa.pem\" }]",
-        "policy.toml:7:15: `salt-length` is neither a number of bytes nor \"maximum\"\n  hint: write 32 unless the signer is known to do otherwise",
+        "policy.toml:7:15: `salt-length` is neither a number of bytes nor \"maximum\"\n  hint: write 32, unless the signer uses another length",
     ),
     (
         "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:7:18: keys/p256.pem: algorithm RSA_PSS_SHA_256 needs a key of kind RSA, this one is P-256\n  hint: for this key write `ECDSA_SHA_256`; or name another key",
+        "policy.toml:7:18: keys/p256.pem: algorithm RSA_PSS_SHA_256 needs a key of type RSA, but this key is P-256\n  hint: write `ECDSA_SHA_256` for this key, or use another key",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ED25519\"\nkeys = [{ file = \"keys/rsa.pem\" }]",
-        "policy.toml:7:18: keys/rsa.pem: algorithm ED25519 needs a key of kind Ed25519, this one is RSA\n  hint: for this key write `RSA_PSS_SHA_256` or `RSA_PSS_SHA_384` or `RSA_PSS_SHA_512` or `RSA_PKCS1_SHA_256` or `RSA_PKCS1_SHA_384` or `RSA_PKCS1_SHA_512`; or name another key",
+        "policy.toml:7:18: keys/rsa.pem: algorithm ED25519 needs a key of type Ed25519, but this key is RSA\n  hint: write `RSA_PSS_SHA_256` or `RSA_PSS_SHA_384` or `RSA_PSS_SHA_512` or `RSA_PKCS1_SHA_256` or `RSA_PKCS1_SHA_384` or `RSA_PKCS1_SHA_512` for this key, or use another key",
     ),
     (
         "[authenticator.b]\nalgorithm = \"RSA_PSS_SHA_256\"\nkeys = [{ file = \"keys/small.pem\" }]",
-        "policy.toml:7:18: keys/small.pem: RSA key has 1024 bits\n  hint: 2048 to 4096 are accepted, in whole bytes",
+        "policy.toml:7:18: keys/small.pem: RSA key has 1024 bits\n  hint: use a key of 2048 to 4096 bits, a multiple of 8",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/private.pem\" }]",
-        "policy.toml:7:18: keys/private.pem: found a private key where a public key belongs\n  hint: put its public half here (`openssl pkey -pubout`), remove this file and take the key for disclosed",
+        "policy.toml:7:18: keys/private.pem: found a private key where a public key belongs\n  hint: write its public key here (`openssl pkey -pubout`), delete this file, and replace the key pair, because the private key may be compromised",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/empty.pem\" }]",
@@ -453,11 +466,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-before = 2027-01-01T00:00:00Z, not-after = 2026-01-01T00:00:00Z }]",
-        "policy.toml:7:82: `not-after` is not later than `not-before`\n  hint: not-before is the first moment at which the key counts, not-after the first at which it no longer does",
+        "policy.toml:7:82: `not-after` is not later than `not-before`\n  hint: `not-before` is the first moment at which the key counts, `not-after` the first moment at which it no longer counts",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ pem = \"-----BEGIN PRIVATE KEY-----\\nMIG\\n-----END PRIVATE KEY-----\" }]",
-        "policy.toml:7:17: key in policy.toml:7: found a private key where a public key belongs\n  hint: put its public half here (`openssl pkey -pubout`), remove this file and take the key for disclosed",
+        "policy.toml:7:17: key in policy.toml:7: found a private key where a public key belongs\n  hint: write its public key here (`openssl pkey -pubout`), delete this file, and replace the key pair, because the private key may be compromised",
     ),
     (
         "[authenticator.\"b c\"]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
@@ -465,11 +478,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]\n[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\", \"b\"] }",
-        "policy.toml:9:9: requirement can never be met: 2 different keys are needed and its authenticators have 1\n  hint: a key counts once, whichever authenticators have it; give them keys of their own",
+        "policy.toml:9:9: requirement can never be met: it needs signatures by 2 different keys, but its authenticators have only 1\n  hint: a key counts once, even if several authenticators have it; give each authenticator its own key",
     ),
     (
         "[[namespaces]]\nscope = \"nginx\"",
-        "policy.toml:5:3: unknown key `namespaces` in the file\n  hint: did you mean `namespace`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`",
+        "policy.toml:5:3: unknown key `namespaces` in the file\n  hint: did you mean `namespace`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`",
     ),
 ];
 
@@ -517,7 +530,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
     ),
     (
         &[("policy.toml", "default = \"deny\"\n"), ("policy.d/10.toml", RULE), ("policy.d/20.toml", RULE)],
-        "policy.d/20.toml:2:9: scope `nginx` is as specific as `nginx` of policy.d/10.toml:2, and a name can be covered by both\n  hint: remove one of them, or make one more specific",
+        "policy.d/20.toml:2:9: scope `nginx` is as specific as `nginx` of policy.d/10.toml:2, and some image names match both\n  hint: remove one of them, or make one more specific",
     ),
     (
         &[
@@ -545,7 +558,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, which no repository has\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so nothing would be required\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, but repository names are lower case\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
     ),
 ];
 
@@ -724,7 +737,7 @@ require = { any = [\"old\", \"new\"] }
         warnings,
         [
             "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: remove it, or require it",
-            "policy.toml:5:16: authenticator `old` has no key that is valid now, so it accepts no signature\n  hint: add a key whose time has come and is not over",
+            "policy.toml:5:16: authenticator `old` has no key that is valid now, so it accepts no signature\n  hint: add a key whose `not-before` has passed and whose `not-after` has not",
         ]
     );
 }
@@ -766,10 +779,16 @@ fn the_examples_in_the_installed_policy_load() {
     files.push(("trust/public-good.json", PUBLIC_GOOD));
     let loaded = load(&directory(&files)).unwrap();
     // Two of its authenticators serve several scopes, and the key that the example denies is in no authenticator.
-    let (shared, warned): (Vec<_>, Vec<_>) =
-        loaded.warnings.iter().map(Problem::message).partition(|message| message.contains(" serves `"));
+    let (shared, warned): (Vec<_>, Vec<_>) = loaded
+        .warnings
+        .iter()
+        .map(Problem::message)
+        .partition(|message| message.contains(" is required for `"));
     assert_eq!(shared.len(), 2, "{shared:?}");
-    let zeros = format!("denied key sha256:{} is in no authenticator, so it revokes nothing", "0".repeat(64));
+    let zeros = format!(
+        "denied key sha256:{} belongs to no authenticator, so denying it has no effect",
+        "0".repeat(64)
+    );
     assert_eq!(warned, [zeros]);
     assert!(loaded.policy.rules().len() >= 3);
 }
@@ -803,7 +822,7 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
     assert_eq!(
         warnings,
         [
-            "policy.toml:14:9: `until` is over since 2026-05-01T00:00:00Z, so the rule refuses what it allowed\n  hint: remove the rule, or set another time".to_owned(),
+            "policy.toml:14:9: `until` (2026-05-01T00:00:00Z) has passed, so the rule now refuses the images that it allowed\n  hint: remove the rule, or set another time".to_owned(),
             format!("policy.toml:22:17: {}", unknown_key(&zeros)),
         ]
     );
@@ -829,7 +848,7 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
 /// The warning about a denied key that no authenticator has.
 fn unknown_key(fingerprint: &str) -> String {
     format!(
-        "denied key {fingerprint} is in no authenticator, so it revokes nothing\n  hint: compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too"
+        "denied key {fingerprint} belongs to no authenticator, so denying it has no effect\n  hint: compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too"
     )
 }
 
@@ -868,7 +887,7 @@ fn warns_of_an_authenticator_whose_keys_are_all_denied() {
     let deny = format!("{rule}[deny]\nkeys = [{{ key = \"{key}\", reason = \"lost\" }}]\n");
     let denied = load(&directory(&[("policy.toml", &with(&deny))])).unwrap();
     let said = denied.warnings.first().unwrap().message();
-    assert_eq!(said, "authenticator `release` has no key that is not denied, so it accepts no signature");
+    assert_eq!(said, "every key of authenticator `release` is on the deny list, so it accepts no signature");
     assert!(denied.policy.authenticator("release").unwrap().keys().is_empty());
 }
 
@@ -895,7 +914,7 @@ fn b10_an_authenticator_of_several_scopes_that_accept_bundles_is_reported() {
     assert_eq!(
         warned(&with(&(rule("r.io/a", "") + &rule("r.io/b", "") + &rule("r.io/c", "")))),
         [
-            "policy.toml:2:16: authenticator `release` serves `r.io/a` and `r.io/b` and others: a bundle need not name its repository, so one that was signed for either is valid for both\n  hint: add `identity = \"required\"` if `pullgate-signer` signs, or `layouts = [\"classic\"]`, or use a separate key for each scope"
+            "policy.toml:2:16: authenticator `release` is required for `r.io/a` and `r.io/b` and others: a bundle need not name its repository, so a signature made for one of these scopes is valid for all of them\n  hint: add `identity = \"required\"` if `pullgate-signer` signs, or `layouts = [\"classic\"]`, or use a separate key for each scope"
         ]
     );
 }
@@ -907,7 +926,7 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
     let allow = "allow = \"unsigned\"\nreason = \"x\"";
     for (text, message) in [
         (rule(&format!("{require}\npods = []")), "`pods` is empty, so the rule would never apply"),
-        (rule(&format!("{require}\npods = [\"a/b\"]")), "no Kubernetes namespace can be called `a/b`"),
+        (rule(&format!("{require}\npods = [\"a/b\"]")), "`a/b` cannot match any Kubernetes namespace"),
         (rule(&format!("{require}\npods = \"a\"")), "`pods` is a string"),
         (rule(&format!("{require}\nmode = \"of\"")), "`mode` is `of`"),
         (rule(&format!("{require}\naccept = \"all\"")), "`accept` is `all`"),
@@ -1002,7 +1021,7 @@ fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
         (
             format!("{root}\n{issuer}"),
             Some(
-                "policy.toml:2:16: authenticator `ci` accepts everybody whom its issuer knows\n  hint: add `subject` or one of `workflow`, `source-repository`, `source-repository-id`, `source-repository-owner-id`, `build-config`; a pattern must fix a segment behind the host, as in `https://host/acme/**`",
+                "policy.toml:2:16: authenticator `ci` would accept every identity of its issuer\n  hint: add `subject` or one of `workflow`, `source-repository`, `source-repository-id`, `source-repository-owner-id`, `build-config`; a pattern for URLs must have a whole path segment before the first `*`, as in `https://host/acme/**`",
             ),
         ),
         (
@@ -1014,7 +1033,7 @@ fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
         (
             format!("{root}\nissuer = \"\"\n{subject}"),
             Some(
-                "policy.toml:5:10: `issuer` is not an address\n  hint: write it as the certificates have it, such as \"https://token.actions.githubusercontent.com\"",
+                "policy.toml:5:10: `issuer` is not a URL\n  hint: write it as in the certificates, such as \"https://token.actions.githubusercontent.com\"",
             ),
         ),
         (
@@ -1038,13 +1057,13 @@ fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
         (
             format!("trust-root = \"trust/github.json\"\n{issuer}\n{subject}"),
             Some(
-                "policy.toml:4:14: trusted root trust/github.json has no logs\n  hint: if its instance has none, write `log = \"none\"`",
+                "policy.toml:4:14: trusted root trust/github.json has no logs\n  hint: if the Sigstore instance runs without logs, write `log = \"none\"`",
             ),
         ),
         (
             format!("{root}\n{issuer}\n{subject}\nlog = \"none\""),
             Some(
-                "policy.toml:4:14: trusted root trust/public-good.json has logs, so `log = \"none\"` would skip them\n  hint: name the root of the instance that signs, or correct `log`",
+                "policy.toml:4:14: trusted root trust/public-good.json has logs, but `log = \"none\"` would ignore them\n  hint: name the root of the instance that signs, or correct `log`",
             ),
         ),
         (
@@ -1091,6 +1110,6 @@ fn a_trusted_root_that_ends_soon_is_a_warning() {
     let warnings = |now: &str| load_policy(directory.path(), now.parse().unwrap()).unwrap().warnings;
     assert_eq!(warnings(NOW), []);
     let warned: Vec<_> = warnings("2031-09-30T00:00:00Z").iter().map(ToString::to_string).collect();
-    let expected = "policy.toml:2:16: trusted root trust/a.json does not cover signatures after 2031-10-05T13:56:58Z: its last certificate authority ends then\n  hint: renew its file";
+    let expected = "policy.toml:2:16: trusted root trust/a.json will not cover signatures made after 2031-10-05T13:56:58Z, when its last certificate authority expires\n  hint: renew its file";
     assert_eq!(warned, [expected]);
 }

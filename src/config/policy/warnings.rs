@@ -10,7 +10,7 @@ use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
 use crate::signature::{Format, RepositoryIdentity};
-use crate::trust::{Authenticator, Signers};
+use crate::trust::{Authenticator, ROOT_NOTICE, Signers};
 
 impl Collected {
     /// The warnings, in the order of files and lines.
@@ -24,7 +24,9 @@ impl Collected {
             if let Action::AllowUnsigned(allowance) = declared.value.rule.action()
                 && let Some(until) = allowance.until.filter(|_| allowance.is_over(now))
             {
-                let message = format!("`until` is over since {until}, so the rule refuses what it allowed");
+                let message = format!(
+                    "`until` ({until}) has passed, so the rule now refuses the images that it allowed"
+                );
                 warn(message, "remove the rule, or set another time");
             }
             if let Some((missed, instead)) = declared.value.rule.scope().never_matched()
@@ -34,6 +36,7 @@ impl Collected {
                 warn(message, &format!("add a rule for `{instead}`"));
             }
         }
+        self.warn_of_unused_attestations(&mut warnings);
         self.warn_of_shared_authenticators(&mut warnings);
         self.warn_of_unknown_denied_keys(&mut warnings);
         self.warn_of_lax_catch_alls(now, &mut warnings);
@@ -41,9 +44,21 @@ impl Collected {
         warnings
     }
 
+    fn warn_of_unused_attestations(&self, warnings: &mut Vec<Problem>) {
+        let named = self.rules.iter().flat_map(|rule| &rule.value.attestations);
+        let named: BTreeSet<&str> = named.map(|name| name.value.as_str()).collect();
+        for declared in self.conditions.iter().filter(|it| !named.contains(it.value.name.as_str())) {
+            let message = format!("attestation `{}` is required by no rule", declared.value.name);
+            let hint = "remove it, or require it";
+            warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
+        }
+    }
+
     fn warn_of_authenticators(&self, now: Timestamp, warnings: &mut Vec<Problem>) {
-        let used =
-            |name: &str| self.rules.iter().any(|rule| rule.value.names.iter().any(|it| it.value == name));
+        let of_rules = self.rules.iter().flat_map(|rule| &rule.value.names);
+        let named = of_rules.chain(self.conditions.iter().flat_map(|condition| &condition.value.names));
+        let named: BTreeSet<&str> = named.map(|name| name.value.as_str()).collect();
+        let used = |name: &str| named.contains(name);
         for declared in &self.authenticators {
             let name = &declared.value.name;
             let mut warn = |message: String, hint: &str| {
@@ -53,15 +68,25 @@ impl Collected {
                 warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
             }
             let sets = declared.value.authenticator.iter().map(Authenticator::set);
-            for ending in sets.flat_map(|set| set.ending(now)) {
+            for ending in sets.flat_map(|set| set.ending(now, ROOT_NOTICE)) {
                 warn(ending, "renew its file");
+            }
+            if let Some(Signers::Gpg(set)) = declared.value.authenticator.as_ref().map(Authenticator::signers)
+                && !set.may_sign(now)
+            {
+                warn(
+                    format!(
+                        "authenticator `{name}` has no key that may sign now, so it accepts no signature"
+                    ),
+                    "put new exports of its keys into `keyrings`: these are revoked, expired or not for signing",
+                );
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
             let mut denied = keys.clone().map(|key| self.denied.list.of_key(&key.public).is_some());
             if keys.clone().next().is_some() && denied.all(|denied| denied) {
                 warn(
                     format!(
-                        "authenticator `{name}` has no key that is not denied, so it accepts no signature"
+                        "every key of authenticator `{name}` is on the deny list, so it accepts no signature"
                     ),
                     "add a new key, and remove the denied ones",
                 );
@@ -71,7 +96,7 @@ impl Collected {
                     format!(
                         "authenticator `{name}` has no key that is valid now, so it accepts no signature"
                     ),
-                    "add a key whose time has come and is not over",
+                    "add a key whose `not-before` has passed and whose `not-after` has not",
                 );
             }
         }
@@ -83,6 +108,8 @@ impl Collected {
             let name = &declared.value.name;
             let signers = declared.value.authenticator.as_ref().map(Authenticator::signers);
             let (format, what, instead) = match signers {
+                // What is signed always names its repository.
+                Some(Signers::Gpg(_)) => continue,
                 Some(Signers::Notation(_)) => (
                     Format::Notation,
                     "Notation signature does not",
@@ -107,7 +134,7 @@ impl Collected {
             let (Some(first), Some(second)) = (scopes.next(), scopes.next()) else { continue };
             let more = if scopes.next().is_some() { " and others" } else { "" };
             let message = format!(
-                "authenticator `{name}` serves `{first}` and `{second}`{more}: a {what} name its repository, so one that was signed for either is valid for both"
+                "authenticator `{name}` is required for `{first}` and `{second}`{more}: a {what} name its repository, so a signature made for one of these scopes is valid for all of them"
             );
             warnings.push(Problem::new(&declared.file, Some(declared.place), message, instead));
         }
@@ -116,10 +143,17 @@ impl Collected {
     /// A typing mistake in a fingerprint revokes nothing.
     fn warn_of_unknown_denied_keys(&self, warnings: &mut Vec<Problem>) {
         let authenticators = self.authenticators.iter().filter_map(|it| it.value.authenticator.as_ref());
-        let known: BTreeSet<&str> = authenticators
+        let mut known: BTreeSet<String> = authenticators
+            .clone()
             .flat_map(Authenticator::keys)
             .flat_map(|key| key.public.all_fingerprints())
+            .map(str::to_owned)
             .collect();
+        for authenticator in authenticators {
+            if let Signers::Gpg(set) = authenticator.signers() {
+                known.extend(set.deniable());
+            }
+        }
         // A certificate that comes with a signature may have any key.
         let certified = |it: &&Authenticator| matches!(it.signers(), Signers::Notation(_) | Signers::Pki(_));
         if self
@@ -131,8 +165,10 @@ impl Collected {
             return;
         }
         for denied in self.denied.keys.iter().filter(|denied| !known.contains(denied.value.as_str())) {
-            let message =
-                format!("denied key {} is in no authenticator, so it revokes nothing", denied.value);
+            let message = format!(
+                "denied key {} belongs to no authenticator, so denying it has no effect",
+                denied.value
+            );
             let hint = "compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too";
             warnings.push(Problem::new(&denied.file, Some(denied.place), message, hint));
         }
@@ -158,7 +194,7 @@ impl Collected {
                 continue;
             }
             let message = format!(
-                "images of every other host are admitted unsigned, also under other names of the registries of `{first}`{others}"
+                "images of every other host are admitted unsigned, and so are images of `{first}`{others} that are pulled by another name of the registry"
             );
             let hint = "a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name";
             warnings.push(Problem::new(file, Some(place), message, hint));

@@ -60,10 +60,10 @@ impl ForwardedPull {
         let problem = match forgotten.await {
             Ok(Ok(())) => return,
             Ok(Err(problem)) => problem,
-            Err(_) => "it does not answer".to_owned(),
+            Err(_) => "the runtime does not answer".to_owned(),
         };
         let image = sanitize_to(self.pinned.name(), MAX_NAME_BYTES);
-        tracing::warn!(image, problem, "a refused image keeps its name in the runtime");
+        tracing::warn!(image, problem, "cannot remove the name of a refused image from the runtime");
     }
 }
 

@@ -52,14 +52,14 @@ pub(super) fn begin(
         let digest = document.digest();
         let Ok(_copies) = memory.pulls().reserve(COPIES * document.bytes().len(), Duration::ZERO).await
         else {
-            return tracing::debug!(%digest, "document not handed over: the memory is in use");
+            return tracing::debug!(%digest, "document not written to containerd's content store: no memory is free");
         };
         let write = content::write(&upstream, digest, document.bytes());
         let problem = match tokio::time::timeout(TIMEOUT, write).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error_chain(&error),
-            Err(_) => "it does not answer".to_owned(),
+            Err(_) => "the runtime does not answer".to_owned(),
         };
-        tracing::debug!(%digest, problem, "document not handed over");
+        tracing::debug!(%digest, problem, "document not written to containerd's content store");
     });
 }

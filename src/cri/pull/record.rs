@@ -128,7 +128,14 @@ impl Drop for Record {
                 record!(info, "admitted", "pulled", reason = reason.code(), pinned,);
             }
             Outcome::Failed { reason, pinned, error } => {
-                record!(warn, "admitted", "admitted, but not pulled", reason = reason.code(), pinned, error,);
+                record!(
+                    warn,
+                    "admitted",
+                    "image admitted, but the pull failed",
+                    reason = reason.code(),
+                    pinned,
+                    error,
+                );
             }
             Outcome::Refused { reason, line } => {
                 record!(warn, "refused", "pull refused", reason = reason.code(), line,);
@@ -144,7 +151,7 @@ impl Drop for Record {
                 rule = explanation.rule,
                 pod.namespace = self.pod.namespace,
                 reason = Reason::BreakGlass.code(),
-                "let through by the break-glass file, not by the policy"
+                "admitted by the break-glass file, not by the policy"
             );
         }
         for refusal in &explanation.audited {
@@ -158,7 +165,11 @@ impl Drop for Record {
             );
         }
         for problem in &explanation.problems {
-            tracing::warn!(image = self.image, problem, "non-fatal problem while collecting signatures");
+            tracing::warn!(
+                image = self.image,
+                problem,
+                "problem during verification that did not change the decision"
+            );
         }
     }
 }

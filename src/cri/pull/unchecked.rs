@@ -143,7 +143,12 @@ async fn check_later(pull: ForwardedPull, looks: Arc<Semaphore>, answered: bool)
 async fn forget(pull: &ForwardedPull, id: &str, refusal: &Refusal) {
     let image = sanitize_to(pull.pinned.name(), MAX_NAME_BYTES);
     let (reason, line) = (refusal.reason().code(), refusal.line());
-    tracing::warn!(image, reason, line, "refused after its pull was given up: its names are removed");
+    tracing::warn!(
+        image,
+        reason,
+        line,
+        "the caller gave up this pull, and the image is refused: its names are removed from the runtime"
+    );
     pull.forget(id).await;
 }
 

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::policy::{ExceptionTarget, Pods, Policy, Requirement, Scope};
+use crate::policy::{Condition, ExceptionTarget, Pods, Policy, Scope};
 use crate::reference::Reference;
+use crate::signature::attestation::{StatementTerms, TermsKind};
 use crate::trust::{Algorithm, Authenticator, Key, PssSalt, PublicKey};
 
 const NOW: &str = "2026-06-01T00:00:00Z";
@@ -320,5 +321,44 @@ fn an_interrupted_evaluation_admits_in_audit_mode_only() {
         let reason = interrupted(&rules, &facts, refusal).map(|admission| admission.reason());
         let expected = if admitted { Ok(Reason::AuditOnly) } else { Err(Reason::Timeout) };
         assert_eq!(reason.map_err(|refusal| refusal.reason()), expected, "{row}");
+    }
+}
+
+/// A verification without the proof of each condition does not admit, whoever hands it in.
+#[test]
+fn each_required_attestation_needs_its_own_proof() {
+    let condition = |name: &str| {
+        let custom = TermsKind::Custom { predicate_type: "t".to_owned(), time: None };
+        let terms = StatementTerms::new(name.to_owned(), custom, BTreeMap::new(), None);
+        Condition::new(terms, requirement())
+    };
+    let proof = |of: &Requirement| of.judge([("release", "sha256:0")]).unwrap();
+    let (one, two) = (condition("one"), condition("two"));
+    let names = vec!["one".to_owned(), "two".to_owned()];
+    let signed = requirement().with_attestations(names.clone()).unwrap();
+    let alone = Requirement::of_attestations(names).unwrap();
+    for required in [signed, alone] {
+        let rule = rule(Mode::Enforce, Action::Require(required.clone()));
+        let release = policy(Vec::new(), &[]).authenticator("release").unwrap().clone();
+        let default = Rule::new("the default".to_owned(), Scope::everything(), deny());
+        let all = vec![one.clone(), two.clone()];
+        let policy = Policy::with_conditions(default, vec![rule], vec![release], all).unwrap();
+        for (row, satisfied, expected) in [
+            ("none", proof(&required), "refused internal"),
+            ("one of two", proof(&required).and(proof(one.by())), "refused internal"),
+            (
+                "the same twice",
+                proof(&required).and(proof(one.by())).and(proof(one.by())),
+                "refused internal",
+            ),
+            // The signers of the rule are not those of a condition.
+            ("a signature", proof(&required).and(proof(&required)), "refused internal"),
+            ("conditions alone", proof(one.by()).and(proof(two.by())), "refused internal"),
+            ("both", proof(&required).and(proof(one.by())).and(proof(two.by())), "admitted verified index"),
+        ] {
+            let verified = Ok(Verified { digest: digest("index"), satisfied: Arc::new(satisfied) });
+            let facts = with_verified(resolved("index"), Object::Named, verified);
+            assert_eq!(outcome(Some(&policy), None, &facts), expected, "{row}");
+        }
     }
 }

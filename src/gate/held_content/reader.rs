@@ -105,12 +105,12 @@ impl<C: Content> Reader<C> {
         let expected = digest.clone();
         let matching = move || expected.matches(&document).then_some(document);
         let matching = offload::document(bytes(size), matching).await.flatten();
-        matching.map(Some).ok_or_else(|| format!("its content does not match {digest}").into())
+        matching.map(Some).ok_or_else(|| format!("the content does not match {digest}").into())
     }
 }
 
 fn late() -> Unread {
-    Unread::Content("it does not answer in time".to_owned())
+    Unread::Content("the runtime does not answer in time".to_owned())
 }
 
 fn bytes(size: u64) -> usize {

@@ -50,6 +50,6 @@ impl<V: Clone + Send + Sync + 'static> Remembered<V> {
             Ok(answer)
         };
         let found = self.finding.join(key, remembering).await;
-        found.unwrap_or_else(|| Err("it cannot be read".to_owned().into()))
+        found.unwrap_or_else(|| Err("a document of the image cannot be read".to_owned().into()))
     }
 }

@@ -323,11 +323,12 @@ impl PresentEvaluation {
         let Checked { mut findings, proofs, at, crls_to_fetch } = checked;
         self.crls_to_fetch.extend(crls_to_fetch);
         let remote_verifier = &self.shared.remote_verifier;
-        let result = self.confirmations.weigh(requirement, &proofs, remote_verifier);
+        let required = (self.policy.as_ref(), requirement);
+        let result = self.confirmations.weigh(required, &proofs, remote_verifier);
         self.confirmations.tell(&mut findings, &proofs, remote_verifier);
         let unanswered =
             |why: &str| Refusal::key_service(&self.asked.text, digest.as_str(), rule.label(), why);
-        let verified = match result {
+        let (verified, condition) = match result {
             Ok(QuorumResult::Met { satisfied, until, .. }) => {
                 let satisfied = Arc::new(satisfied);
                 let end = earliest_end(&self.policy, requirement, at).into_iter().chain(ends).min();
@@ -336,20 +337,15 @@ impl PresentEvaluation {
                 return Ok(Verified { digest, satisfied });
             }
             Ok(QuorumResult::Unanswered(why)) => return Err(unanswered(&why)),
-            Ok(QuorumResult::Missing { verified }) => verified,
+            Ok(QuorumResult::Missing { verified, condition }) => (verified, condition),
             Err(open) => {
                 self.open.extend(open);
-                return Err(unanswered("it was not asked"));
+                return Err(unanswered("the service was not queried"));
             }
         };
-        let found = Found {
-            attachments: evidence.attachments.len(),
-            collected: &Collected::default(),
-            valid: &verified,
-            findings: &findings,
-        };
-        let required = requirement.to_string();
-        Err(Refusal::unsatisfied(&self.asked.text, digest.as_str(), rule.label(), &required, &found))
+        let collected = Collected::default();
+        let found = Found::of(evidence, &collected, (&verified, condition.as_deref()), &findings);
+        Err(Refusal::unmet((&self.asked.text, digest.as_str()), rule.label(), required, &found))
     }
 
     /// A cached verdict ends with the allowances that it may rest on.

@@ -30,7 +30,7 @@ pub(super) fn remove(disk: &Disk, path: &Path) {
             if places.is_empty() {
                 let _ = fs::remove_file(&path);
             } else if let Err(error) = put(disk, &path, &links::write(&places), Durable::No) {
-                tracing::debug!(%error, "a link to evicted evidence stays");
+                tracing::debug!(%error, "cannot remove a link to evicted evidence");
             }
         }
     }

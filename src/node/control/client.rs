@@ -43,19 +43,19 @@ pub(super) fn is_trusted(uid: u32) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// The socket does not exist, no process serves it, or access is denied.
-    #[error("cannot connect to {}", socket.display())]
+    #[error("cannot connect to the daemon at {}", socket.display())]
     Connect {
         socket: PathBuf,
         #[source]
         source: io::Error,
     },
     /// A process of another user serves there.
-    #[error("{} is served by user {uid}, which is neither root nor this user", socket.display())]
+    #[error("the process at {} runs as user {uid}, which is neither root nor this user", socket.display())]
     UntrustedServer { socket: PathBuf, uid: u32 },
     /// The timeout expired.
-    #[error("no answer at {} within {limit:?}", socket.display())]
+    #[error("the daemon at {} did not answer within {limit:?}", socket.display())]
     Timeout { socket: PathBuf, limit: Duration },
     /// The answer cannot be read or parsed.
-    #[error("the answer cannot be read")]
+    #[error("the daemon's response cannot be read")]
     Line(#[from] LineError),
 }

@@ -40,7 +40,7 @@ pub enum LineError {
     #[error("the connection failed")]
     Io(#[source] io::Error),
     /// The connection ended before a complete line.
-    #[error("the connection ended before the line did")]
+    #[error("the connection was closed in the middle of a line")]
     Ended,
     /// The line is longer than the limit.
     #[error("the line is longer than {limit} bytes")]
@@ -49,7 +49,7 @@ pub enum LineError {
         limit: u64,
     },
     /// The line is not valid JSON of the expected type.
-    #[error("the line is not understood")]
+    #[error("the line is not a known request or reply")]
     Json(#[source] serde_json::Error),
 }
 

@@ -85,7 +85,7 @@ impl Control {
             ControlRequest::Verdict { name, digest } => self.verdict(name, digest, peer).await,
             ControlRequest::Status => ControlReply::Status(Box::new(self.status().await)),
             ControlRequest::Scan => tokio::time::timeout(SCAN_TIME, self.scan()).await.unwrap_or_else(|_| {
-                ControlReply::Failed(format!("scanning the node takes longer than {SCAN_TIME:?}"))
+                ControlReply::Failed(format!("the scan of the node takes longer than {SCAN_TIME:?}"))
             }),
         }
     }
@@ -115,7 +115,7 @@ impl Control {
         }
         if explanation.break_glass {
             let rule = &explanation.rule;
-            tracing::warn!(image = shown, rule, "let through by the break-glass file, not by the policy");
+            tracing::warn!(image = shown, rule, "admitted by the break-glass file, not by the policy");
         }
         ControlReply::Verdict(verdict)
     }

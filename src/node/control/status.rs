@@ -10,7 +10,8 @@ use crate::api::runtime_service_client::RuntimeServiceClient;
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{Proxy, SandboxImage};
 use crate::node::state::{PolicyState, Scanned, State};
-use crate::policy::ExceptionTarget;
+use crate::node::trust_roots::{self, RootStatus, roots};
+use crate::policy::{ExceptionTarget, Policy};
 use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::ConnectionCounts;
 
@@ -40,6 +41,9 @@ pub struct Status {
     pub last_scan: Option<Scanned>,
     /// The exceptions that are in effect now.
     pub break_glass: BreakGlass,
+    /// The trusted roots of the policy.
+    #[serde(default)]
+    pub trust_roots: Vec<RootStatus>,
     /// Settings in `pullgate.toml` that have no effect, or another than it seems, and trusted roots that will soon end.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -132,7 +136,7 @@ impl Status {
         config: &DaemonConfig,
         break_glass: &BreakGlassFile,
     ) -> Self {
-        let counters = proxy.counters();
+        let (counters, policy) = (proxy.counters(), proxy.gate().policy());
         let (runtime, ledger) = tokio::join!(Runtime::ask(proxy), Ledger::measure(proxy, config));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -160,7 +164,8 @@ impl Status {
             sandbox_image: state.sandbox(),
             last_scan: state.scanned(),
             break_glass: BreakGlass::read(break_glass, Timestamp::now()),
-            warnings: warnings(proxy, config, Timestamp::now()),
+            trust_roots: policy.as_deref().map(|policy| roots(policy, &config.trust)).unwrap_or_default(),
+            warnings: warnings(policy.as_deref(), config, Timestamp::now()),
         }
     }
 
@@ -171,7 +176,8 @@ impl Status {
         match (&self.policy.hash, &self.policy.failure) {
             (None, _) => found.push("no usable policy: every pull is refused".to_owned()),
             (Some(_), Some(failure)) => {
-                found.push(format!("the reload at {} failed: the old policy stays in force", failure.at));
+                found
+                    .push(format!("the reload at {} failed: the previous policy stays in force", failure.at));
             }
             (Some(_), None) => {}
         }
@@ -186,7 +192,9 @@ impl Status {
                 found.push(format!("the sandbox image {name} is not admitted"));
             }
             Some(SandboxImage::NotReported) => {
-                found.push("the sandbox image is not known; set `sandbox-image` in [gate]".to_owned());
+                found.push(
+                    "the runtime does not report its sandbox image; set `sandbox-image` in [gate]".to_owned(),
+                );
             }
             Some(SandboxImage::Admitted { .. }) | None => {}
         }
@@ -194,19 +202,20 @@ impl Status {
             found.push(format!("{} images or containers on this node are not admitted", scan.refused));
         }
         for exception in &self.break_glass.exceptions {
-            found.push(format!("break-glass lets {} through until {}", exception.what, exception.until));
+            found
+                .push(format!("a break-glass exception admits {} until {}", exception.what, exception.until));
         }
         if !self.break_glass.problems.is_empty() {
-            found.push("the break-glass file is not usable: no exception is in effect".to_owned());
+            found.push("the break-glass file is invalid: no exception is in effect".to_owned());
         }
         found.extend(self.warnings.iter().cloned());
         found
     }
 }
 
-fn warnings(proxy: &Proxy, config: &DaemonConfig, now: Timestamp) -> Vec<String> {
+fn warnings(policy: Option<&Policy>, config: &DaemonConfig, now: Timestamp) -> Vec<String> {
     let mut warnings = config.warnings();
-    warnings.extend(proxy.gate().policy().into_iter().flat_map(|policy| policy.ending(now)));
+    warnings.extend(trust_roots::warnings(policy, &config.trust, now));
     warnings
 }
 

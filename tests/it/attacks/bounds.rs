@@ -214,6 +214,8 @@ async fn each_limit_has_its_own_reason_code() {
         "tag-record-timeout",
         "max-retry-after",
         "memory",
+        // T144 in `attestations`.
+        "attestation-max-size",
     ]);
     assert_eq!(keys, pullgate::config::Limits::keys().into_iter().collect(), "a limit without a row");
 }

@@ -43,13 +43,13 @@ async fn t133_a_signature_without_the_required_annotations_does_not_count() {
         (
             "another-team",
             json!({ "team": "shop", "stage": "prod" }),
-            Some("team\" = \"payments\", signature has \"shop\""),
+            Some("team\" = \"payments\", but the signature has \"shop\""),
         ),
-        ("one-of-two", json!({ "team": "payments" }), Some("stage\" = \"prod\", signature has none")),
+        ("one-of-two", json!({ "team": "payments" }), Some("stage\" = \"prod\", but the signature has none")),
         ("case", json!({ "Team": "payments", "stage": "prod" }), Some("signature has none")),
         ("empty", json!({ "team": "", "stage": "prod" }), Some("signature has \"\"")),
         ("list", json!({ "team": ["payments"], "stage": "prod" }), Some("a value that is not a string")),
-        ("null", json!(null), Some("stage\" = \"prod\", signature has none")),
+        ("null", json!(null), Some("stage\" = \"prod\", but the signature has none")),
     ] {
         for (layout, requests) in [("classic", FETCHED), ("bundle", BUNDLED)] {
             let path = format!("team/{layout}-{name}");
@@ -95,8 +95,8 @@ async fn t134_a_bundle_that_was_copied_from_another_repository_does_not_count_wh
             json!({ "docker-reference": "evil.example/team/app" }),
             Some("for another repository"),
         ),
-        ("by-cosign", json!({}), Some("bundle names no repository, the rule has identity")),
-        ("list", json!({ "docker-reference": [own] }), Some("bundle names no repository")),
+        ("by-cosign", json!({}), Some("bundle does not name its repository, but the rule has identity")),
+        ("list", json!({ "docker-reference": [own] }), Some("bundle does not name its repository")),
     ];
     for (name, annotations, found) in cases {
         let digest = world.registry.image("team/app", "1", name);

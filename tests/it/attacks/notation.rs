@@ -114,7 +114,7 @@ async fn t71_certificates_count_only_below_the_ca_of_the_policy() {
     let requests = "tag sig fallback referrers manifest";
     let outcome = world.outcome("team/unread:1").await;
     outcome.assert("keys", Expect { requests, ..Expect::refused("other-signature-kind") });
-    let found = "found 1 Notation signature; no authenticator of this rule reads Notation";
+    let found = "found 1 Notation signature, but no authenticator of this rule can verify Notation";
     assert!(outcome.line.contains(found), "{}", outcome.line);
     // Nor a second time, and it is not counted twice where it is known already.
     for name in ["team/unread:1", "team/app:1"] {
@@ -180,5 +180,23 @@ async fn t87_a_list_of_revoked_certificates_counts_only_if_its_issuer_signed_it(
         let again = world.outcome(&format!("{path}:1")).await;
         assert_eq!(again.line, outcome.line, "{name}");
         assert_eq!(server.lines(), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn each_key_type_in_each_envelope_is_verified() {
+    let world = World::start(node()).await;
+    for key in ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "p521"] {
+        trusting(&world, &below(&format!("{key}.root.pem")));
+        for format in ["jws", "cose"] {
+            let path = format!("team/{key}-{format}");
+            let digest = notation_image(&world.registry, &path);
+            attach_notation(&world.registry, &path, &digest, &notation(&format!("{key}.{format}")));
+            let pinned = world.pinned(&path, &digest);
+            let outcome = world.outcome(&format!("{path}:1")).await;
+            // The chain of RSA keys of 4096 bits takes some kilobytes.
+            let bytes = 1..=16 << 10;
+            outcome.assert(&path, Expect { requests: REFERRED, bytes, ..Expect::verified(&pinned) });
+        }
     }
 }

@@ -264,10 +264,12 @@ fn kind(request: &Recorded) -> String {
         "/token" => "token",
         _ if path.contains("/manifests/") => match last {
             _ if last.starts_with("sha256-") && last.ends_with(".sig") => "sig",
+            _ if last.starts_with("sha256-") && last.ends_with(".att") => "att",
             _ if last.starts_with("sha256-") || last.starts_with("sha512-") => "fallback",
             _ if last.contains(':') => "manifest",
             _ => "tag",
         },
+        _ if path.contains("@sha256=") => "lookaside",
         _ if path.contains("/blobs/") => "blob",
         _ if path.contains("/referrers/") => "referrers",
         _ => "other",

@@ -37,9 +37,9 @@ pub(crate) async fn the_key_service_decides_if_confirmation_is_required() {
     for (problem, reason, answer) in [
         ("", "admitted", None),
         ("does not accept the signature", "no-valid-signature", Some(answer(json!(false)))),
-        ("no longer confirms it: the key is disabled", "no-valid-signature", Some(disabled())),
+        ("no longer confirms signatures: the key is disabled", "no-valid-signature", Some(disabled())),
         (
-            "no longer confirms it: KMS has no such key",
+            "no longer confirms signatures: KMS does not have this key",
             "no-valid-signature",
             Some(acs::error(404, "Forbidden.KeyNotFound")),
         ),
@@ -53,18 +53,14 @@ pub(crate) async fn the_key_service_decides_if_confirmation_is_required() {
         ("is not JSON", "key-service-unavailable", Some(Scripted::ok("application/json", "{"))),
         ("does not say whether", "key-service-unavailable", Some(Scripted::ok("application/json", "{}"))),
         ("does not say whether", "key-service-unavailable", Some(answer(json!("true")))),
-        (
-            "is about another version",
-            "key-service-unavailable",
-            Some(Scripted::ok("application/json", other)),
-        ),
+        ("is for another version", "key-service-unavailable", Some(Scripted::ok("application/json", other))),
         (
             "has more than 8192 bytes",
             "key-service-unavailable",
             Some(Scripted::status(200).body(Body::Endless)),
         ),
         ("", "key-service-unavailable", Some(Scripted::status(200).body(Body::Hang))),
-        ("redirects", "key-service-unavailable", Some(Scripted::redirect("http://127.0.0.1:1/"))),
+        ("with a redirect", "key-service-unavailable", Some(Scripted::redirect("http://127.0.0.1:1/"))),
     ] {
         let shown = format!("{answer:?}");
         let patience = if reason == "key-service-unavailable" { IMPATIENT } else { REMOTE };
@@ -219,7 +215,11 @@ async fn confirmed_evidence_needs_no_registry() {
     world.answers(|| Some(disabled()));
     let refusal = world.check_present(&gate, "app", &id).await.unwrap_err();
     assert_eq!(refusal.reason().code(), "no-valid-signature");
-    assert!(refusal.line().contains("no longer confirms it: the key is disabled"), "{}", refusal.line());
+    assert!(
+        refusal.line().contains("no longer confirms signatures: the key is disabled"),
+        "{}",
+        refusal.line()
+    );
     // Enabled again: a denial is not cached.
     world.answers(|| None);
     assert_eq!(code(&world.check_present(&gate, "app", &id).await), "admitted");

@@ -60,7 +60,7 @@ pub(crate) async fn a_replaced_key_with_the_same_version_is_refused_and_reported
     let body = json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": public("rsa-3072") });
     world.kms.answers(move |_, _| Some(Scripted::ok("application/json", body.to_string())));
     let problem = world.fetch(&text).await.remove(0).unwrap_err();
-    let expected = format!("has another key than the one that is pinned: {other}, not {pinned}");
+    let expected = format!("has fingerprint {other}, but the policy pins {pinned}");
     assert!(problem.contains(&expected), "{problem}");
     assert!(world.survey(&text).loaded.is_err() && !kept.exists(), "it is not stored");
 }
@@ -72,17 +72,17 @@ async fn reports_why_a_fetch_failed_within_time_and_size_limits() {
     let key = |pem: &str| json!({ "KeyId": KEY, "KeyVersionId": VERSION, "PublicKey": pem }).to_string();
     let other = json!({ "KeyId": KEY, "KeyVersionId": "other", "PublicKey": public("p256") }).to_string();
     for (problem, answer) in [
-        ("gave no public key within 700ms", Scripted::status(200).body(Body::Hang)),
+        ("returned no public key within 700ms", Scripted::status(200).body(Body::Hang)),
         ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
-        ("gave no public key within 700ms", acs::error(400, "Throttling")),
+        ("returned no public key within 700ms", acs::error(400, "Throttling")),
         ("RAM policy", acs::error(403, "Forbidden.NoPermission")),
-        ("has no such key", acs::error(404, "Forbidden.KeyNotFound")),
+        ("does not have this key", acs::error(404, "Forbidden.KeyNotFound")),
         ("is disabled", acs::error(409, "Rejected.Disabled")),
-        ("redirects", Scripted::redirect("http://127.0.0.1:1/")),
+        ("with a redirect", Scripted::redirect("http://127.0.0.1:1/")),
         ("is not JSON", Scripted::ok("application/json", "{")),
-        ("holds no PublicKey", Scripted::ok("application/json", "{}")),
-        ("is about another version", Scripted::ok("application/json", other)),
-        ("needs a key of kind P-256", Scripted::ok("application/json", key(&public("p384")))),
+        ("contains no PublicKey", Scripted::ok("application/json", "{}")),
+        ("is for another version", Scripted::ok("application/json", other)),
+        ("needs a key of type P-256", Scripted::ok("application/json", key(&public("p384")))),
         ("not one PEM block", Scripted::ok("application/json", key("-----BEGIN"))),
     ] {
         world.kms.answers(move |_, _| Some(answer.clone()));

@@ -176,7 +176,7 @@ fn b13_an_import_that_does_not_load_is_not_written() {
             let messages = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(if written { 0 } else { 2 }), "{messages}");
             assert_eq!(output.stdout.is_empty(), to_file || !written, "{messages}");
-            assert_eq!(messages.contains("does not load"), !written, "{messages}");
+            assert_eq!(messages.contains("policy is not valid"), !written, "{messages}");
         }
         assert_eq!(target.exists(), written);
         let left = std::fs::read_dir(directory.path()).unwrap().count();

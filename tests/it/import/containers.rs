@@ -10,8 +10,8 @@ use super::{key, load};
 fn imported(policy: &PolicyJson) -> Imported {
     let files = |path: &str| {
         Ok(match path {
-            "/keys/one.pub" => key("p256"),
-            "/keys/two.pub" => key("ed25519"),
+            "/keys/one.pub" => key("p256").into_bytes(),
+            "/keys/two.pub" => key("ed25519").into_bytes(),
             _ => return Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
         })
     };
@@ -41,7 +41,7 @@ fn a_document_that_the_original_refuses_is_not_imported() {
     let signed = |fields: &str| {
         format!(r#"{{"type": "sigstoreSigned", "signedIdentity": {{"type": "matchRepository"}}, {fields}}}"#)
     };
-    let files = |_: &str| Ok(key("p256"));
+    let files = |_: &str| Ok(key("p256").into_bytes());
     for (requirement, is_imported) in [
         (accept.to_owned(), true),
         (signed(r#""keyPath": "/keys/one.pub""#), true),
@@ -68,7 +68,7 @@ fn a_document_that_the_original_refuses_is_not_imported() {
 /// containers/image verifies with SHA-256 whatever the key is (`signature/internal/sigstore_payload.go`).
 #[test]
 fn every_curve_is_verified_with_sha_256() {
-    let files = |path: &str| Ok(key(path));
+    let files = |path: &str| Ok(key(path).into_bytes());
     let document = |keys: &str| {
         format!(
             r#"{{"default": [{{"type": "sigstoreSigned", "keyPaths": [{keys}], "signedIdentity": {{"type": "matchRepository"}}}}]}}"#

@@ -61,9 +61,9 @@ async fn reports_problems_with_the_key_or_its_permissions() {
     let kms = Kms::start("rsa-2048").await;
     let place = kms.location();
     for (place, problem) in [
-        (place.replace(KEY, "key-other"), "has no such key"),
+        (place.replace(KEY, "key-other"), "does not have this key"),
         (place.replace(VERSION, "other"), "refuses the algorithm or the version"),
-        (place.clone(), "specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (place.clone(), "such as RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
     ] {
         let error = open(&place, None, &settings).await.unwrap_err();
         assert!(error_chain(&error).contains(problem), "{place}: {}", error_chain(&error));
@@ -72,7 +72,7 @@ async fn reports_problems_with_the_key_or_its_permissions() {
         (409, "Rejected.Disabled", "disabled"),
         (409, "Rejected.PendingDeletion", "about to be deleted"),
         (403, "Forbidden.NoPermission", "RAM policy"),
-        (404, "Forbidden.AliasNotFound", "has no such key"),
+        (404, "Forbidden.AliasNotFound", "does not have this key"),
         (400, "UnsupportedOperation", "purpose must be SIGN/VERIFY"),
         (400, "InvalidTimeStamp.Expired", "clock"),
     ] {
@@ -85,7 +85,7 @@ async fn reports_problems_with_the_key_or_its_permissions() {
         assert_eq!(kms.asked(), 1, "{code}: asking again helps nobody");
     }
     for (name, algorithm, problem) in [
-        ("rsa-2048", Algorithm::EcdsaSha256, "needs a key of kind P-256"),
+        ("rsa-2048", Algorithm::EcdsaSha256, "needs a key of type P-256"),
         ("p384", Algorithm::EcdsaSha384, "KMS signs with"),
     ] {
         let kms = Kms::start(name).await;
@@ -116,7 +116,11 @@ pub(crate) async fn retries_when_throttled_and_gives_up_in_time() {
     let error = open(&kms.location(), None, &settings).await.unwrap_err();
     let error = error_chain(&error);
     // On a busy machine the time may run out during a request.
-    assert!(error.contains("busy until the deadline (Throttling)") || error.contains("in time"), "{error}");
+    assert!(
+        error.contains("busy at every attempt until the deadline (Throttling)")
+            || error.contains("did not answer"),
+        "{error}"
+    );
     assert!((2..40).contains(&kms.asked()), "{}", kms.asked());
 }
 
@@ -127,21 +131,21 @@ async fn rejects_oversized_answers_and_faulty_signatures() {
     let json = |text: String| Scripted::ok("application/json", text);
     let answers: [(&str, Scripted); 9] = [
         ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
-        ("in time", Scripted::status(200).body(Body::Hang)),
+        ("did not answer", Scripted::status(200).body(Body::Hang)),
         (
-            "in time",
+            "did not answer",
             Scripted::status(200)
                 .body(Body::Slow { bytes: "{\"PublicKey\":1}".into(), every: Duration::from_millis(200) }),
         ),
-        ("redirects", Scripted::redirect("http://127.0.0.1:1/")),
+        ("with a redirect", Scripted::redirect("http://127.0.0.1:1/")),
         ("is not JSON", json("<KMS/>".to_owned())),
         ("is not JSON", json("[".repeat(1000))),
         ("is not JSON", json("{\"PublicKey\":\"a\",\"PublicKey\":\"b\"}".to_owned())),
-        ("holds no PublicKey", json("{}".to_owned())),
+        ("contains no PublicKey", json("{}".to_owned())),
         ("another version", json(json!({ "PublicKey": "x", "KeyVersionId": "other" }).to_string())),
     ];
     for (problem, answer) in answers {
-        settings.kms.bounds = if problem == "in time" { impatient() } else { bounds() };
+        settings.kms.bounds = if problem == "did not answer" { impatient() } else { bounds() };
         let kms = Kms::start("p256").await;
         kms.answers(move |_, _| Some(answer.clone()));
         let error = error_chain(&open(&kms.location(), None, &settings).await.unwrap_err());
@@ -151,8 +155,8 @@ async fn rejects_oversized_answers_and_faulty_signatures() {
     let kms = Kms::start("p256").await;
     let key = open(&kms.location(), None, &settings).await.unwrap();
     for (problem, value) in [
-        ("holds no Value", json!("not base64!")),
-        ("holds no Value", json!(true)),
+        ("contains no Value", json!("not base64!")),
+        ("contains no Value", json!(true)),
         ("does not verify", json!("AAAA")),
     ] {
         kms.answers(move |_, _| {

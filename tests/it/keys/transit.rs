@@ -66,18 +66,18 @@ async fn reports_what_is_wrong() {
     let edwards = Vault::start("ed25519", "ed25519", None).await;
     let cipher = Vault::start("p256", "aes256-gcm96", None).await;
     for (place, algorithm, problem) in [
-        (rsa.location(), None, "specify RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
-        (rsa.location(), Some(Algorithm::EcdsaSha256), "needs a key of kind P-256"),
-        (rsa.location().replace(NAME, "other"), None, "no such key or mount"),
+        (rsa.location(), None, "such as RSA_PSS_SHA_256 or RSA_PKCS1_SHA_256"),
+        (rsa.location(), Some(Algorithm::EcdsaSha256), "needs a key of type P-256"),
+        (rsa.location().replace(NAME, "other"), None, "this key or mount does not exist"),
         (edwards.location(), Some(Algorithm::Ed25519ph), "pure Ed25519"),
-        (cipher.location(), None, "does not sign"),
+        (cipher.location(), None, "cannot sign"),
     ] {
         let error = error_chain(&open(&place, algorithm, &settings).await.unwrap_err());
         assert!(error.contains(problem), "{error}");
     }
     let wrong = with_token(&directory, "hvs.pg5ECRET-wrong");
     let error = error_chain(&open(&rsa.location(), None, &wrong).await.unwrap_err());
-    assert!(error.contains("the token is refused") && !error.contains("hvs"), "{error}");
+    assert!(error.contains("the token is invalid") && !error.contains("hvs"), "{error}");
     let vault = Vault::start("p256", "ecdsa-p256", None).await;
     let key = open(&vault.location(), None, &with_token(&directory, "hvs.pg5ECRET-token")).await.unwrap();
     for (problem, signature) in [
@@ -108,9 +108,9 @@ pub(crate) async fn retries_when_busy_and_gives_up_in_time() {
     for (problem, answer) in [
         ("has more than 8192 bytes", Scripted::status(200).body(Body::Endless)),
         ("in time", Scripted::status(200).body(Body::Hang)),
-        ("redirects", Scripted::redirect("http://127.0.0.1:1/")),
+        ("with a redirect", Scripted::redirect("http://127.0.0.1:1/")),
         ("is not JSON", Scripted::ok("application/json", "{")),
-        ("holds no data", Scripted::ok("application/json", "{}")),
+        ("contains no data", Scripted::ok("application/json", "{}")),
     ] {
         settings.transit.bounds = if problem == "in time" { impatient() } else { bounds() };
         vault.answers(move |_, _| Some(answer.clone()));

@@ -147,8 +147,8 @@ async fn an_expired_key_ends_the_admissions_that_depend_on_it() {
     world.pull(&gate, "team/app:1", &id).await.unwrap();
     let file = key_file("p256", "pub");
     for (window, expected) in [
-        ("not-after = 2001-01-01T00:00:00Z", "no-valid-signature"),
-        ("not-before = 2999-01-01T00:00:00Z", "no-valid-signature"),
+        ("not-after = 2001-01-01T00:00:00Z", "key-not-valid-now"),
+        ("not-before = 2999-01-01T00:00:00Z", "key-not-valid-now"),
         ("not-before = 2001-01-01T00:00:00Z", "verified"),
     ] {
         let root = world.directory.path().join("window");
@@ -345,4 +345,52 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtime_s_content() {
     assert_eq!(world.node.pull(&name).await.code, "0");
     let decision = world.check_present(gate, &name, &id).await.unwrap();
     assert_eq!(decision.digest(), Some(&digest));
+}
+
+#[tokio::test]
+async fn a_gpg_signature_in_evidence_is_evaluated_again_without_the_network() {
+    let world = World::new().await;
+    let document = pullgate_test::signer::notation("manifest.json");
+    let (digest, id) = (Digest::of(&document), Digest::of(b"{}"));
+    let image = world.image("team/app");
+    for (signature, keyring, expected) in [
+        ("ed25519", "ed25519", "verified"),
+        ("ed25519", "several", "verified"),
+        ("ed25519", "nistp256", "no-valid-signature"),
+        ("family-1", "family", "verified"),
+        ("ending-signature", "ed25519", "signature-expired"),
+        ("revoked", "not-yet-revoked", "verified"),
+        ("revoked", "revoked", "key-revoked"),
+    ] {
+        let evidence = Evidence {
+            repository: pullgate::reference::Repository::parse(&image).unwrap(),
+            digest: digest.clone(),
+            media_type: MANIFEST.to_owned(),
+            document: document.clone().into(),
+            images: vec![Image { id: id.clone(), manifest: None }],
+            attachments: vec![Attachment::Gpg {
+                place: "lookaside signature-1".to_owned(),
+                document: pullgate_test::signer::gpg(&format!("{signature}.signature")).into(),
+            }],
+            names: vec![format!("{image}:1")],
+            rule: String::new(),
+            keys: Vec::new(),
+            recorded: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let settings = ledger::LedgerSettings::of(directory.path());
+        Ledger::open(&settings).unwrap().keep(evidence);
+        let gate = gate::restarted(Ledger::open(&settings).unwrap());
+        let keyring = pullgate_test::signer::gpg_file(&format!("{keyring}.keyring.gpg"));
+        let policy = format!(
+            "default = \"deny\"\n[authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{keyring:?}]\n[[namespace]]\n\
+             scope = {:?}\naliases = [\"registry.example/team\"]\nrequire = {{ all = [\"gpg\"] }}\n",
+            world.image("team")
+        );
+        gate.set_policy(policy::load(directory.path(), &policy));
+        world.registry.forget_requests();
+        let decided = world.check_present(&gate, &format!("{image}:1"), &id).await;
+        assert_eq!(reason(&decided), expected, "{signature} by {keyring:?}");
+        assert_eq!(world.registry.lines(), [""; 0], "no request was sent");
+    }
 }

@@ -230,7 +230,8 @@ fn a_directory_that_others_can_write_to_is_not_used() {
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode)).unwrap();
         let opened = Ledger::open(&ledger::LedgerSettings::of(directory.path()));
         let shown = directory.path().display();
-        let expected = format!("others can write to {shown} (mode {mode:04o}); chmod go-w {shown}");
+        let expected =
+            format!("other users can write to {shown} (mode {mode:04o}); run `chmod go-w {shown}`");
         assert_eq!(opened.err().map(|error| error.to_string()), (!usable).then_some(expected), "{mode:o}");
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use pullgate_config::kind::OptionKind;
 use pullgate_config::options::OptionDoc;
 
+use super::attestations as of_attestations;
 use super::policy as of_policy;
 use super::settings;
-use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer};
+use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer, trust};
 
 #[path = "../../node/effects.rs"]
 mod node;
@@ -45,6 +46,9 @@ const EFFECTS: Effects = &[
         "[registry] signatures.scope",
         "[registry] signatures.image",
         "[registry] signatures.repository",
+    ]),
+    ("pullgate.toml", attacks::gpg::t147_a_lookaside_server_gets_few_requests_and_no_credentials, &[
+        "[registry] signatures.lookaside",
     ]),
     ("pullgate.toml", attacks::sources::signatures_in_a_directory_are_found, &["[registry] signatures.directory"]),
     ("pullgate.toml", connections::a6_the_number_of_connections_is_an_option, &["[limits] connections"]),
@@ -105,6 +109,16 @@ const EFFECTS: Effects = &[
         "[keys] vault.secret-id-file",
         "[keys] vault.mount",
     ]),
+    ("pullgate.toml", trust::trusted_roots_are_fetched_as_configured, &[
+        "[trust] directory",
+        "[trust] authorities",
+        "[trust] repository.name",
+        "[trust] repository.url",
+        "[trust] repository.targets-url",
+        "[trust] repository.root",
+        "[trust] repository.target",
+    ]),
+    ("pullgate.toml", trust::the_notice_before_the_end_of_a_root_is_an_option, &["[trust] notice"]),
     ("policy.toml", of_policy::rules_and_defaults, &[
         "[[namespace]] layouts",
         "[[namespace]] identity",
@@ -161,6 +175,31 @@ const EFFECTS: Effects = &[
         "[authenticator.NAME] distribution-points",
         "[authenticator.NAME] revocation",
         "[authenticator.NAME] level",
+    ]),
+    ("policy.toml", of_attestations::conditions_and_their_defaults, &[
+        "[attestation.NAME] type",
+        "[attestation.NAME] by",
+        "[attestation.NAME] max-age",
+        "[attestation.NAME] fields",
+        "[attestation.NAME] builder",
+        "[attestation.NAME] source-repository",
+        "[attestation.NAME] source-ref",
+        "[attestation.NAME] build-type",
+        "[attestation.NAME] max-severity",
+        "[attestation.NAME] except",
+        "[attestation.NAME] formats",
+        "[attestation.NAME] verifier",
+        "[attestation.NAME] resource",
+        "[attestation.NAME] levels",
+        "[attestation.NAME] predicate-type",
+        "[attestation.NAME] time",
+        "[[namespace]] require.attestations",
+    ]),
+    ("pullgate.toml", of_attestations::the_size_of_attestations_is_limited, &["[limits] attestation-max-size"]),
+    ("policy.toml", of_policy::authenticators_of_openpgp_keys, &[
+        "[authenticator.NAME] keyrings",
+        "[authenticator.NAME] armored",
+        "[authenticator.NAME] fingerprints",
     ]),
     ("policy.toml", of_policy::authenticators_of_a_private_pki, &[
         "[authenticator.NAME] intermediates",

@@ -191,9 +191,9 @@ pub(crate) async fn authenticators_and_their_keys() {
             format!("{}, {pss}, {salted}", file(&right)),
             "verified",
         ),
-        (both.clone(), format!("{}, not-after = 2024-01-01T00:00:00Z", file(&right)), "no-valid-signature"),
+        (both.clone(), format!("{}, not-after = 2024-01-01T00:00:00Z", file(&right)), "key-not-valid-now"),
         (both.clone(), format!("{}, not-after = 2100-01-01T00:00:00Z", file(&right)), "verified"),
-        (both.clone(), format!("{}, not-before = 2100-01-01T00:00:00Z", file(&right)), "no-valid-signature"),
+        (both.clone(), format!("{}, not-before = 2100-01-01T00:00:00Z", file(&right)), "key-not-valid-now"),
         (both, format!("{}, not-before = 2024-01-01T00:00:00Z", file(&right)), "verified"),
     ] {
         let policy = format!(
@@ -365,6 +365,61 @@ pub(crate) async fn authenticators_of_the_notary_project() {
         let decided = gate.admit(&question, &mut Explanation::default()).await;
         let found = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code();
         assert_eq!(found, expected, "{image}:\n{policy}");
+    }
+}
+
+#[tokio::test]
+pub(crate) async fn authenticators_of_openpgp_keys() {
+    let world = World::start().await;
+    let digest = notation_image(&world.registry, "team/app");
+    let place = format!("lookaside/team/app@sha256={}", digest.hex());
+    let place = world.directory.path().join(place);
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::write(place.join("signature-1"), gpg("nistp256.signature")).unwrap();
+    std::fs::write(place.join("signature-2"), gpg("ed25519.signature")).unwrap();
+    let host = world.registry.host();
+    let lookaside = |scope: &str| {
+        let root = world.directory.path().join("lookaside");
+        format!(
+            "[[registry.signatures]]\nscope = \"{scope}\"\nimage = true\nlookaside = \"file://{}\"\n",
+            root.display()
+        )
+    };
+    let keyrings = |name: &str| format!("keyrings = [{:?}]", gpg_file(&format!("{name}.keyring.gpg")));
+    let armored = String::from_utf8(gpg("ed25519.keyring.asc")).unwrap();
+    let fingerprints = |name: &str| {
+        let read = pullgate::trust::openpgp::read_keyring(&gpg(&format!("{name}.keyring.gpg"))).unwrap();
+        format!("{}\nfingerprints = [\"{}\"]", keyrings("several"), read[0].fingerprint())
+    };
+    let rsa = keyrings("rsa2048");
+    let denied = |name: &str| {
+        let key = pullgate::trust::openpgp::read_keyring(&gpg(&format!("{name}.keyring.gpg"))).unwrap();
+        format!("[deny]\nkeys = [{{ key = \"openpgp4fpr:{}\", reason = \"lost\" }}]\n", key[0].fingerprint())
+    };
+    for (configured, settings, more, expected) in [
+        (lookaside(&host), keyrings("ed25519"), String::new(), "verified"),
+        (lookaside("**"), keyrings("ed25519"), String::new(), "verified"),
+        (lookaside("r.example"), keyrings("ed25519"), String::new(), "no-signature"),
+        (String::new(), keyrings("ed25519"), String::new(), "no-signature"),
+        (lookaside(&host), rsa.clone(), String::new(), "no-valid-signature"),
+        (lookaside(&host), format!("{rsa}\narmored = '''\n{armored}'''"), String::new(), "verified"),
+        (lookaside(&host), format!("armored = '''\n{armored}'''"), String::new(), "verified"),
+        (lookaside(&host), fingerprints("ed25519"), String::new(), "verified"),
+        (lookaside(&host), keyrings("several"), String::new(), "verified"),
+        (lookaside(&host), keyrings("several"), denied("ed25519"), "verified"),
+        (lookaside(&host), keyrings("ed25519"), denied("ed25519"), "key-revoked"),
+        (lookaside(&host), keyrings("ed25519"), denied("nistp256"), "verified"),
+    ] {
+        let policy = format!(
+            "default = \"deny\"\n[authenticator.gpg]\ntype = \"gpg\"\n{settings}\n\
+             [[namespace]]\nscope = \"{host}/team\"\naliases = [\"registry.example/team\"]\n\
+             require = {{ all = [\"gpg\"] }}\n{more}"
+        );
+        let gate = world.gate_of(&configured, &policy);
+        let question = gate::request(&format!("{host}/team/app:1"));
+        let decided = gate.admit(&question, &mut Explanation::default()).await;
+        let found = decided.map_or_else(|refusal| refusal.reason(), |pinned| pinned.reason()).code();
+        assert_eq!(found, expected, "{configured}{policy}");
     }
 }
 

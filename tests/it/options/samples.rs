@@ -90,6 +90,20 @@ A key may also set `algorithm`, `salt-length`, `verify` and the `remote-` option
     },
     ByHand {
         about: "\
+An attestation is a condition that rules can require: what a signed statement about the image must say, and who must have signed \
+it. See docs/attestations.md.",
+        section: "[attestation.NAME]",
+        example: r#"
+#! [attestation.scanned]
+#! type = "vulnerabilities"
+#! by = "security"
+#! max-age = "7d"
+#! max-severity = "medium"
+#! except = ["CVE-2026-0001"]
+"#,
+    },
+    ByHand {
+        about: "\
 Rules. A scope is a repository and everything below it, in whole path segments, or a host for its whole registry. `*` matches \
 characters within a segment, `**` whole segments. Only the most specific matching scope applies; two equally specific ones are an \
 error. `nginx` is docker.io/library/nginx.
@@ -111,6 +125,10 @@ scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name 
 #! [[namespace]]
 #! scope = "registry.example.com"
 #! require = { any = ["release"] }
+
+#! [[namespace]]
+#! scope = "registry.example.com/production"
+#! require = { all = ["release"], attestations = ["scanned"] }
 
 #! [[namespace]]
 #! scope = "registry.example.com"

@@ -79,6 +79,10 @@ fn found(collected: &Collected) -> Vec<String> {
         }
         Attachment::Bundle { document, .. } => format!("bundle {}", String::from_utf8_lossy(document)),
         Attachment::Notation { document, .. } => format!("Notation {}", String::from_utf8_lossy(document)),
+        Attachment::Attestation { document, .. } => {
+            format!("attestation {}", String::from_utf8_lossy(document))
+        }
+        Attachment::Gpg { document, .. } => format!("GPG {}", String::from_utf8_lossy(document)),
     };
     collected.attachments.iter().map(one).collect()
 }
@@ -143,7 +147,7 @@ async fn the_usual_payload_is_built_and_any_other_is_fetched() {
 fn simple(attachment: &Attachment) -> Option<Bytes> {
     match attachment {
         Attachment::SimpleSigning { payload, .. } => Some(payload.clone()),
-        Attachment::Bundle { .. } | Attachment::Notation { .. } => None,
+        _ => None,
     }
 }
 

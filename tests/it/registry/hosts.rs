@@ -130,7 +130,7 @@ async fn a_broken_file_is_reported() {
     .unwrap();
     let client = client(&directory);
     let resolved = client.resolve(&registry.reference("a:1"), &anonymous()).await.unwrap();
-    assert!(resolved.warnings()[0].contains("is ignored, as containerd ignores it: unknown capability fly"));
+    assert!(resolved.warnings()[0].contains("is ignored by pullgate and containerd: unknown capability fly"));
     assert_eq!(client.warnings(&domain).unwrap(), resolved.warnings());
 }
 

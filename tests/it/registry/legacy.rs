@@ -176,7 +176,7 @@ async fn a_configuration_that_containerd_rejects_contacts_no_host() {
     let client = client(&directory, "[@]\nmirrors = 1");
     let error = client.resolve(&registry.reference("a:1"), &anonymous()).await.unwrap_err();
     assert_eq!(error.code(), "registry-configuration");
-    assert!(error.to_string().contains("mirrors in its registry section is not a table"), "{error}");
+    assert!(error.to_string().contains("mirrors in the registry section is not a table"), "{error}");
     assert!(registry.requests().is_empty());
     assert!(client.check_hosts().iter().any(|warning| warning.contains("every pull from a registry")));
     // As soon as it is repaired.

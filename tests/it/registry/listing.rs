@@ -61,8 +61,8 @@ async fn invalid_pages_are_an_error() {
         ("away", Scripted::ok("application/json", list).header("link", &link("//evil.example/v2/x")), "host"),
         ("page", Scripted::ok("text/html", "<html>"), "not JSON"),
         ("other", Scripted::ok("application/json", r#"{"names":[]}"#), "no list"),
-        ("numbers", Scripted::ok("application/json", r#"{"tags":[1]}"#), "not a text"),
-        ("twice", Scripted::ok("application/json", r#"{"tags":[],"tags":[]}"#), "twice"),
+        ("numbers", Scripted::ok("application/json", r#"{"tags":[1]}"#), "not a string"),
+        ("twice", Scripted::ok("application/json", r#"{"tags":[],"tags":[]}"#), "duplicate key"),
         ("large", Scripted::status(200).body(pullgate_test::registry::Body::Endless), "larger"),
     ];
     for (name, answer, message) in cases {

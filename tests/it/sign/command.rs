@@ -171,10 +171,14 @@ async fn all_tags_signs_a_repository_and_those_below_it() {
     assert_eq!((run.code, results), (Some(0), vec!["already-signed", "signed"]), "{}", run.errors);
     // A tag that does not resolve does not count as signed.
     for (scope, options, expected) in [
-        (scope.clone(), &["--tag", "z*"][..], "no tag matches"),
-        (scope.clone(), &["--tag", "z*", "--dry-run"], "no tag matches"),
-        (format!("{}/nothere", registry.host()), &[], "no repository with an image"),
-        (format!("{}/shop/nothere", registry.host()), &["--tag", "z*"], "no repository with an image"),
+        (scope.clone(), &["--tag", "z*"][..], "no tag matches --tag and --exclude-tag"),
+        (scope.clone(), &["--tag", "z*", "--dry-run"], "no tag matches --tag and --exclude-tag"),
+        (format!("{}/nothere", registry.host()), &[], "no repository of this name or below it"),
+        (
+            format!("{}/shop/nothere", registry.host()),
+            &["--tag", "z*"],
+            "no repository of this name or below it",
+        ),
     ] {
         let run = sign(&[&["--all-tags", &scope], options].concat(), "").await;
         assert_eq!((run.code, run.results()), (Some(1), vec!["failed"]), "{scope}: {}", run.errors);

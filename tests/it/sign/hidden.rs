@@ -60,7 +60,7 @@ async fn b16_a_refused_write_is_reported_as_the_registry_says_it() {
     let error =
         sign_in(Layout::Classic, &client(), (&repository, &digest), &new_key(), &[]).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("does not permit the upload of manifest"), "{text}");
+    assert!(text.contains("denied the request for upload of manifest"), "{text}");
     assert!(text.ends_with("(DENIED: no permission to deploy)"), "{text}");
     assert!(error.advice().is_some());
 }
@@ -78,7 +78,7 @@ async fn b16_a_registry_that_shows_the_image_under_the_fallback_tag_gets_one_ind
         let key = new_key();
         let error = sign_in(Layout::Bundle, &client(), (&repository, digest), &key, &[]).await.unwrap_err();
         let expected = format!(
-            "registry accepted a write of tag sha256-{}, but shows the signed image itself there",
+            "the registry accepted a write of tag sha256-{}, but then returned the signed image itself for this tag",
             digest.hex()
         );
         assert_eq!(error.to_string(), expected);

@@ -125,7 +125,7 @@ async fn a_notification_is_a_hint() {
     service.idle().await;
     assert_eq!(signatures(&registry, "team/app", &old), 1);
     for (wanted, reason) in [
-        (json!({ "rule": "none", "images": [], "existing": true }), "this rule does not exist"),
+        (json!({ "rule": "none", "images": [], "existing": true }), "signer.toml has no rule with this name"),
         (
             json!({ "rule": null, "images": [format!("{}/other/app:1", registry.host())], "existing": false }),
             "no rule applies to",
@@ -185,7 +185,7 @@ async fn a_failing_registry_is_retried_and_a_refused_image_is_parked() {
     assert_eq!((status.parked, status.parked_images.len()), (1, 1));
     let parked = &status.parked_images[0];
     assert!(parked.image.contains("team/refused@") && parked.attempts == 3, "{parked:?}");
-    assert!(parked.error.as_deref().unwrap_or_default().contains("does not permit"), "{parked:?}");
+    assert!(parked.error.as_deref().unwrap_or_default().contains("denied the request"), "{parked:?}");
     // It is repaired, and pushed again.
     registry.hook(|_| None);
     service.notify(&pushes(&[("team/refused", "1", &refused)])).await;

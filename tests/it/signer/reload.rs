@@ -64,7 +64,7 @@ pub(crate) async fn a_failed_reload_is_reported_until_one_succeeds() {
     reload();
     until(&path, "the missing key is reported", failed("own.key")).await;
     let reason = format!(
-        "cannot activate the settings: the key of authenticator release cannot be used: {} cannot be read: \
+        "the settings of signer.toml cannot be used: the key of authenticator release cannot be used: {} cannot be read: \
          No such file or directory",
         own.display()
     );
@@ -94,7 +94,7 @@ pub(crate) async fn a_failed_reload_is_reported_until_one_succeeds() {
     let (code, _, output) = run(&path, &["request", "--rule", "nope", "--all-tags"]);
     assert_eq!(
         (code, output.as_str()),
-        (Some(1), "error: the signer refused the request: this rule does not exist\n")
+        (Some(1), "error: the signer refused the request: signer.toml has no rule with this name\n")
     );
 
     // It is repaired.
@@ -111,7 +111,7 @@ pub(crate) async fn a_failed_reload_is_reported_until_one_succeeds() {
     }
     drop(process);
     let (code, _, output) = run(&path, &["status"]);
-    assert!(code == Some(3) && output.contains("cannot connect to its control socket"), "{code:?} {output}");
+    assert!(code == Some(3) && output.contains("cannot connect to the control socket"), "{code:?} {output}");
     secrets::keep(&path.join("log"));
 }
 
@@ -165,8 +165,13 @@ async fn check_opens_key_and_password_files_and_contacts_no_service() {
         ("", "", 0, "signer.toml is valid: 1 rule, 1 authenticator\n"),
         (place.as_str(), "\"none.key\"", 2, "/none.key cannot be read\n  because No such file"),
         ("\"ECDSA_SHA_256\"", "\"ED25519\"", 2, "own.key cannot be used for signing\n"),
-        (&place, &encrypted, 0, "own.encrypted.key: it is encrypted"),
-        (&place, "\"alikms://KEY/VERSION?region=cn-hangzhou\"", 0, "not checked: alikms://"),
+        (&place, &encrypted, 0, "own.encrypted.key: the key is encrypted"),
+        (
+            &place,
+            "\"alikms://KEY/VERSION?region=cn-hangzhou\"",
+            0,
+            "not checked, because it is not a file: alikms://",
+        ),
         ("hosts = \"/nonexistent\"", &login, 2, "two does not contain exactly one line"),
     ] {
         let changed = text.replacen(from, to, 1);

@@ -1,23 +1,17 @@
 //! The hash of a policy: cached verdicts are bound to it, and operators compare nodes by it.
 
-use std::collections::BTreeMap;
-
-use super::DenyList;
-use super::rule::{CanonicalText as Text, Rule};
+use super::Policy;
+use super::rule::CanonicalText as Text;
 use crate::digest::Digest;
 use crate::trust::{Authenticator, Signers};
 
 /// Changes whenever this code would compute another hash for the same policy.
-const VERSION: &str = "pullgate policy 7";
+const VERSION: &str = "pullgate policy 8";
 
 /// Hashes every part that can change a verdict or its reason, each prefixed with its length, in an order that does not
 /// depend on the order of the files.
-pub(super) fn hash(
-    default: &Rule,
-    rules: &[Rule],
-    authenticators: &BTreeMap<String, Authenticator>,
-    denials: &DenyList,
-) -> String {
+pub(super) fn hash(policy: &Policy) -> String {
+    let Policy { default, rules, authenticators, conditions, denials, .. } = policy;
     let mut text = Text::default();
     text.push(VERSION);
     text.rule(default);
@@ -28,6 +22,12 @@ pub(super) fn hash(
     text.count(authenticators.len());
     for authenticator in authenticators.values() {
         push_authenticator(&mut text, authenticator);
+    }
+    text.count(conditions.len());
+    for condition in conditions.values() {
+        let entries = condition.entries();
+        text.count(entries.len());
+        entries.iter().for_each(|entry| text.push(entry));
     }
     text.count(denials.digests().len());
     for (digest, reason) in denials.digests() {

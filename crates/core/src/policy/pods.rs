@@ -68,7 +68,7 @@ pub enum PodsError {
     Empty,
     #[error("`pods` has more than {MAX_POD_PATTERNS} patterns")]
     TooMany,
-    #[error("no Kubernetes namespace can be called `{0}`")]
+    #[error("`{0}` cannot match any Kubernetes namespace")]
     NotANamespace(String),
 }
 

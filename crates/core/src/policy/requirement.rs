@@ -11,12 +11,19 @@ pub const MAX_AUTHENTICATORS: usize = 64;
 /// Maximum number of annotations in one requirement.
 pub const MAX_ANNOTATIONS: usize = 16;
 
-/// The authenticators that must have signed, how many of them, and what they must have signed beside the digest.
+/// Maximum number of attestations in one requirement.
+pub const MAX_ATTESTATIONS: usize = 16;
+
+/// The authenticators that must have signed, how many of them, what they must have signed beside the digest, and the conditions
+/// that attestations must meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     quorum: Quorum,
     authenticators: Vec<String>,
     annotations: BTreeMap<String, String>,
+    attestations: Vec<String>,
+    /// The condition whose signers these are; `None` for those of a rule.
+    condition: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +31,8 @@ enum Quorum {
     All,
     Any,
     AtLeast(usize),
+    /// Attestations alone are required.
+    NoSignature,
 }
 
 impl Requirement {
@@ -49,6 +58,49 @@ impl Requirement {
     /// When the list is empty, too long or has duplicates, or `count` is zero or larger than the list.
     pub fn at_least(count: usize, authenticators: Vec<String>) -> Result<Self, RequirementError> {
         Self::new(Quorum::AtLeast(count), authenticators)
+    }
+
+    /// No signature, but attestations that meet all of these conditions.
+    ///
+    /// # Errors
+    /// When the list is empty, too long or has duplicates.
+    pub fn of_attestations(conditions: Vec<String>) -> Result<Self, RequirementError> {
+        Self::made(Quorum::NoSignature, Vec::new()).with_attestations(conditions)
+    }
+
+    /// Requires attestations that meet all of these conditions, too.
+    ///
+    /// # Errors
+    /// When the list is empty, too long or has duplicates.
+    pub fn with_attestations(self, conditions: Vec<String>) -> Result<Self, RequirementError> {
+        if conditions.is_empty() {
+            return Err(RequirementError::NoAttestation);
+        }
+        if conditions.len() > MAX_ATTESTATIONS {
+            return Err(RequirementError::TooManyAttestations);
+        }
+        if let Some(twice) = first_twice(&conditions) {
+            return Err(RequirementError::AttestationTwice(twice.to_owned()));
+        }
+        Ok(Self { attestations: conditions, ..self })
+    }
+
+    /// The same as what the signers of a condition must meet.
+    #[must_use]
+    pub(super) fn of_condition(self, condition: String) -> Self {
+        Self { condition: Some(condition), ..self }
+    }
+
+    /// The conditions that attestations must meet, in the order of the policy.
+    #[must_use]
+    pub fn attestations(&self) -> &[String] {
+        &self.attestations
+    }
+
+    /// The condition whose signers these are; `None` for those of a rule.
+    #[must_use]
+    pub fn condition(&self) -> Option<&str> {
+        self.condition.as_deref()
     }
 
     /// Lets only signatures count that sign these annotations, with exactly these values.
@@ -84,6 +136,7 @@ impl Requirement {
             Quorum::All => self.authenticators.len(),
             Quorum::Any => 1,
             Quorum::AtLeast(count) => count,
+            Quorum::NoSignature => 0,
         }
     }
 
@@ -111,7 +164,7 @@ impl Requirement {
             return Err(Missing { needed: self.needed(), counted: pairs.len(), verified });
         }
         let by = pairs.into_iter().map(|(name, key)| (name.to_owned(), key.to_owned())).collect();
-        Ok(Satisfied { by })
+        Ok(Satisfied { by, condition: self.condition.clone(), met: BTreeSet::new() })
     }
 
     fn new(quorum: Quorum, authenticators: Vec<String>) -> Result<Self, RequirementError> {
@@ -121,25 +174,40 @@ impl Requirement {
         if authenticators.len() > MAX_AUTHENTICATORS {
             return Err(RequirementError::TooMany);
         }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = authenticators.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(RequirementError::Twice(twice.clone()));
+        if let Some(twice) = first_twice(&authenticators) {
+            return Err(RequirementError::Twice(twice.to_owned()));
         }
         match quorum {
             Quorum::AtLeast(0) => Err(RequirementError::Nothing),
             Quorum::AtLeast(count) if count > authenticators.len() => {
                 Err(RequirementError::Unreachable { count, of: authenticators.len() })
             }
-            _ => Ok(Self { quorum, authenticators, annotations: BTreeMap::new() }),
+            _ => Ok(Self::made(quorum, authenticators)),
+        }
+    }
+
+    fn made(quorum: Quorum, authenticators: Vec<String>) -> Self {
+        Self {
+            quorum,
+            authenticators,
+            annotations: BTreeMap::new(),
+            attestations: Vec::new(),
+            condition: None,
         }
     }
 }
 
-/// For messages: `all of release, security with annotation team = "payments"`.
+fn first_twice(names: &[String]) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    names.iter().map(String::as_str).find(|name| !seen.insert(*name))
+}
+
+/// For messages: `all of release, security with annotation team = "payments", and attestation scanned`.
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.quorum {
             _ if self.authenticators.len() == 1 => {}
+            Quorum::NoSignature => {}
             Quorum::All => f.write_str("all of ")?,
             Quorum::Any => f.write_str("any of ")?,
             Quorum::AtLeast(count) => write!(f, "at least {count} of ")?,
@@ -148,9 +216,15 @@ impl fmt::Display for Requirement {
         let annotations: Vec<_> =
             self.annotations.iter().map(|(key, value)| format!("{} = {value:?}", sanitize(key))).collect();
         match annotations.len() {
-            0 => Ok(()),
-            1 => write!(f, " with annotation {}", annotations.join(", ")),
-            _ => write!(f, " with annotations {}", annotations.join(", ")),
+            0 => {}
+            1 => write!(f, " with annotation {}", annotations.join(", "))?,
+            _ => write!(f, " with annotations {}", annotations.join(", "))?,
+        }
+        let and = if self.authenticators.is_empty() { "" } else { ", and " };
+        match self.attestations.as_slice() {
+            [] => Ok(()),
+            [only] => write!(f, "{and}attestation {only}"),
+            several => write!(f, "{and}attestations {}", several.join(", ")),
         }
     }
 }
@@ -159,9 +233,26 @@ impl fmt::Display for Requirement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Satisfied {
     by: Vec<(String, String)>,
+    /// The condition whose signers these are.
+    condition: Option<String>,
+    /// The conditions that are met as well.
+    met: BTreeSet<String>,
 }
 
 impl Satisfied {
+    /// Adds the proof that a condition is met, if `other` is one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.met.extend(other.condition);
+        self
+    }
+
+    /// Whether it is the proof for all of `requirement`: of a rule, with each of its attestations.
+    #[must_use]
+    pub fn is_whole(&self, requirement: &Requirement) -> bool {
+        self.condition.is_none() && requirement.attestations.iter().all(|name| self.met.contains(name))
+    }
+
     /// The authenticators that counted, each with the identity that counted for it.
     pub fn by(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by.iter().map(|(authenticator, key)| (authenticator.as_str(), key.as_str()))
@@ -200,20 +291,26 @@ impl fmt::Display for Missing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum RequirementError {
-    #[error("requirement names no authenticator, so nothing would be required")]
+    #[error("requirement names no authenticator, so it would require nothing")]
     Empty,
     #[error("requirement names more than {MAX_AUTHENTICATORS} authenticators")]
     TooMany,
     #[error("requirement names authenticator `{0}` twice")]
     Twice(String),
-    #[error("requirement of at least 0 requires nothing")]
+    #[error("`at-least = 0` would require nothing")]
     Nothing,
-    #[error("requirement of annotations names none, so nothing more would be required")]
+    #[error("`annotations` is empty, so it would require nothing")]
     NoAnnotation,
-    #[error("requirement names more than {MAX_ANNOTATIONS} annotations")]
+    #[error("`annotations` has more than {MAX_ANNOTATIONS} entries")]
     TooManyAnnotations,
+    #[error("requirement of attestations names none, so nothing more would be required")]
+    NoAttestation,
+    #[error("requirement names more than {MAX_ATTESTATIONS} attestations")]
+    TooManyAttestations,
+    #[error("requirement names attestation `{0}` twice")]
+    AttestationTwice(String),
     /// `at-least` is greater than the number of authenticators.
-    #[error("requirement of at least {count} cannot be met by {of}")]
+    #[error("`at-least` is {count}, more than the number of authenticators in `of` ({of})")]
     Unreachable { count: usize, of: usize },
 }
 

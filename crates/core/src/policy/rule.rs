@@ -146,6 +146,13 @@ impl Rule {
         &self.layouts
     }
 
+    /// Whether attestations have to be looked for.
+    #[must_use]
+    pub fn asks_for_attestations(&self) -> bool {
+        let asks = |requirement: &Requirement| !requirement.attestations().is_empty();
+        self.mode != Mode::Off && self.requirement().is_some_and(asks)
+    }
+
     /// Whether a bundle must name its repository.
     #[must_use]
     pub fn repository_identity(&self) -> RepositoryIdentity {
@@ -177,7 +184,7 @@ impl Rule {
         let rank = |rule: &Self| {
             let action = match &rule.action {
                 Action::Deny { .. } => (2, 0),
-                Action::Require(requirement) => (1, requirement.needed()),
+                Action::Require(requirement) => (1, requirement.needed() + requirement.attestations().len()),
                 Action::AllowUnsigned(_) => (0, 0),
             };
             (rule.mode, action)
@@ -325,9 +332,9 @@ pub enum AliasError {
     #[error("aliases have no effect in a rule that requires no signature")]
     NothingRequired,
     /// The scope contains a `*`, so there is no unique text to replace.
-    #[error("aliases need a scope without `*`")]
+    #[error("a rule with `aliases` must have a scope without `*`")]
     ScopeNotLiteral,
-    #[error("alias `{0}` has a `*`")]
+    #[error("alias `{0}` contains `*`; an alias must be a name without patterns")]
     NotLiteral(String),
     #[error("alias `{0}` repeats the scope or another alias")]
     Twice(String),

@@ -118,11 +118,18 @@ impl Scope {
         };
         let (name, port) = reference::split_port(host.as_str());
         if port.is_some_and(|port| Pattern::of_host(port).accepts(reference::DEFAULT_PORT)) {
-            return Some(("names with port 443, which are compared without it", instead(name)));
+            return Some((
+                "names with port 443, because pullgate compares names without this default port",
+                instead(name),
+            ));
         }
         let hub = reference::DOCKER_HUB_ALIASES.iter().any(|alias| host.accepts(alias));
-        (hub && !host.accepts(DEFAULT_DOMAIN))
-            .then(|| ("Docker Hub, whose names are all compared as `docker.io`", instead(DEFAULT_DOMAIN)))
+        (hub && !host.accepts(DEFAULT_DOMAIN)).then(|| {
+            (
+                "Docker Hub, because pullgate compares every name of Docker Hub as `docker.io`",
+                instead(DEFAULT_DOMAIN),
+            )
+        })
     }
 
     /// Whether both can cover the same name.
@@ -172,7 +179,7 @@ pub enum ScopeError {
     #[error("scope is longer than {MAX_SCOPE} bytes")]
     TooLong,
     /// `https://` and similar.
-    #[error("scope has a scheme")]
+    #[error("scope begins with a scheme, such as https://")]
     Scheme,
     #[error("scope has a tag or a digest")]
     Version,
@@ -184,16 +191,16 @@ pub enum ScopeError {
     #[error("`{0}` cannot be part of a repository's name")]
     Path(String),
     /// A path with upper-case letters, which no repository has.
-    #[error("`{0}` has upper-case letters, which no repository has")]
+    #[error("`{0}` has upper-case letters, but repository names are lower case")]
     UpperCase(String),
     /// `**` together with other characters in a segment.
-    #[error("`**` matches whole segments and cannot be part of one")]
+    #[error("`**` must be a whole path segment, not a part of one")]
     PartialRun,
     /// `**/**`, or more than [`MAX_RUNS`].
     #[error("scope has `**` more than {MAX_RUNS} times, or twice in a row")]
     TooManyRuns,
     /// `docker.io/name`: as an image `docker.io/library/name`, as a prefix the user `name`.
-    #[error("`{0}` could mean the official image docker.io/library/{name} or everything of the user {name}", name = .0.trim_start_matches("docker.io/"))]
+    #[error("`{0}` could mean the official image docker.io/library/{name} or all images of the user {name}", name = .0.trim_start_matches("docker.io/"))]
     Ambiguous(String),
 }
 

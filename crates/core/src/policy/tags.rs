@@ -57,9 +57,9 @@ fn read<T: AsRef<str>>(patterns: &[T]) -> Result<Vec<Segment>, TagsError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TagsError {
-    #[error("more than {MAX_TAG_PATTERNS} patterns of tags")]
+    #[error("more than {MAX_TAG_PATTERNS} tag patterns")]
     TooMany,
-    #[error("no tag can be `{0}`")]
+    #[error("tag pattern `{0}` cannot match any tag")]
     NotATag(String),
 }
 

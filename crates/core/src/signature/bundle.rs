@@ -8,19 +8,29 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, object, parse};
-use super::{By, SignatureError, Subject, dsse, statement};
+use super::{By, SignatureError, Subject, dsse, statement, too_large};
 use crate::digest::Digest;
 use crate::trust::Valid;
 use crate::untrusted::quoted;
 
 /// Maximum size of a bundle: 1 MiB; cosign writes about 700 bytes for a key.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
+/// Maximum size of a bundle or envelope with an attestation: 8 MiB. Bills of materials have megabytes.
+pub(super) const MAX_ATTESTATION_BYTES: usize = 8 << 20;
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// The media type of a bundle v0.3.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The accepted spellings of it.
 const MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3"];
+
+/// The media types of versions 0.1 to 0.3, the last in both spellings.
+pub(super) const ALL_MEDIA_TYPES: [&str; 4] = [
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    MEDIA_TYPE,
+];
 
 const BUNDLE: &str = "bundle";
 
@@ -40,11 +50,31 @@ pub(super) fn annotations(
     statement::annotations(&payload, digest)
 }
 
+/// The envelope of a bundle of any version, whose signature is not verified, and whether the bundle has a certificate; `None`
+/// when it signs a message instead.
+pub(super) fn envelope(document: &[u8], limit: usize) -> Result<Option<(Fields, bool)>, SignatureError> {
+    if document.len() > limit {
+        return Err(too_large(BUNDLE, document.len(), limit));
+    }
+    let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
+    let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
+    let media_type = bundle.string("mediaType").map_err(malformed)?;
+    if !ALL_MEDIA_TYPES.contains(&media_type.as_str()) {
+        return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
+    }
+    let mut material = bundle.object("verificationMaterial").map_err(malformed)?;
+    let has_certificate =
+        material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some();
+    if bundle.optional("messageSignature").is_some() {
+        return Ok(None);
+    }
+    Ok(Some((bundle.object("dsseEnvelope").map_err(malformed)?, has_certificate)))
+}
+
 /// The statement of a bundle, after its signature was verified.
 fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError> {
     if document.len() > MAX_BUNDLE_BYTES {
-        let (found, limit) = (document.len(), MAX_BUNDLE_BYTES);
-        return Err(SignatureError::TooLarge { what: BUNDLE, found, limit });
+        return Err(too_large(BUNDLE, document.len(), MAX_BUNDLE_BYTES));
     }
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
     let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;

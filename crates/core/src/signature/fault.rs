@@ -11,6 +11,8 @@ use crate::trust::x509::RevocationError;
 pub enum Fault {
     /// The authenticator does not read signatures of this kind.
     OtherKind(SignatureKind),
+    /// The key that signed is not valid now.
+    KeyNotValidNow,
     /// The signature names a verification plug-in of notation.
     VerificationPlugin,
     /// A timestamp is not by an authority of the trusted root, or for something else.
@@ -39,10 +41,18 @@ pub enum Fault {
     UntrustedLog,
     /// The log entry is by a trusted log, and about something else.
     OtherLogEntry,
+    /// The hash of the signature is too weak, or not supported.
+    WeakSignature,
+    /// The key, or the key above it, is revoked.
+    KeyRevoked,
     /// The signature was made at a time that has not come.
     FutureTime,
     /// The signature is by somebody else.
     WrongIdentity,
+    /// The attestation is valid, and does not say what its condition requires.
+    NotMet,
+    /// The attestation is valid, and older than its condition allows, or of no time that is signed.
+    Stale,
 }
 
 impl Fault {
@@ -74,6 +84,8 @@ impl SignatureKind {
             Self::Of(Format::SimpleSigning) => ("classic signature", "classic signatures"),
             Self::Of(Format::Bundle) => ("Sigstore bundle", "Sigstore bundles"),
             Self::Of(Format::Notation) => ("Notation signature", "Notation signatures"),
+            Self::Of(Format::Attestation) => ("attestation", "attestations"),
+            Self::Of(Format::Gpg) => ("GPG signature", "GPG signatures"),
         };
         format!("{count} {}", if count == 1 { one } else { several })
     }
@@ -85,7 +97,9 @@ impl SignatureKind {
             Self::Keyless => "keyless signatures",
             Self::Of(Format::SimpleSigning) => "classic signatures",
             Self::Of(Format::Bundle) => "Sigstore bundles",
-            Self::Of(Format::Notation) => "Notation",
+            Self::Of(Format::Notation) => "Notation signatures",
+            Self::Of(Format::Attestation) => "attestations",
+            Self::Of(Format::Gpg) => "GPG signatures",
         }
     }
 }

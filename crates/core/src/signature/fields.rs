@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::json::{self, Bounds, JsonError, Keys};
+use crate::json::{self, Bounds, JsonError, Keep, Keys};
 use crate::untrusted::{Quoted, quoted};
 
 /// Maximum number of values in a document.
@@ -11,6 +11,15 @@ const MAX_VALUES: usize = 1 << 16;
 /// Parses one document with arrays and objects at most `depth` deep. The caller limits its length.
 pub(super) fn parse(document: &[u8], depth: usize) -> Result<Value, FieldError> {
     Ok(json::parse(document, Bounds { depth, values: MAX_VALUES, keys: Keys::Exact })?)
+}
+
+/// What `keep` selects of one document, which may have `values` values.
+pub(super) fn parse_kept(
+    document: &[u8],
+    (depth, values): (usize, usize),
+    keep: &Keep,
+) -> Result<Value, FieldError> {
+    Ok(json::parse_kept(document, Bounds { depth, values, keys: Keys::Exact }, keep)?)
 }
 
 /// The value as an object; `field` names it in errors.

@@ -8,18 +8,22 @@
 pub(super) mod bounds;
 pub(super) mod classic;
 mod error;
+mod managed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
 use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, HashAlgorithm};
-use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
+use sigstore_verify::{Policy, VerificationPolicy, VerificationResult, Verifier};
 
+use self::bounds::Material;
 pub use self::classic::CertificateAnnotations;
 pub use self::error::KeylessError;
-use super::{Attachment, Format, SignatureError, Signed, Subject, dsse, simple, statement};
-use crate::digest::{Algorithm, bytes_of_hex};
-use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate};
+pub(super) use self::managed::Logged;
+use super::bundle::{MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES};
+use super::{Attachment, SignatureError, Signed, Subject, dsse, simple, statement};
+use crate::digest::{Algorithm, Digest, bytes_of_hex};
+use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate, TrustedRoot};
 
 /// The signers of a keyless authenticator, and the time of the check.
 #[derive(Clone, Copy)]
@@ -37,30 +41,50 @@ pub(super) fn verify(
         Attachment::SimpleSigning { payload, signature, certificate, .. } => {
             simple::check_size(payload)?;
             let certificate = certificate.as_deref().ok_or(KeylessError::Key)?;
-            let bundle = classic::bundle(signature, certificate, by.set.logs())?;
-            let identity = by.check(&bundle, &Artifact::Blob(payload))?;
+            let bundle = classic::bundle(signature, certificate, by.set.logs(), Material::Certificate)?;
+            let (identity, _) = by.check(&bundle, &Artifact::Blob(payload))?;
             simple::check_claim(payload, subject)?;
             identity
         }
         Attachment::Bundle { document, .. } => {
-            let content = bounds::check(document, by.set.logs())?;
+            let content = bounds::check(document, by.set.logs(), Material::Certificate, MAX_BUNDLE_BYTES)?;
             let (payload, _) = dsse::read(content.envelope)?;
             // Whatever digest the statement is about: that it is about the subject is checked below, with its own error.
-            let artifact = Artifact::Digest(artifact_of(&payload)?);
-            let identity = by.check(content.text, &artifact)?;
+            let artifact = Artifact::Digest(artifact_of(&statement::first_digest(&payload)?)?);
+            let (identity, _) = by.check(content.text, &artifact)?;
             statement::check(&payload, subject)?;
             identity
         }
-        Attachment::Notation { .. } => {
-            return Err(SignatureError::OtherKind { found: Format::Notation, kind: "keyless" });
+        Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
+            return Err(SignatureError::OtherKind { found: attachment.format(), kind: "keyless" });
         }
     };
     Ok(Signed { identity, demand: None, until: None })
 }
 
-/// The first digest of a statement.
-fn artifact_of(payload: &[u8]) -> Result<ArtifactDigest, SignatureError> {
-    let digest = statement::first_digest(payload)?;
+/// Who signed the statement of a bundle, and when; `digest` is the first one of the statement.
+pub(super) fn attested(
+    by: ByCertificate<'_>,
+    document: &[u8],
+    digest: &Digest,
+) -> Result<(Identity, Timestamp), SignatureError> {
+    let content = bounds::check(document, by.set.logs(), Material::Certificate, MAX_ATTESTATION_BYTES)?;
+    Ok(by.check(content.text, &Artifact::Digest(artifact_of(digest)?))?)
+}
+
+/// The same of an envelope, with the annotations beside it.
+pub(super) fn envelope(
+    by: ByCertificate<'_>,
+    document: &[u8],
+    certificate: &CertificateAnnotations,
+    digest: &Digest,
+) -> Result<(Identity, Timestamp), SignatureError> {
+    let bundle = classic::envelope_bundle(document, certificate, by.set.logs(), Material::Certificate)?;
+    Ok(by.check(&bundle, &Artifact::Digest(artifact_of(digest)?))?)
+}
+
+/// A digest as the library takes it.
+fn artifact_of(digest: &Digest) -> Result<ArtifactDigest, SignatureError> {
     let algorithm = match digest.algorithm() {
         Algorithm::Sha256 => HashAlgorithm::Sha2256,
         Algorithm::Sha512 => HashAlgorithm::Sha2512,
@@ -70,19 +94,67 @@ fn artifact_of(payload: &[u8]) -> Result<ArtifactDigest, SignatureError> {
 }
 
 impl ByCertificate<'_> {
-    /// Verifies a bundle about `artifact` with each trusted root, and returns who signed.
-    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<Identity, KeylessError> {
+    /// Verifies a bundle about `artifact` with each trusted root, and returns who signed, and the first signed time of that.
+    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<(Identity, Timestamp), KeylessError> {
         let bundle = Bundle::from_json(bundle).map_err(|_| KeylessError::Malformed)?;
         let der = bundle.signing_certificate().ok_or(KeylessError::Key)?;
+        let policy = match self.set.logs() {
+            LogUse::Required => VerificationPolicy::any_identity(),
+            // The root has no logs, which was checked when it was loaded.
+            LogUse::None => VerificationPolicy::any_identity().skip_sct().skip_tlog_unsafe(),
+        };
+        let evidence = |result: &VerificationResult| self.check_evidence(result);
+        let signed = Content { bundle: &bundle, artifact };
+        let time = signed.check(self.set.roots(), &policy, &evidence)?.ok_or(KeylessError::Malformed)?;
+        let certificate = SigningCertificate::from_der(der.as_bytes())?;
+        let identity = self.set.rule().identify(&certificate).map_err(KeylessError::Identity)?;
+        Ok((identity, time))
+    }
+
+    /// That the library checked what the policy demands, and with signed times that have come; the first of them.
+    fn check_evidence(self, result: &VerificationResult) -> Result<Option<Timestamp>, KeylessError> {
+        let logs = self.set.logs() == LogUse::None || (result.sct_verified() && result.tlog_verified());
+        let times = result.verified_timestamps();
+        if !result.certificate_verified() || !logs {
+            return Err(KeylessError::Malformed);
+        }
+        check_past(times, self.now)?.ok_or(KeylessError::Malformed).map(Some)
+    }
+}
+
+/// Checks that signed times have come, and returns the first.
+fn check_past(times: &[Timestamp], now: Timestamp) -> Result<Option<Timestamp>, KeylessError> {
+    match times.iter().find(|time| **time > now) {
+        Some(time) => Err(KeylessError::Future { time: *time }),
+        None => Ok(times.iter().min().copied()),
+    }
+}
+
+/// A bundle, and what it is about.
+#[derive(Clone, Copy)]
+struct Content<'a> {
+    bundle: &'a Bundle,
+    artifact: &'a Artifact<'a>,
+}
+
+impl Content<'_> {
+    /// Verifies it with one trusted root after the other, until one suffices for `evidence` too. Returns the first signed
+    /// time.
+    fn check(
+        self,
+        roots: &[TrustedRoot],
+        policy: &dyn Policy,
+        evidence: &dyn Fn(&VerificationResult) -> Result<Option<Timestamp>, KeylessError>,
+    ) -> Result<Option<Timestamp>, KeylessError> {
         let mut furthest = KeylessError::Malformed;
-        for root in self.set.roots() {
-            match self.check_with(root.verifier(), &bundle, artifact) {
-                Ok(()) => {
-                    let certificate = SigningCertificate::from_der(der.as_bytes())?;
-                    return self.set.rule().identify(&certificate).map_err(KeylessError::Identity);
-                }
-                Err(error) if error.fault() >= furthest.fault() => furthest = error,
-                Err(_) => {}
+        for root in roots {
+            let checked = self.check_with(root.verifier(), policy).and_then(|result| evidence(&result));
+            let error = match checked {
+                Ok(time) => return Ok(time),
+                Err(error) => self.in_time(root, policy, error),
+            };
+            if error.fault() >= furthest.fault() {
+                furthest = error;
             }
         }
         Err(furthest)
@@ -91,30 +163,20 @@ impl ByCertificate<'_> {
     fn check_with(
         self,
         verifier: &Verifier,
-        bundle: &Bundle,
-        artifact: &Artifact<'_>,
-    ) -> Result<(), KeylessError> {
-        let policy = match self.set.logs() {
-            LogUse::Required => VerificationPolicy::any_identity(),
-            // The root has no logs, which was checked when it was loaded.
-            LogUse::None => VerificationPolicy::any_identity().skip_sct().skip_tlog_unsafe(),
-        };
+        policy: &dyn Policy,
+    ) -> Result<VerificationResult, KeylessError> {
         // A panic of the library refuses this signature, and does not keep others from being checked.
-        let verify = AssertUnwindSafe(|| verifier.verify(artifact.clone(), bundle, &policy));
-        let result = catch_unwind(verify).map_err(|_| KeylessError::Malformed)??;
-        self.check_evidence(&result)
+        let verify = AssertUnwindSafe(|| verifier.verify(self.artifact.clone(), self.bundle, policy));
+        Ok(catch_unwind(verify).map_err(|_| KeylessError::Malformed)??)
     }
 
-    /// That the library checked what the policy demands, and with signed times that have come.
-    fn check_evidence(self, result: &VerificationResult) -> Result<(), KeylessError> {
-        let logs = self.set.logs() == LogUse::None || (result.sct_verified() && result.tlog_verified());
-        let times = result.verified_timestamps();
-        if !result.certificate_verified() || !logs || times.is_empty() {
-            return Err(KeylessError::Malformed);
-        }
-        match times.iter().find(|time| **time > self.now) {
-            Some(time) => Err(KeylessError::Future { time: *time }),
-            None => Ok(()),
+    /// The error, or that the root was not valid at the time if nothing else is wrong. It decides about the reason alone.
+    fn in_time(self, root: &TrustedRoot, policy: &dyn Policy, error: KeylessError) -> KeylessError {
+        match root.timeless() {
+            Some(timeless) if error.can_be_of_time() && self.check_with(timeless, policy).is_ok() => {
+                KeylessError::RootOutside
+            }
+            _ => error,
         }
     }
 }

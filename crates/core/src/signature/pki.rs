@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::bundle::MAX_BUNDLE_BYTES;
 use super::certified::{CertifiedError, TimeRule};
 use super::dsse::{self, PAYLOAD_TYPE, pre_authentication_encoding};
 use super::fields::object;
@@ -56,7 +57,8 @@ pub(super) fn verify(
             Ok(signed)
         }
         Attachment::Bundle { document, .. } => {
-            let content = bounds::check(document, LogUse::None)?;
+            let content =
+                bounds::check(document, LogUse::None, bounds::Material::Certificate, MAX_BUNDLE_BYTES)?;
             let evidence = Evidence {
                 chain: members(&content.certificates, "rawBytes")?,
                 stamps: members(&content.timestamps, "signedTimestamp")?,

@@ -69,16 +69,14 @@ pub(super) fn first_digest(payload: &[u8]) -> Result<Digest, SignatureError> {
     let subjects = statement.array("subject").map_err(malformed)?;
     check_count(subjects.len())?;
     for subject in subjects {
-        let named = Named::of(subject).map_err(malformed)?;
-        let texts = named.digests.iter().map(|(name, hex)| format!("{name}:{hex}"));
-        if let Some(digest) = texts.filter_map(|text| Digest::parse(&text).ok()).next() {
+        if let Some(digest) = Named::of(subject).map_err(malformed)?.first() {
             return Ok(digest);
         }
     }
     Err(SignatureError::OtherDigest { found: quoted("") })
 }
 
-fn check_count(found: usize) -> Result<(), SignatureError> {
+pub(super) fn check_count(found: usize) -> Result<(), SignatureError> {
     if (1..=MAX_SUBJECTS).contains(&found) {
         return Ok(());
     }
@@ -86,13 +84,14 @@ fn check_count(found: usize) -> Result<(), SignatureError> {
 }
 
 /// One subject: its digests, each with its algorithm, and its annotations.
-struct Named {
+#[derive(Debug)]
+pub(super) struct Named {
     digests: Vec<(String, String)>,
     annotations: Map<String, Value>,
 }
 
 impl Named {
-    fn of(subject: Value) -> Result<Self, FieldError> {
+    pub(super) fn of(subject: Value) -> Result<Self, FieldError> {
         let mut subject = object(subject, "subject")?;
         let digests = subject.object("digest")?.rest();
         let digests = digests.into_iter().map(|(name, value)| Ok((name, string(value, "digest")?)));
@@ -103,11 +102,17 @@ impl Named {
     }
 
     /// Whether `digest` is one of them, with its algorithm and in its canonical form.
-    fn has(&self, digest: &Digest) -> bool {
+    pub(super) fn has(&self, digest: &Digest) -> bool {
         self.digests.iter().any(|(name, hex)| name == digest.algorithm().name() && hex == digest.hex())
     }
 
-    fn quoted(&self) -> Quoted {
+    /// Its first digest of a kind that images have.
+    pub(super) fn first(&self) -> Option<Digest> {
+        let texts = self.digests.iter().map(|(name, hex)| format!("{name}:{hex}"));
+        texts.filter_map(|text| Digest::parse(&text).ok()).next()
+    }
+
+    pub(super) fn quoted(&self) -> Quoted {
         self.digests.first().map_or(quoted(""), |(name, hex)| quoted(&format!("{name}:{hex}")))
     }
 }

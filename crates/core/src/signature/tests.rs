@@ -6,6 +6,7 @@ use crate::trust::{Algorithm, Authenticator, Key, PrivateKey, PssSalt};
 
 mod annotations;
 mod arbitrary;
+mod attestations;
 mod bundles;
 mod cosign;
 mod payloads;

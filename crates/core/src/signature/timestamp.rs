@@ -90,9 +90,9 @@ pub(super) fn token_of(response: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TimestampError {
-    #[error("timestamp has {found} bytes, at most {MAX_TOKEN_BYTES} are read")]
+    #[error("timestamp has {found} bytes, more than the limit of {MAX_TOKEN_BYTES}")]
     TooLarge { found: usize },
-    #[error("timestamp is not a well-formed token with one signature, in DER")]
+    #[error("timestamp is not a well-formed RFC 3161 token in DER with exactly one signature")]
     Malformed,
     #[error("timestamp does not contain the certificate of its signer")]
     NoCertificate,
@@ -100,13 +100,13 @@ pub enum TimestampError {
     Algorithm,
     #[error("signature of the timestamp does not verify")]
     Signature,
-    #[error("timestamp is not by an authority below a root in `tsa`")]
+    #[error("timestamp was not issued by an authority below a root in `tsa`")]
     Untrusted,
-    #[error("authority of the timestamp does not count")]
+    #[error("a certificate of the timestamp authority does not count")]
     Revoked(#[source] RevocationError),
-    #[error("timestamp is of another signature")]
+    #[error("timestamp was issued for another signature")]
     OtherMessage,
-    #[error("certificate chain of the timestamp is not acceptable")]
+    #[error("certificate chain of the timestamp is not valid")]
     Chain(#[source] X509Error),
 }
 

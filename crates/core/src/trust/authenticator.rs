@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Identities, Key, KeySet, KeylessSet, NotationSet, PkiSet, PublicKey, SignerSet, TrustError, TrustedRoot,
+    GpgSet, Identities, Key, KeySet, KeylessSet, NotationSet, PkiSet, PublicKey, SignerSet, TrustError,
+    TrustedRoot,
 };
 
 /// An authenticator: a name in the policy, and whose signatures count for it.
@@ -22,6 +23,8 @@ pub enum Signers {
     Keyless(KeylessSet),
     /// Those who have a certificate of a CA of the Notary Project.
     Notation(Box<NotationSet>),
+    /// The holders of OpenPGP keys.
+    Gpg(Box<GpgSet>),
     /// Those who have a certificate of a private PKI.
     Pki(Box<PkiSet>),
 }
@@ -56,6 +59,7 @@ impl Authenticator {
             Signers::Keys(keys) => keys,
             Signers::Keyless(set) => set,
             Signers::Notation(set) => set.as_ref(),
+            Signers::Gpg(set) => set.as_ref(),
             Signers::Pki(set) => set.as_ref(),
         }
     }
@@ -79,6 +83,7 @@ impl Authenticator {
             Signers::Keys(keys) => keys,
             Signers::Keyless(set) => set,
             Signers::Notation(set) => set.as_mut(),
+            Signers::Gpg(set) => set.as_mut(),
             Signers::Pki(set) => set.as_mut(),
         }
     }
@@ -87,7 +92,7 @@ impl Authenticator {
     pub fn keys(&self) -> &[Key] {
         match &self.signers {
             Signers::Keys(keys) => keys.keys(),
-            Signers::Keyless(_) | Signers::Notation(_) | Signers::Pki(_) => &[],
+            Signers::Keyless(_) | Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
         }
     }
 
@@ -95,7 +100,7 @@ impl Authenticator {
     pub fn revoked(&self) -> &[(Key, String)] {
         match &self.signers {
             Signers::Keys(keys) => keys.revoked(),
-            Signers::Keyless(_) | Signers::Notation(_) | Signers::Pki(_) => &[],
+            Signers::Keyless(_) | Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
         }
     }
 
@@ -103,7 +108,8 @@ impl Authenticator {
     pub fn roots(&self) -> &[TrustedRoot] {
         match &self.signers {
             Signers::Keyless(set) => set.roots(),
-            Signers::Keys(_) | Signers::Notation(_) | Signers::Pki(_) => &[],
+            Signers::Keys(keys) => keys.log_roots(),
+            Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
         }
     }
 

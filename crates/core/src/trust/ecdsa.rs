@@ -104,8 +104,15 @@ impl Public {
                 let signature = p521::ecdsa::Signature::from_der(signature).ok()?;
                 Some(key.verify_prehash(&hash.digest(message), &signature).is_ok())
             }
-            // No algorithm combines them.
-            (PublicOn::P256(_) | PublicOn::P384(_), _) => None,
+            // No algorithm of a policy combines them; gpg does where the user prefers a longer hash.
+            (PublicOn::P256(key), hash) => {
+                let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
+                Some(key.verify_prehash(&hash.digest(message), &signature).is_ok())
+            }
+            (PublicOn::P384(key), hash) => {
+                let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
+                Some(key.verify_prehash(&hash.digest(message), &signature).is_ok())
+            }
         }
     }
 }

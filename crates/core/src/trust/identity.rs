@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::openpgp::Fingerprint;
+
 /// Who made a signature. A quorum counts distinct identities, whichever authenticators recognise them: so an identity
 /// has exactly one text, whatever spelling a policy or a signature has for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +26,11 @@ impl Identity {
     /// The holder of certificates with this subject, of any issuer and with any key.
     pub fn subject(name: &str) -> Self {
         Self { is_key: false, text: format!("x509.subject: {name}") }
+    }
+
+    /// The holder of the OpenPGP key with this fingerprint, which is that of the primary key.
+    pub fn openpgp(fingerprint: &Fingerprint) -> Self {
+        Self { is_key: true, text: format!("openpgp4fpr:{fingerprint}") }
     }
 
     /// The holder of certificates of a private PKI with this name.

@@ -14,14 +14,14 @@ pub(super) const MAX_BITS: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum KeyError {
-    #[error("key file has {found} bytes, at most {MAX_PEM_BYTES} are read")]
+    #[error("key file has {found} bytes, more than the limit of {MAX_PEM_BYTES}")]
     TooLarge { found: usize },
     #[error("key file is not one PEM block")]
     Pem(#[source] PemError),
     /// A private key where a public key is required.
     #[error(
-        "found a private key where a public key belongs; put its public half here (`openssl pkey -pubout`), remove this \
-         file and take the key for disclosed"
+        "found a private key where a public key belongs; write its public key here (`openssl pkey -pubout`), delete this file, \
+         and replace the key pair, because the private key may be compromised"
     )]
     Private,
     /// A public key where a private key is required.
@@ -33,7 +33,7 @@ pub enum KeyError {
     )]
     Encrypted,
     #[error(
-        "found a certificate where a public key belongs; take the key out of it with `openssl x509 -pubkey -noout`"
+        "found a certificate where a public key belongs; extract the key with `openssl x509 -pubkey -noout`"
     )]
     Certificate,
     /// An RSA key that is not in a SubjectPublicKeyInfo.
@@ -42,22 +42,22 @@ pub enum KeyError {
     )]
     Pkcs1,
     /// Another PEM block.
-    #[error("found {found} where a key belongs in a PEM block of type PUBLIC KEY (PRIVATE KEY to sign)")]
+    #[error("found {found}; write a PEM block of type PUBLIC KEY (for signing: PRIVATE KEY)")]
     Other { found: &'static str },
     /// The content of the block is not a key.
     #[error("the PEM block is not a well-formed key")]
     Malformed,
     /// The key does not fit the algorithm.
-    #[error("algorithm {algorithm} needs a key of kind {}, this one is {found}", algorithm.key_kind())]
+    #[error("algorithm {algorithm} needs a key of type {}, but this key is {found}", algorithm.key_kind())]
     Kind { found: &'static str, algorithm: Algorithm },
     /// The modulus is too small, too large or not a whole number of bytes.
-    #[error("RSA key has {bits} bits; {} to {} are accepted, in whole bytes", MIN_BITS, MAX_BITS)]
+    #[error("RSA key has {bits} bits; use a key of {} to {} bits, a multiple of 8", MIN_BITS, MAX_BITS)]
     Modulus { bits: usize },
     /// The exponent is even, one, or more than 33 bits.
     #[error("RSA key has an exponent that is not an odd number from 3 to 2^33 - 1; 65537 is the usual one")]
     Exponent,
     /// The salt does not fit the modulus.
-    #[error("a PSS salt of {length} bytes does not fit the RSA key, which leaves {longest}")]
+    #[error("a PSS salt of {length} bytes is too long for this RSA key, which allows at most {longest}")]
     Salt {
         /// Required length, in bytes.
         length: u16,

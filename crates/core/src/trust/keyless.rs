@@ -11,14 +11,14 @@ mod provider;
 mod root;
 mod signer_rule;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::certificate::{CertificateError, SigningCertificate};
 pub use self::claim::Claim;
 pub use self::pattern::{MAX_PATTERN_BYTES, Pattern, PatternError};
-pub use self::root::{MAX_ROOT_BYTES, RootEnd, RootError, TrustedRoot};
+pub use self::root::{MAX_ROOT_BYTES, ROOT_NOTICE, RootEnd, RootError, TrustedRoot};
 pub use self::signer_rule::{SignerRule, SignerRuleError, WrongIdentity};
-use super::{Identities, PublicKey, SignerSet};
+use super::{Algorithm, Identities, Key, PublicKey, SignerSet};
 
 /// Maximum number of trusted roots of one authenticator: each is tried for every untrusted signature.
 pub const MAX_ROOTS: usize = 4;
@@ -59,25 +59,10 @@ impl KeylessSet {
     /// # Errors
     /// When there are no roots, too many, the same twice, or one that does not have what `logs` needs.
     pub fn new(roots: Vec<TrustedRoot>, rule: SignerRule, logs: LogUse) -> Result<Self, KeylessSetError> {
-        if roots.is_empty() {
-            return Err(KeylessSetError::NoRoots);
-        }
-        if roots.len() > MAX_ROOTS {
-            return Err(KeylessSetError::TooManyRoots(roots.len()));
-        }
-        for (at, root) in roots.iter().enumerate() {
-            if let Some(first) = roots.iter().take(at).find(|first| first.digest() == root.digest()) {
-                let [first, second] = [first, root].map(|root| root.origin().to_owned());
-                return Err(KeylessSetError::SameRoot { first, second });
-            }
-            let missing = match logs {
-                LogUse::Required => root.missing_logs(),
-                LogUse::None => root.missing_without_logs(),
-            };
-            if let Some(what) = missing {
-                return Err(KeylessSetError::Unfit { origin: root.origin().to_owned(), what });
-            }
-        }
+        check_roots(&roots, |root| match logs {
+            LogUse::Required => root.missing_logs(),
+            LogUse::None => root.missing_without_logs(),
+        })?;
         Ok(Self { roots, rule, logs })
     }
 
@@ -97,6 +82,47 @@ impl KeylessSet {
     }
 }
 
+/// Which roots have ended or will within `notice`.
+pub(super) fn ending_roots(roots: &[TrustedRoot], now: Timestamp, notice: SignedDuration) -> Vec<String> {
+    let horizon = now.checked_add(notice).unwrap_or(Timestamp::MAX);
+    roots.iter().filter_map(|root| root.ending(horizon)).collect()
+}
+
+/// Checks the roots of an authenticator; `missing` says what one lacks.
+fn check_roots(
+    roots: &[TrustedRoot],
+    missing: impl Fn(&TrustedRoot) -> Option<&'static str>,
+) -> Result<(), KeylessSetError> {
+    if roots.is_empty() {
+        return Err(KeylessSetError::NoRoots);
+    }
+    if roots.len() > MAX_ROOTS {
+        return Err(KeylessSetError::TooManyRoots(roots.len()));
+    }
+    for (at, root) in roots.iter().enumerate() {
+        if let Some(first) = roots.iter().take(at).find(|first| first.digest() == root.digest()) {
+            let [first, second] = [first, root].map(|root| root.origin().to_owned());
+            return Err(KeylessSetError::SameRoot { first, second });
+        }
+        if let Some(what) = missing(root) {
+            return Err(KeylessSetError::Unfit { origin: root.origin().to_owned(), what });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `roots` have logs that can have entries of signatures by `keys`.
+pub(super) fn check_logs_of_keys(roots: &[TrustedRoot], keys: &[Key]) -> Result<(), KeylessSetError> {
+    check_roots(roots, TrustedRoot::missing_transparency_logs)?;
+    // Those that sigstore-verify verifies for a key of their kind.
+    let known =
+        [Algorithm::EcdsaSha256, Algorithm::EcdsaSha384, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519];
+    match keys.iter().map(|key| key.public.algorithm()).find(|algorithm| !known.contains(algorithm)) {
+        Some(algorithm) => Err(KeylessSetError::Algorithm(algorithm)),
+        None => Ok(()),
+    }
+}
+
 impl SignerSet for KeylessSet {
     fn kind(&self) -> &'static str {
         "keyless"
@@ -111,8 +137,8 @@ impl SignerSet for KeylessSet {
         self.roots.iter().filter_map(|root| root.first_end(after)).min()
     }
 
-    fn ending(&self, now: Timestamp) -> Vec<String> {
-        self.roots.iter().filter_map(|root| root.ending(now)).collect()
+    fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
+        ending_roots(&self.roots, now, notice)
     }
 
     fn entries(&self) -> Vec<Vec<String>> {
@@ -131,7 +157,10 @@ impl SignerSet for KeylessSet {
 pub enum KeylessSetError {
     #[error("no trusted root is given")]
     NoRoots,
-    #[error("{0} trusted roots are given, at most {MAX_ROOTS} are allowed")]
+    /// Entries of such signatures are not read.
+    #[error("log entries of signatures with {0} are not verified; set `log` for other algorithms only")]
+    Algorithm(Algorithm),
+    #[error("{0} trusted roots are given, more than the limit of {MAX_ROOTS}")]
     TooManyRoots(usize),
     #[error("{first} and {second} are the same trusted root; keep one of them")]
     SameRoot { first: String, second: String },

@@ -42,13 +42,13 @@ impl Kind {
         match identifier.oid {
             rfc5912::RSA_ENCRYPTION => Self::Rsa,
             // RFC 4055: a key with its own parameters. The algorithm is pinned here, so they are not needed.
-            rfc5912::ID_RSASSA_PSS => Self::Other("RSASSA-PSS only (id-RSASSA-PSS)"),
+            rfc5912::ID_RSASSA_PSS => Self::Other("restricted to RSASSA-PSS (id-RSASSA-PSS)"),
             rfc5912::ID_EC_PUBLIC_KEY => match identifier.parameters_oid() {
                 Ok(rfc5912::SECP_256_R_1) => Self::Ec(Curve::P256),
                 Ok(rfc5912::SECP_384_R_1) => Self::Ec(Curve::P384),
                 Ok(rfc5912::SECP_521_R_1) => Self::Ec(Curve::P521),
                 Ok(SECP_256_K_1) => Self::Other("secp256k1"),
-                _ => Self::Other("elliptic-curve, of a curve that is not supported,"),
+                _ => Self::Other("elliptic-curve with an unsupported curve"),
             },
             rfc8410::ID_ED_25519 => Self::Ed25519,
             rfc8410::ID_ED_448 => Self::Other("Ed448"),

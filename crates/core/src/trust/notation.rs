@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::x509::{FetchedCrls, Revocation, RevocationCheck, Store, Subjects};
 use super::{Identities, PublicKey, SignerSet};
@@ -116,7 +116,7 @@ impl SignerSet for NotationSet {
         None
     }
 
-    fn ending(&self, now: Timestamp) -> Vec<String> {
+    fn ending(&self, now: Timestamp, _: SignedDuration) -> Vec<String> {
         self.revocation.ended(now)
     }
 

@@ -101,15 +101,20 @@ pub fn write(label: &str, der: &[u8]) -> String {
     // Allocated once, so that no part of a private key remains in a buffer that was grown.
     let mut text = String::with_capacity(body.len() + body.len() / 64 + 2 * label.len() + 48);
     text.push_str(&format!("-----BEGIN {label}-----\n"));
-    let mut rest = body.as_str();
+    push_lines(&mut text, &body);
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+/// Adds base64 in lines of 64 characters.
+pub(super) fn push_lines(text: &mut String, base64: &str) {
+    let mut rest = base64;
     while !rest.is_empty() {
         let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));
         text.push_str(line);
         text.push('\n');
         rest = after;
     }
-    text.push_str(&format!("-----END {label}-----\n"));
-    text
 }
 
 fn boundary<'a>(line: &'a str, start: &str) -> Option<&'a str> {

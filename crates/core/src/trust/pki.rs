@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::x509::{Certificate, FetchedCrls, NameType, Revocation, RevocationCheck, SignerName, Store};
 use super::{Identities, Pattern, PatternError, PublicKey, SignerSet, TimestampCheck};
@@ -104,7 +104,7 @@ impl SignerSet for PkiSet {
         None
     }
 
-    fn ending(&self, now: Timestamp) -> Vec<String> {
+    fn ending(&self, now: Timestamp, _: SignedDuration) -> Vec<String> {
         self.revocation.ended(now)
     }
 
@@ -137,11 +137,11 @@ pub enum SignerNameError {
     Missing,
     #[error("there are more than {MAX_NAMES} names")]
     TooMany,
-    #[error("a name begins with `email:`, `dns:` or `uri:`")]
+    #[error("a name must begin with `email:`, `dns:` or `uri:`")]
     Prefix,
     #[error("{0}")]
     Pattern(PatternError),
     /// A pattern without anything that is fixed below the host or domain.
-    #[error("accepts everybody whom the CA certifies")]
+    #[error("accepts every certificate of the CA")]
     Anybody,
 }

@@ -128,10 +128,10 @@ impl PublicKey {
         let (verified, wanted) = match &self.verifier {
             Verifier::Rsa(key) => (
                 (signature.len() == key.signature_bytes()).then(|| key.verifies(message, signature)),
-                "as many bytes as the modulus has",
+                "as many bytes as the RSA modulus",
             ),
             Verifier::Ecdsa(key) => {
-                (key.verifies(message, signature), "ASN.1 DER of r and s, not the two side by side")
+                (key.verifies(message, signature), "ASN.1 DER of r and s, not r and s concatenated")
             }
             Verifier::Ed25519(key) => (key.verifies(message, signature), "64 bytes"),
         };

@@ -3,10 +3,10 @@
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256,
-    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-    RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaParameters,
-    RsaPublicKeyComponents,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256,
+    RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaParameters, RsaPublicKeyComponents,
 };
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
@@ -73,6 +73,11 @@ impl Public {
             HashFunction::Sha512 => &RSA_PKCS1_2048_8192_SHA512,
         };
         Ok(Self::Usual(read(der)?, parameters))
+    }
+
+    /// A key for RSASSA-PKCS1-v1_5 with SHA-1, whose signatures must not grant anything.
+    pub(super) fn pkcs1_sha1(der: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self::Usual(read(der)?, &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY))
     }
 
     pub(super) fn der(&self) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Identities, PublicKey};
 
@@ -19,7 +19,7 @@ pub trait SignerSet: fmt::Debug + Send + Sync {
     fn first_end(&self, after: Timestamp) -> Option<Timestamp>;
 
     /// What has ended or will soon that is trusted here, and that the operator must renew, in one line each.
-    fn ending(&self, _: Timestamp) -> Vec<String> {
+    fn ending(&self, _: Timestamp, _: SignedDuration) -> Vec<String> {
         Vec::new()
     }
 

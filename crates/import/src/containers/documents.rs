@@ -19,7 +19,7 @@ pub(super) struct Document {
 pub(super) enum Requirement {
     InsecureAcceptAnything {},
     Reject {},
-    SignedBy(IgnoredAny),
+    SignedBy(Box<SignedBy>),
     SignedBaseLayer(IgnoredAny),
     SigstoreSigned(Box<Signed>),
 }
@@ -43,6 +43,17 @@ pub(super) struct Signed {
     rekor_public_key_data: Option<Value>,
     #[serde(default, deserialize_with = "present")]
     rekor_public_key_datas: Option<Value>,
+    pub(super) signed_identity: Option<Identity>,
+}
+
+/// A signature by GPG.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SignedBy {
+    key_type: String,
+    key_path: Option<String>,
+    key_paths: Option<Vec<String>>,
+    key_data: Option<String>,
     pub(super) signed_identity: Option<Identity>,
 }
 
@@ -86,18 +97,21 @@ impl Document {
         let mut lists = std::iter::once(("default".to_owned(), &self.default)).chain(scopes);
         lists.find_map(|(place, list)| {
             if list.is_empty() {
-                return Some((place, "it has no requirements, which containers/image also refuses"));
+                return Some((place, "it has no requirements, which containers/image rejects, too"));
             }
-            let signed = list.iter().filter_map(|it| match it {
-                Requirement::SigstoreSigned(signed) => Some(signed),
+            let problem = list.iter().find_map(|requirement| match requirement {
+                Requirement::SigstoreSigned(signed) if signed.key_sources() != 1 => {
+                    Some("sigstoreSigned needs exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki")
+                }
+                Requirement::SigstoreSigned(signed) if signed.pki.is_some() && signed.requires_rekor() => {
+                    Some("pki cannot be combined with a key of Rekor")
+                }
+                Requirement::SignedBy(signed) if signed.key_sources() != 1 => {
+                    Some("signedBy needs exactly one of keyPath, keyPaths and keyData")
+                }
                 _ => None,
             });
-            if signed.clone().any(|signed| signed.key_sources() != 1) {
-                let problem = "sigstoreSigned needs exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki";
-                return Some((place, problem));
-            }
-            let mut logged = signed.filter(|signed| signed.pki.is_some() && signed.requires_rekor());
-            logged.next().map(|_| (place, "pki cannot be combined with a key of Rekor"))
+            problem.map(|problem| (place, problem))
         })
     }
 }
@@ -130,8 +144,38 @@ impl Signed {
 
     /// A name from the first key file.
     pub(super) fn name(&self) -> Option<String> {
-        let path = self.key_path.as_ref().or(self.key_paths.iter().flatten().next())?;
-        let file = path.rsplit('/').next()?;
-        Some(file.strip_suffix(".pub").or(file.strip_suffix(".pem")).unwrap_or(file).to_owned())
+        name_of(self.key_path.as_ref().or(self.key_paths.iter().flatten().next())?)
     }
+}
+
+impl SignedBy {
+    fn key_sources(&self) -> usize {
+        let present = [self.key_path.is_some(), self.key_paths.is_some(), self.key_data.is_some()];
+        present.into_iter().filter(|is_present| *is_present).count()
+    }
+
+    /// Whether containers/image implements it: of several types of keys it knows only one (`signature/policy_eval_signedby.go`).
+    pub(super) fn is_of_gpg(&self) -> bool {
+        self.key_type == "GPGKeys"
+    }
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
+        self.key_path.iter().chain(self.key_paths.iter().flatten())
+    }
+
+    /// A keyring in base64.
+    pub(super) fn data(&self) -> Option<&str> {
+        self.key_data.as_deref()
+    }
+
+    /// A name from the first key file.
+    pub(super) fn name(&self) -> Option<String> {
+        name_of(self.paths().next()?)
+    }
+}
+
+fn name_of(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next()?;
+    let endings = [".pub", ".pem", ".gpg", ".asc"];
+    Some(endings.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file).to_owned())
 }

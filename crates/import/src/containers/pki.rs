@@ -49,16 +49,18 @@ pub(super) fn convert(subject: &str, value: &Value) -> Result<Converted, ImportE
     let (name, stricter) = match (pki.subject_email, pki.subject_hostname) {
         (Some(email), None) => (format!("email:{email}"), None),
         (None, Some(host)) => {
-            (format!("dns:{host}"), Some("a certificate for a host with a wildcard does not count"))
+            (format!("dns:{host}"), Some("pullgate does not accept a wildcard certificate for this host"))
         }
         (Some(_), Some(_)) => {
-            return Ok(Converted::Nothing("it requires two names of one certificate, but here one suffices"));
+            return Ok(Converted::Nothing(
+                "it requires two names in one certificate, but pullgate can require only one",
+            ));
         }
         (None, None) => return wrong("it needs subjectEmail or subjectHostname"),
     };
     // A `*` is a wildcard here.
     if name.contains('*') {
-        return Ok(Converted::Nothing("its name has a `*`, which is a wildcard here"));
+        return Ok(Converted::Nothing("its name contains `*`, which pullgate would treat as a wildcard"));
     }
     let mut settings = vec![("type", Setting::Text("certificate".to_owned()))];
     let files = [("ca", pki.ca_roots_path), ("intermediates", pki.ca_intermediates_path)];

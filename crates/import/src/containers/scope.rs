@@ -12,7 +12,7 @@ use pullgate_core::reference::{DEFAULT_DOMAIN, Reference, Repository};
 /// What a scope covers, in pullgate's form. `folded`: its host has upper-case letters, which the original compares and pullgate
 /// does not.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Covered {
+pub(crate) enum Covered {
     /// A host or a repository, and everything below it.
     Below { scope: String, folded: bool },
     /// The hosts below a domain, with any port.
@@ -27,7 +27,7 @@ pub(super) enum Covered {
 ///
 /// # Errors
 /// When it covers names, but is not a scope of pullgate.
-pub(super) fn read(text: &str) -> Result<Covered, ScopeError> {
+pub(crate) fn read(text: &str) -> Result<Covered, ScopeError> {
     if let Some(domain) = text.strip_prefix("*.") {
         if domain.contains([':', '/']) || !is_canonical(&format!("a.{domain}/a")) {
             return Ok(Covered::Nothing);

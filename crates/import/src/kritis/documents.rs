@@ -154,7 +154,7 @@ fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> R
         "ImageSecurityPolicy" | "VulnzSigningPolicy" | "BuildPolicy" => draft.note(
             Effect::Wider,
             place,
-            "its requirements for vulnerabilities or builds are not checked; require the key of the system that checks them",
+            "pullgate does not check its requirements for vulnerabilities or builds; require a signature by the key of the system that checks them",
         ),
         "KritisConfig" => draft.note(Effect::None, place, "it does not restrict images"),
         _ => return Err(shape(place, "unknown kind of kritis resource")),
@@ -203,8 +203,8 @@ pub(super) fn keys(
             continue;
         };
         if algorithm.is_pss() {
-            let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only that of the hash; the signer of kritis uses \
-                        longer salts: for its signatures set salt-length = \"maximum\"";
+            let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only one as long as the hash; the signer of \
+                        kritis uses longer salts: to accept its signatures, set salt-length = \"maximum\"";
             draft.note(Effect::Stricter, subject.clone(), text);
         }
         let text = pem(&pkix.public_key_pem)

@@ -8,7 +8,8 @@ use std::cmp::Ordering;
 use pullgate_core::policy::Scope;
 use pullgate_core::reference::DEFAULT_DOMAIN;
 
-const ANY_HOST: &str = "it matches names in any repository; write rules for the scopes that it is meant for";
+const ANY_HOST: &str =
+    "it matches names in any registry; write rules by hand for the scopes that it is meant for";
 
 /// A pattern, and what its scope in pullgate would admit in addition.
 pub(super) struct Pattern {
@@ -47,13 +48,15 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
         (Some(_), None) => {
             return Err(ANY_HOST.to_owned());
         }
-        (Some(stem), Some(slash)) => match stem.get(slash + 1..).unwrap_or_default().find([':', '@']) {
-            None => (text, None),
-            Some(at) => {
-                let repository = text.get(..slash + 1 + at).unwrap_or_default();
-                (repository, Some("it admits some tags of a repository, but a scope admits all".to_owned()))
+        (Some(stem), Some(slash)) => {
+            match stem.get(slash + 1..).unwrap_or_default().find([':', '@']) {
+                None => (text, None),
+                Some(at) => {
+                    let repository = text.get(..slash + 1 + at).unwrap_or_default();
+                    (repository, Some("it admits only some tags of a repository, but a scope of pullgate covers all tags".to_owned()))
+                }
             }
-        },
+        }
         (None, slash) => {
             let last = slash.map_or(0, |slash| slash + 1);
             let end =
@@ -61,7 +64,7 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
             let repository = text.get(..end).unwrap_or_default();
             (
                 repository,
-                Some("it admits one tag or digest of a repository, but a scope admits all".to_owned()),
+                Some("it admits only one tag or digest of a repository, but a scope of pullgate covers all of them".to_owned()),
             )
         }
     };
@@ -70,7 +73,9 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
     let path = host_and_path.map_or(repository, |(_, path)| path);
     let inner = path.strip_suffix('*').unwrap_or(path).contains('*');
     let wider = wider.or_else(|| {
-        inner.then(|| "its `*` before the end does not match a period, but here it does".to_owned())
+        inner.then(|| {
+            "its `*` before the end does not match a period, but `*` in a scope of pullgate does".to_owned()
+        })
     });
     let problem = |error: pullgate_core::policy::ScopeError| format!("it is not a valid scope: {error}");
     let scope = Scope::parse(repository).map_err(problem)?.to_string();

@@ -28,10 +28,10 @@ pub enum EncryptedError {
     Wrong,
     /// An unknown or outdated kind of encryption.
     #[error(
-        "it is encrypted in a way that is not supported; encrypt it again with `openssl pkcs8 -topk8 -v2 aes256 -scrypt`"
+        "its encryption is not supported; encrypt the key again with `openssl pkcs8 -topk8 -v2 aes256 -scrypt`"
     )]
     Scheme,
     /// Key derivation would take too much memory or time.
-    #[error("key derivation needs more work or memory than is allowed (256 MiB, 10,000,000 rounds)")]
+    #[error("its key derivation needs more than the limit of 256 MiB of memory or 10,000,000 rounds")]
     TooExpensive,
 }

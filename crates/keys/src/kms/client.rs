@@ -44,7 +44,7 @@ impl Kms {
     pub async fn public_key(&self) -> Result<String, KmsError> {
         let answer = self.ask("GetPublicKey", &[]).await?;
         let pem = answer.get("PublicKey").and_then(Value::as_str);
-        let pem = pem.ok_or(KmsError::Malformed { reason: "holds no PublicKey" })?;
+        let pem = pem.ok_or(KmsError::Malformed { reason: "contains no PublicKey" })?;
         // Samples in the documentation have escaped line breaks.
         Ok(pem.replace("\\n", "\n"))
     }
@@ -61,7 +61,7 @@ impl Kms {
         let value = value.filter(|value| value.len() <= 2 * MAX_SIGNATURE_BYTES);
         value
             .and_then(|value| STANDARD.decode(value).ok())
-            .ok_or(KmsError::Malformed { reason: "holds no Value in base64" })
+            .ok_or(KmsError::Malformed { reason: "contains no Value in base64" })
     }
 
     /// Whether KMS verifies `signature` over the SHA-256 of a message.
@@ -94,7 +94,7 @@ impl Kms {
         // Another version would be another key.
         let version = answer.get("KeyVersionId").and_then(Value::as_str);
         if version.is_some_and(|version| version != self.key.version) {
-            return Err(KmsError::Malformed { reason: "is about another version of the key" });
+            return Err(KmsError::Malformed { reason: "is for another version of the key" });
         }
         Ok(answer)
     }
@@ -118,7 +118,7 @@ pub enum KmsError {
     #[error(transparent)]
     Api(#[from] AlibabaError),
     /// The key does not exist.
-    #[error("KMS has no such key, version or alias in this region ({code})")]
+    #[error("KMS does not have this key, version or alias in this region ({code})")]
     NotFound { code: String },
     /// The key is disabled or about to be deleted.
     #[error("the key is disabled, or about to be deleted ({code})")]
@@ -138,7 +138,7 @@ pub enum KmsError {
     #[error("KMS signs with RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 and ECDSA_SHA_256 only")]
     Algorithm,
     /// An unexpected response.
-    #[error("the answer of KMS {reason}")]
+    #[error("the response of KMS {reason}")]
     Malformed { reason: &'static str },
     /// The deadline has passed.
     #[error("KMS did not answer in time")]

@@ -141,14 +141,14 @@ fn module(query: &mut uri::Attributes<'_>) -> Result<Module, LocationError> {
         }
         (Some(_), Some(_)) => Err(LocationError::Value {
             name: "module-name",
-            wanted: "possible beside `module-path`; keep one of them",
+            wanted: "allowed together with `module-path`; keep one of them",
         }),
     }
 }
 
 /// RFC 7512 section 2.4 also allows a program here, which is not supported.
 fn pin(text: &str) -> Result<PathBuf, LocationError> {
-    let wanted = "an absolute path of a file with the PIN, or file: with one";
+    let wanted = "the absolute path of a file with the PIN, with or without file: before it";
     let path = text.strip_prefix("file:").unwrap_or(text);
     let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
     if !path.starts_with('/') {

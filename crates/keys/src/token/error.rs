@@ -12,43 +12,45 @@ pub enum TokenError {
     #[error("no PKCS#11 module is given; add `?module-path=/…/module.so` or `?module-name=…` to the key")]
     NoModule,
     /// No library has this name.
-    #[error("no PKCS#11 module {name} is installed; name its file by `module-path`")]
+    #[error("no PKCS#11 module {name} is installed; name its file in `module-path`")]
     ModuleNotFound { name: String },
     /// The library cannot be used.
     #[error("PKCS#11 module {path} cannot be used: {reason}")]
     Module { path: PathBuf, reason: String },
     /// No token matches.
-    #[error("there is no such token; its label, serial number and slot must be those of the key's URI")]
+    #[error(
+        "no token matches the key's URI; compare its label (`token`), `serial` and `slot-id` with the token's"
+    )]
     NoToken,
     /// Several tokens match.
-    #[error("{found} tokens fit; add the serial number or the slot-id")]
+    #[error("{found} tokens match the key's URI; add `serial` or `slot-id`")]
     SeveralTokens { found: usize },
     /// The file with the PIN cannot be used.
-    #[error("there is no PIN: {reason}")]
+    #[error("the PIN of the token cannot be read: {reason}")]
     Pin { reason: String },
     /// The token requires a PIN.
-    #[error("the token wants a PIN; name a file with it by `pin-source`")]
+    #[error("the token requires a PIN; write the PIN into a file, and name this file in `pin-source`")]
     PinNeeded,
     /// The PIN is wrong.
-    #[error("the token refuses the PIN; after some wrong ones it locks itself")]
+    #[error("the token rejects the PIN; after several wrong attempts the token locks itself")]
     PinIncorrect,
     /// The PIN is locked after too many attempts.
     #[error("the PIN of the token is locked; its security officer can set a new one")]
     PinLocked,
     /// No private key matches.
-    #[error("the token holds no private key of this label and id")]
+    #[error("the token has no private key with the label (`object`) and `id` of the key's URI")]
     NoKey,
     /// Several private keys match.
-    #[error("several private keys of the token fit; add the id or the label")]
+    #[error("several private keys of the token match the key's URI; add `id` or `object`")]
     SeveralKeys,
     /// The public key is missing.
-    #[error("the token has no public key with the id of the private key")]
+    #[error("the token has no public key with the same id as the private key")]
     NoPublic,
     /// The key exists already.
-    #[error("the token holds a key of this label or id already; nothing is overwritten")]
+    #[error("the token already has a key with this label or id, which is not overwritten")]
     Exists,
     /// The token does not support keys of this kind.
-    #[error("the token cannot make a key of this kind")]
+    #[error("the token cannot generate a key of this kind")]
     CannotGenerate,
     /// Any other error, with its name in the standard.
     #[error("the token answered {code}")]

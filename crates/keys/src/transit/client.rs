@@ -69,16 +69,17 @@ impl Transit {
             return Err(TransitError::NotForSigning);
         }
         let latest = data.get("latest_version").and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
-        let version = version.or(latest).ok_or_else(|| malformed("holds no latest_version"))?;
-        let keys = data.get("keys").and_then(Value::as_object).ok_or_else(|| malformed("holds no keys"))?;
+        let version = version.or(latest).ok_or_else(|| malformed("contains no latest_version"))?;
+        let keys =
+            data.get("keys").and_then(Value::as_object).ok_or_else(|| malformed("contains no keys"))?;
         let key = keys.get(&version.to_string()).ok_or(TransitError::NoVersion { version })?;
         let public = key.get("public_key").and_then(Value::as_str);
-        let public = public.ok_or_else(|| malformed("holds no public_key"))?;
+        let public = public.ok_or_else(|| malformed("contains no public_key"))?;
         if data.get("type").and_then(Value::as_str) != Some("ed25519") {
             return Ok((version, public.to_owned()));
         }
         let der = STANDARD.decode(public).ok().and_then(|raw| spki::ed25519(&raw));
-        let der = der.ok_or_else(|| malformed("holds an Ed25519 key that has not 32 bytes"))?;
+        let der = der.ok_or_else(|| malformed("contains an Ed25519 key that is not 32 bytes long"))?;
         Ok((version, pem::write("PUBLIC KEY", &der)))
     }
 
@@ -98,11 +99,11 @@ impl Transit {
         let malformed = |reason| TransitError::Malformed { reason };
         let text = data.get("signature").and_then(Value::as_str);
         let text = text.filter(|text| text.len() <= 2 * MAX_SIGNATURE_BYTES);
-        let text = text.ok_or_else(|| malformed("holds no signature"))?;
+        let text = text.ok_or_else(|| malformed("contains no signature"))?;
         // Another version would be another key.
         let value = text.strip_prefix(&format!("vault:v{version}:"));
-        let value = value.ok_or_else(|| malformed("holds a signature of another version of the key"))?;
-        STANDARD.decode(value).map_err(|_| malformed("holds a signature that is not base64"))
+        let value = value.ok_or_else(|| malformed("contains a signature by another version of the key"))?;
+        STANDARD.decode(value).map_err(|_| malformed("contains a signature that is not base64"))
     }
 
     /// Whether the engine verifies `signature` of that version over the message.

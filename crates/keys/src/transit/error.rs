@@ -11,7 +11,7 @@ pub enum TransitError {
     #[error("no address of Vault is given; add `?address=https://…` to the key or set VAULT_ADDR (BAO_ADDR)")]
     NoAddress,
     /// No token.
-    #[error("there is no token of Vault: {reason}")]
+    #[error("no token for Vault: {reason}")]
     NoToken { reason: String },
     /// The service refused the request.
     #[error("Vault answered {status}{}", detail(*status, reason))]
@@ -21,16 +21,16 @@ pub enum TransitError {
         reason: String,
     },
     /// The key has no such version.
-    #[error("the key has no version {version}, or it is archived")]
+    #[error("the key has no version {version}, or this version is archived")]
     NoVersion { version: u32 },
     /// The key only encrypts.
-    #[error("the key is of a type that does not sign")]
+    #[error("the key has a type that cannot sign")]
     NotForSigning,
     /// The engine does not support the algorithm.
-    #[error("the transit engine signs with pure Ed25519, not with ED25519PH")]
+    #[error("the transit engine signs with pure Ed25519 only, not with ED25519PH")]
     Algorithm,
     /// An unexpected response.
-    #[error("the answer of Vault {reason}")]
+    #[error("the response of Vault {reason}")]
     Malformed { reason: &'static str },
     /// The deadline has passed.
     #[error("Vault did not answer in time")]
@@ -38,7 +38,7 @@ pub enum TransitError {
 }
 
 impl TransitError {
-    pub(super) const NO_DATA: Self = Self::Malformed { reason: "holds no data" };
+    pub(super) const NO_DATA: Self = Self::Malformed { reason: "contains no data" };
 
     /// Whether the engine answers that the key, or its version, must not be used any more: it was deleted, or its
     /// `min_decryption_version` was raised (`keysutil.ErrTooOld`, `path_sign_verify.go`).
@@ -65,9 +65,9 @@ impl TransitError {
 
 fn detail(status: u16, reason: &str) -> String {
     let hint = match status {
-        403 => ": the token is refused, or its policy does not allow it",
-        404 => ": there is no such key or mount",
-        503 => ": it is sealed or in maintenance",
+        403 => ": the token is invalid, or its policy does not allow the request",
+        404 => ": this key or mount does not exist",
+        503 => ": Vault is sealed or in maintenance",
         _ => "",
     };
     if reason.is_empty() { hint.to_owned() } else { format!("{hint} ({reason})") }

@@ -26,7 +26,7 @@ impl Call<'_> {
     pub(super) async fn ask(&self, client: &Client, key: &AccessKey) -> Result<Value, AlibabaError> {
         let malformed = |reason| AlibabaError::Malformed { service: self.service, reason };
         let host = Url::parse(self.base)
-            .map_err(|_| malformed("cannot be read: the address of the service is not a URL"))?;
+            .map_err(|_| malformed("cannot be requested: the address of the service is not a URL"))?;
         let nonce = hex(&random::<16>()?);
         let date = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let request = request::Request {

@@ -12,10 +12,10 @@ pub enum AlibabaError {
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// The access key is missing or cannot be read.
-    #[error("missing access key for Alibaba Cloud: {reason}")]
+    #[error("cannot get an access key for Alibaba Cloud: {reason}")]
     NoKey { reason: String },
     /// The answer does not have the expected content.
-    #[error("the answer of {service} {reason}")]
+    #[error("the response of {service} {reason}")]
     Malformed { service: &'static str, reason: &'static str },
     /// The service refused the request.
     #[error("{service} answered {status}{}", detail(code))]
@@ -26,10 +26,10 @@ pub enum AlibabaError {
         code: String,
     },
     /// The service was throttling until the deadline.
-    #[error("{service} was busy until the deadline{}", detail(code))]
+    #[error("{service} was busy at every attempt until the deadline{}", detail(code))]
     Busy { service: &'static str, code: String },
     /// The service sent no answer before the deadline.
-    #[error("{service} did not answer in time ({limit:?})")]
+    #[error("{service} did not answer within {limit:?}")]
     Late {
         service: &'static str,
         /// The time limit.

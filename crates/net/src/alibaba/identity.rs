@@ -139,7 +139,7 @@ impl Credentials {
                 },
                 Identity::Assumed(assume) => {
                     let depth = depth.checked_sub(1).ok_or_else(|| AlibabaError::NoKey {
-                        reason: format!("more than {CHAIN} chained roles"),
+                        reason: format!("more than {CHAIN} roles are chained by `assume-role`"),
                     })?;
                     let key = self.make(client, &assume.by, depth).await?;
                     assume_role(client, &key, assume).await

@@ -56,10 +56,10 @@ fn parse(text: &str, profile: &str) -> Result<Profile, &'static str> {
         if !inside {
             continue;
         }
-        let (name, value) = line.split_once('=').ok_or("line is not `name = value`")?;
+        let (name, value) = line.split_once('=').ok_or("a line is not `name = value`")?;
         let (name, value) = (name.trim(), value.trim());
         if pairs.iter().any(|(known, _)| *known == name) {
-            return Err("duplicate name");
+            return Err("duplicate key");
         }
         pairs.push((name, value));
     }
@@ -111,7 +111,7 @@ mod tests {
         for (profile, expected) in [
             ("half", "access_key_secret"),
             ("odd", "type is not"),
-            ("twice", "duplicate name"),
+            ("twice", "duplicate key"),
             ("missing", "missing section"),
         ] {
             assert!(parse(text, profile).unwrap_err().contains(expected), "{profile}");

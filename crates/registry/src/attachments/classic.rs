@@ -90,8 +90,12 @@ pub(super) async fn signatures(search: &Search<'_>) -> Collected {
     collected
 }
 
-/// The layers of the signature manifest. A failure is added to the problems, unless it is "not found".
-async fn layers(search: &Search<'_>, tag: &str, collected: &mut Collected) -> Option<Vec<Descriptor>> {
+/// The layers of a manifest of signatures or attestations. A failure is added to the problems, unless it is "not found".
+pub(super) async fn layers(
+    search: &Search<'_>,
+    tag: &str,
+    collected: &mut Collected,
+) -> Option<Vec<Descriptor>> {
     let what = format!("manifest {tag}");
     let limit = search.state.limits().manifest_bytes;
     let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
@@ -111,7 +115,7 @@ async fn layers(search: &Search<'_>, tag: &str, collected: &mut Collected) -> Op
     match read {
         Ok(Some(layers)) => Some(layers),
         Ok(None) => {
-            let reason = "it is an index instead of a manifest of signatures".to_owned();
+            let reason = "it is an index, but must be a manifest whose layers are signatures".to_owned();
             collected.problem(tag, RegistryError::Malformed { what, reason });
             None
         }
@@ -154,7 +158,7 @@ async fn payloads(
         }
     }
     let fetch = search.fetch();
-    let limit = limits.payload();
+    let limit = (limits.payload(), Bound::Signature);
     let fetched = each(distinct.clone(), |layer| {
         let fetch = fetch.clone();
         async move { fetch.blob(&layer, limit).await }

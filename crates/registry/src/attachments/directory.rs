@@ -83,7 +83,7 @@ fn is_signature(name: &str) -> bool {
     [".payload", BUNDLE, ".jws", ".cose"].into_iter().any(|end| name.ends_with(end))
 }
 
-fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {
+pub(super) fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {
     let what = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     // Without O_NONBLOCK, opening a named pipe would block the pull.
     let file = File::options()
@@ -106,6 +106,6 @@ fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {
 fn unreadable(error: &std::io::Error) -> RegistryError {
     RegistryError::Configuration {
         host: "(this node)".to_owned(),
-        reason: format!("signatures in a directory cannot be read: {}", error.kind()),
+        reason: format!("the directory of signatures cannot be read: {}", error.kind()),
     }
 }

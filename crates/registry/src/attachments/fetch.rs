@@ -23,16 +23,19 @@ pub(super) struct Fetch {
     pub(super) context: RequestContext,
 }
 
-#[derive(PartialEq, Eq)]
 enum Kind {
-    Blob,
+    Blob(Bound),
     Manifest,
 }
 
 impl Fetch {
-    /// A blob of at most `limit` bytes.
-    pub(super) async fn blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Bytes, RegistryError> {
-        self.get(&Kind::Blob, descriptor, limit).await.map(|(bytes, _)| bytes)
+    /// A blob of at most `limit` bytes, and what that limits.
+    pub(super) async fn blob(
+        &self,
+        descriptor: &Descriptor,
+        (limit, bound): (u64, Bound),
+    ) -> Result<Bytes, RegistryError> {
+        self.get(&Kind::Blob(bound), descriptor, limit).await.map(|(bytes, _)| bytes)
     }
 
     /// A manifest of at most `limit` bytes.
@@ -54,12 +57,15 @@ impl Fetch {
     ) -> Result<(Bytes, Option<String>), RegistryError> {
         let Descriptor { digest, size, .. } = descriptor;
         let (path, name, accept) = match kind {
-            Kind::Blob => ("blobs", "blob", None),
+            Kind::Blob(_) => ("blobs", "blob", None),
             Kind::Manifest => ("manifests", "manifest", Some(super::OCI_MANIFEST)),
         };
         let what = format!("{name} {digest}");
         if *size > limit {
-            let bound = if *kind == Kind::Blob { Bound::Signature } else { Bound::Manifest };
+            let bound = match kind {
+                Kind::Blob(bound) => *bound,
+                Kind::Manifest => Bound::Manifest,
+            };
             return Err(RegistryError::TooLarge { bound, what, limit });
         }
         let request = ApiRequest::get(format!("{path}/{digest}"), accept, what.clone(), *size);
@@ -77,7 +83,7 @@ impl Fetch {
             Err(RegistryError::Status { status: 400 | 405..=407 | 410..=428, reason, .. }) => {
                 return Err(RegistryError::Malformed {
                     what,
-                    reason: format!("the registry refuses it: {reason}"),
+                    reason: format!("the registry refused the request: {reason}"),
                 });
             }
             other => other?,

@@ -52,7 +52,7 @@ pub(super) async fn bundles(search: &Search<'_>) -> Collected {
     found.sort_by_key(|referrer| match referrer.artifact_type.as_deref() {
         None | Some("application/vnd.oci.empty.v1+json") => 0,
         Some(hint) if hint.starts_with(BUNDLE) => 0,
-        Some(NOTATION_ARTIFACT_TYPE) if search.wanted == Wanted::Notation => 0,
+        Some(NOTATION_ARTIFACT_TYPE) if search.wanted.notation => 0,
         Some(_) => 1,
     });
     if found.len() > limits.referrers {
@@ -75,6 +75,11 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
     })
     .await;
     let budget = Budget::new(limits);
+    // A bundle is a signature or an attestation: only its content shows which.
+    let limit = match search.wanted.attestations {
+        true => (limits.signature_max_size.max(limits.attestation_max_size), Bound::Attestation),
+        false => (limits.signature_max_size, Bound::Signature),
+    };
     let mut wanted: Vec<(String, Descriptor, Format)> = Vec::new();
     let mut layers = layers;
     // Bundles are small: sorted by size, so that large layers cannot use up the budget.
@@ -101,8 +106,7 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
             }
             Ok(Some((layer, format))) => {
                 // The budget is for what is fetched; a layer above the limit of one bundle fails without it.
-                let reserved =
-                    if layer.size <= limits.signature_max_size { budget.take(layer.size) } else { Ok(()) };
+                let reserved = if layer.size <= limit.0 { budget.take(layer.size) } else { Ok(()) };
                 match reserved {
                     Ok(()) => wanted.push((place, layer, format)),
                     Err(error) => collected.problem(place, error),
@@ -111,7 +115,6 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
             Err(error) => collected.problem(place, error),
         }
     }
-    let limit = limits.signature_max_size;
     let blobs = each(wanted.clone(), |(_, layer, _)| {
         let fetch = fetch.clone();
         async move { fetch.blob(&layer, limit).await }
@@ -312,7 +315,7 @@ async fn signature_layer(
         _ if !kinds.has(format) => Ok(None),
         _ => Err(RegistryError::Malformed {
             what: format!("manifest {}", referrer.digest),
-            reason: "its subject is another image".to_owned(),
+            reason: "its `subject` is another digest".to_owned(),
         }),
     }
 }
@@ -340,7 +343,8 @@ pub(crate) fn next_page(answer: &ApiResponse) -> Result<Option<String>, Registry
             if !is_next {
                 continue;
             }
-            let next = answer.url.join(target).map_err(|_| malformed("its next page has no address"))?;
+            let next =
+                answer.url.join(target).map_err(|_| malformed("the link to its next page is not a URL"))?;
             if next.origin() != answer.url.origin() {
                 return Err(malformed("its next page is on another host"));
             }

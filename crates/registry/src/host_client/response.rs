@@ -58,7 +58,7 @@ pub(super) async fn finish(
     if u64::try_from(size).unwrap_or(u64::MAX) > client.limits.header_bytes {
         return Err(RegistryError::TooLarge {
             bound: Bound::Headers,
-            what: format!("header of the {}", ask.what),
+            what: format!("response header of {}", ask.what),
             limit: client.limits.header_bytes,
         });
     }

@@ -65,7 +65,7 @@ pub(super) fn read(path: &Path) -> Found {
     for (name, registry) in registries {
         if name != section && !(name == "io.containerd.grpc.v1.cri" && version <= 1) {
             found.warnings.push(format!(
-                "{}: the registry section below {name} is not read by a containerd whose configuration has version \
+                "{}: containerd ignores the registry section below {name}, because the configuration has version \
                  {version}",
                 path.display()
             ));
@@ -98,17 +98,17 @@ pub(super) fn read(path: &Path) -> Found {
         let path = path.display();
         found.warnings.push(match found.directories {
             None => format!(
-                "{path}: registry.mirrors and registry.configs are read as containerd reads them, and hosts.toml files \
-                 are not; containerd 2.4 drops them: move them to hosts.toml files below a config_path"
+                "{path}: containerd and pullgate use registry.mirrors and registry.configs instead of hosts.toml files; \
+                 containerd 2.4 no longer supports these settings: move them to hosts.toml files below a config_path"
             ),
             Some(_) => format!(
-                "{path}: registry.mirrors and registry.configs are ignored because of config_path, and a containerd from \
-                 1.6 on does not start with both; move them to hosts.toml files"
+                "{path}: registry.mirrors and registry.configs are ignored because config_path is set, and containerd 1.6 \
+                 or later does not start with both; move these settings to hosts.toml files"
             ),
         });
     } else if found.legacy.has_credentials() {
         found.warnings.push(format!(
-            "{}: the credentials in it are used for pulls without credentials, as containerd does; containerd 2.4 drops them",
+            "{}: pulls without credentials use the credentials in this file, as in containerd; containerd 2.4 no longer supports them",
             path.display()
         ));
     }
@@ -122,8 +122,8 @@ pub(super) fn read(path: &Path) -> Found {
 /// A bug of containerd 2.1 to 2.3 (issues 12415, 12636 and 12808).
 pub(super) fn two_directories(path: &Path) -> String {
     format!(
-        "{}: config_path names several directories: containerd 2.1 to 2.3 take that for the name of one, and ignore all \
-         hosts.toml files, when they pull by the transfer service; name one directory or set use_local_image_pull",
+        "{}: config_path names several directories: when containerd 2.1 to 2.3 pulls by the transfer service, it takes them \
+         for one name, and ignores all hosts.toml files; name one directory, or set use_local_image_pull",
         path.display()
     )
 }
@@ -154,7 +154,7 @@ impl Reader {
         self.found.stamps.push((path.to_owned(), FileStamp::of(path)));
         let text = match fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return,
-            Err(error) => return self.warn(path, &format!("it cannot be looked at: {error}")),
+            Err(error) => return self.warn(path, &format!("it cannot be accessed: {error}")),
             Ok(metadata) if !metadata.is_file() || metadata.len() > SIZE => {
                 return self.warn(path, &format!("it is not a file of at most {SIZE} bytes"));
             }
@@ -237,9 +237,10 @@ impl Reader {
     }
 
     fn warn(&mut self, path: &Path, why: &str) {
-        self.found
-            .warnings
-            .push(format!("{}: {why}; where containerd looks for hosts.toml is guessed", path.display()));
+        self.found.warnings.push(format!(
+            "{}: {why}, so pullgate guesses where containerd looks for hosts.toml files",
+            path.display()
+        ));
     }
 }
 
@@ -277,7 +278,7 @@ mod tests {
             (format!("version = 4\n{}", section(v3, "/a")), &one, ""),
             (format!("version = 3\n{}", section(v3, "/a:/b")), &two, "several directories"),
             (format!("version = 3\n{local}{}", section(v3, "/a:/b")), &two, ""),
-            (format!("version = 3\n{}", section(v2, "/a")), &None, "not read by a containerd"),
+            (format!("version = 3\n{}", section(v2, "/a")), &None, "containerd ignores the registry section"),
             (format!("version = 3\n{}", section(v3, "")), &None, ""),
             ("version = 3\n".to_owned(), &None, ""),
             ("version = ".to_owned(), &None, "not valid TOML"),
@@ -286,7 +287,7 @@ mod tests {
                     "version = 2\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"https://m\"]"
                 ),
                 &None,
-                "are read as containerd reads them",
+                "instead of hosts.toml files",
             ),
             (
                 format!(
@@ -294,7 +295,7 @@ mod tests {
                     section(v2, "/a")
                 ),
                 &one,
-                "are ignored because of config_path",
+                "are ignored because config_path is set",
             ),
             (
                 format!(
@@ -302,7 +303,7 @@ mod tests {
                     section(v2, "/a")
                 ),
                 &one,
-                "for pulls without credentials",
+                "pulls without credentials use",
             ),
             (
                 format!("version = 2\n[plugins.\"{v2}\".registry]\nmirrors = 1"),
@@ -312,7 +313,7 @@ mod tests {
             (
                 format!("version = 3\n[plugins.\"{v2}\".registry.mirrors.\"docker.io\"]\nendpoint = [\"m\"]"),
                 &None,
-                "not read by a containerd",
+                "containerd ignores the registry section",
             ),
         ] {
             let (directories, warnings) = read_text(&text);
@@ -338,7 +339,9 @@ mod tests {
         assert!(found.headers.values().all(http::HeaderValue::is_sensitive));
         assert_eq!(
             found.warnings,
-            ["registry.headers of containerd: a header cannot be sent and is left out"]
+            [
+                "registry.headers of containerd: a header has a name or value that HTTP does not allow, and is left out"
+            ]
         );
         assert!(read_headers("X-Team = 1").unusable.is_some(), "containerd does not start with it");
     }

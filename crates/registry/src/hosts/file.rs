@@ -89,7 +89,7 @@ pub(super) fn read(directory: &Path) -> Result<(Vec<Entry>, Vec<String>), String
             Ok((entries, warnings))
         }
         Err(reason) => {
-            let warning = format!("{} is ignored, as containerd ignores it: {reason}", path.display());
+            let warning = format!("{} is ignored by pullgate and containerd: {reason}", path.display());
             Ok((vec![certificates(directory)?], vec![warning]))
         }
     }
@@ -134,7 +134,7 @@ pub(crate) fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) ->
     let configured = match root.get("host") {
         None => {
             warnings.push(
-                "there is no table host in it, and so containerd 1.x ignores the whole file and asks the registry itself"
+                "it has no table `host`, so containerd 1.x ignores the whole file and contacts the registry directly"
                     .to_owned(),
             );
             None
@@ -159,7 +159,7 @@ pub(crate) fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) ->
     }
     let server = match field(root, "server") {
         None => "",
-        Some(value) => value.as_str().ok_or("server is not a text")?,
+        Some(value) => value.as_str().ok_or("server is not a string")?,
     };
     warnings.extend(unknown_keys(root, &[&KEYS[..], &HOST_KEYS[..]].concat()));
     entries.push(host(directory, server, root, warnings)?);
@@ -211,7 +211,7 @@ fn host(
         }
     }
     if let Some(value) = field(table, "capabilities") {
-        let names = texts(value).ok_or("capabilities is not a list of texts")?;
+        let names = texts(value).ok_or("capabilities is not a list of strings")?;
         if !names.is_empty() {
             entry.capabilities = Capabilities::NONE;
         }
@@ -234,7 +234,7 @@ fn host(
     if let Some(value) = field(table, "ca") {
         let paths = match value.as_str() {
             Some(path) => vec![path],
-            None => texts(value).ok_or("ca is not a text or a list of texts")?,
+            None => texts(value).ok_or("ca is not a string or a list of strings")?,
         };
         entry.tls.authorities = paths.into_iter().map(|path| directory.join(path)).collect();
     }
@@ -245,7 +245,7 @@ fn host(
         entry.header = header(value.as_table().ok_or("header is not a table")?, warnings)?;
     }
     if let Some(value) = field(table, "dial_timeout") {
-        let text = value.as_str().ok_or("dial_timeout is not a text")?;
+        let text = value.as_str().ok_or("dial_timeout is not a string")?;
         if !text.is_empty() {
             entry.dial_timeout = Some(duration(text).ok_or("dial_timeout is not a duration")?);
         }
@@ -258,11 +258,11 @@ fn host(
 
 fn parse_server(server: &str, override_path: bool) -> Result<Server, String> {
     let text = if server.starts_with("http") { server.to_owned() } else { format!("https://{server}") };
-    let (scheme, rest) = text.split_once("://").ok_or("a server has no scheme")?;
+    let (scheme, rest) = text.split_once("://").ok_or("the URL of a server has no scheme")?;
     let https = match scheme {
         "https" => true,
         "http" => false,
-        _ => return Err("a server is neither http nor https".to_owned()),
+        _ => return Err("the URL of a server is neither http nor https".to_owned()),
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -286,7 +286,7 @@ fn client(
         return Ok(vec![(directory.join(path), None)]);
     }
     let mut pairs = Vec::new();
-    for item in value.as_array().ok_or("client is not a text or a list")?.iter() {
+    for item in value.as_array().ok_or("client is not a string or a list")?.iter() {
         let item = item.get_ref();
         if let Some(path) = item.as_str() {
             pairs.push((directory.join(path), None));
@@ -297,7 +297,7 @@ fn client(
                 // An empty key means that the certificate's file contains it, but Go has joined it to the directory.
                 pairs.push((directory.join(certificate), Some(directory.join(key))));
             }
-            _ => return Err("client has something besides a text and a pair of texts".to_owned()),
+            _ => return Err("client has an entry that is neither a string nor a pair of strings".to_owned()),
         }
     }
     Ok(pairs)
@@ -309,12 +309,14 @@ pub(super) fn header(table: &DeTable<'_>, warnings: &mut Vec<String>) -> Result<
     for (name, value) in table {
         let values = match value.get_ref().as_str() {
             Some(text) => vec![text],
-            None => texts(value.get_ref()).ok_or("a header is not a text or a list of texts")?,
+            None => texts(value.get_ref()).ok_or("a header is not a string or a list of strings")?,
         };
         for text in values {
             let name = HeaderName::from_bytes(name.get_ref().as_bytes());
             let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_str(text)) else {
-                warnings.push("a header cannot be sent and is left out".to_owned());
+                warnings.push(
+                    "a header has a name or value that HTTP does not allow, and is left out".to_owned(),
+                );
                 continue;
             };
             value.set_sensitive(true);

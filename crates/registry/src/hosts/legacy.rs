@@ -57,7 +57,7 @@ impl Legacy {
                 mirror.get_ref().as_table().ok_or("a registry in registry.mirrors is not a table")?;
             let endpoints = match mirror.get("endpoint").map(|value| value.get_ref()) {
                 None => Vec::new(),
-                Some(value) => texts(value).ok_or("endpoint in registry.mirrors is not a list of texts")?,
+                Some(value) => texts(value).ok_or("endpoint in registry.mirrors is not a list of strings")?,
             };
             warn(&mut warnings, "registry.mirrors", mirror, &["endpoint", "rewrite"]);
             let rewrites = mirror.get("rewrite").map(|value| Rewrites::read(value.get_ref(), &mut warnings));
@@ -179,7 +179,12 @@ fn read_tls(host: &str, tls: &DeTable<'_>) -> Result<TlsFiles, String> {
     let pairs = match (path("cert_file")?, path("key_file")?) {
         (Some(certificate), Some(key)) => vec![(certificate, Some(key))],
         (None, None) => Vec::new(),
-        _ => return Err(format!("registry.configs has one of cert_file and key_file for {}", excerpt(host))),
+        _ => {
+            return Err(format!(
+                "registry.configs has only one of cert_file and key_file for {}",
+                excerpt(host)
+            ));
+        }
     };
     Ok(TlsFiles { authorities: path("ca_file")?.into_iter().collect(), pairs, skip_verify })
 }
@@ -205,13 +210,13 @@ fn table<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Result<Option<&'a DeTable
         .get_ref()
         .as_table()
         .map(Some)
-        .ok_or_else(|| format!("{key} in its registry section is not a table"))
+        .ok_or_else(|| format!("{key} in the registry section is not a table"))
 }
 
 fn text(table: &DeTable<'_>, key: &str) -> Result<String, String> {
     let Some(value) = table.get(key) else { return Ok(String::new()) };
     let text = value.get_ref().as_str().map(str::to_owned);
-    text.ok_or_else(|| format!("{key} in its registry section is not a text"))
+    text.ok_or_else(|| format!("{key} in the registry section is not a string"))
 }
 
 fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
@@ -316,14 +321,14 @@ mod tests {
     #[test]
     fn what_containerd_cannot_use_is_an_error() {
         for (text, expected) in [
-            ("mirrors = 1", "mirrors in its registry section is not a table"),
+            ("mirrors = 1", "mirrors in the registry section is not a table"),
             ("[mirrors]\na = 1", "a registry in registry.mirrors is not a table"),
             ("[mirrors.a]\nendpoint = \"x\"", "endpoint in registry.mirrors is not a list"),
             ("[configs]\na = 1", "a host in registry.configs is not a table"),
-            ("[configs.a]\ntls = true", "tls in its registry section is not a table"),
+            ("[configs.a]\ntls = true", "tls in the registry section is not a table"),
             ("[configs.a.tls]\ncert_file = \"/x\"", "one of cert_file and key_file for a"),
             ("[configs.a.tls]\ninsecure_skip_verify = 1", "is not true or false"),
-            ("[configs.a.auth]\npassword = 5", "password in its registry section is not a text"),
+            ("[configs.a.auth]\npassword = 5", "password in the registry section is not a string"),
             ("[auths]\n\"https://a\" = 1", "a host in registry.auths is not a table"),
         ] {
             let error = read(text).unwrap_err();

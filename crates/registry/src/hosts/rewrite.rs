@@ -45,7 +45,7 @@ impl Rewrites {
     /// What cannot be used is left out with a warning, as by containerd.
     pub(super) fn read(value: &DeValue<'_>, warnings: &mut Vec<String>) -> Self {
         let Some(table) = value.as_table() else {
-            warnings.push("rewrite is not a table of texts and is ignored".to_owned());
+            warnings.push("rewrite is not a table of strings and is ignored".to_owned());
             return Self::default();
         };
         let mut rewrites = Vec::new();
@@ -73,7 +73,7 @@ impl Rewrites {
 
 impl Rewrite {
     fn read(pattern: &str, replacement: &DeValue<'_>) -> Result<Self, String> {
-        let replacement = replacement.as_str().ok_or("its replacement is not a text")?;
+        let replacement = replacement.as_str().ok_or("its replacement is not a string")?;
         if pattern.len() > TEXT || replacement.len() > TEXT {
             return Err(format!("it is longer than {TEXT} characters"));
         }
@@ -232,11 +232,11 @@ mod tests {
     fn what_cannot_be_used_is_left_out_with_a_warning() {
         let long = format!("[rewrite]\n\"a\" = \"{}\"", "b".repeat(TEXT + 1));
         for (text, expected) in [
-            ("rewrite = 5", "is not a table of texts"),
-            ("[[rewrite]]\nregex = \"a\"", "is not a table of texts"),
+            ("rewrite = 5", "is not a table of strings"),
+            ("[[rewrite]]\nregex = \"a\"", "is not a table of strings"),
             ("[rewrite]\n\"a(\" = \"b\"", "is not a regular expression"),
             ("[rewrite]\n\"((a{1000}){1000}){1000}\" = \"b\"", "is not a regular expression"),
-            ("[rewrite]\na = 5", "is not a text"),
+            ("[rewrite]\na = 5", "is not a string"),
             ("[rewrite]\na = \"b?c\"", "cannot be part of a path"),
             (&long, "longer than"),
         ] {

@@ -136,7 +136,7 @@ fn a_broken_file_counts_as_absent_and_is_reported() {
         assert_eq!(lines(&list), ["Https r.example/v2 pru"], "{text}");
         assert_eq!(list.hosts[0].tls.authorities.len(), 1, "{text}");
         assert_eq!(list.warnings.len(), 1, "{text}");
-        assert!(list.warnings[0].contains("is ignored, as containerd ignores it"), "{:?}", list.warnings);
+        assert!(list.warnings[0].contains("is ignored by pullgate and containerd"), "{:?}", list.warnings);
     }
 }
 

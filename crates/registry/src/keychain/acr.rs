@@ -102,7 +102,7 @@ impl Acr {
         let (Some(username), Some(password)) =
             (text(&answer, "TempUsername"), text(&answer, "AuthorizationToken"))
         else {
-            let reason = "the answer of ACR has no token".to_owned();
+            let reason = "the response of ACR has no token".to_owned();
             return Err(RegistryError::Token { host: host.authority.clone(), reason });
         };
         let stated = answer.get("ExpireTime").and_then(Value::as_i64);

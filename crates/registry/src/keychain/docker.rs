@@ -180,6 +180,6 @@ mod tests {
             assert!(config.offer("r.example:5000", "a").is_err(), "{broken}");
         }
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        assert!(config.offer("r.example:5000", "a").unwrap_err().contains("open to others"));
+        assert!(config.offer("r.example:5000", "a").unwrap_err().contains("gives other users access"));
     }
 }

@@ -6,10 +6,12 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pullgate::config::{Problems, load_policy_text};
+use pullgate::config::{Problems, load_daemon_text, load_policy_text};
 use pullgate_cli::{Outcome, output};
 use pullgate_core::trust::Algorithm;
-use pullgate_import::{self as import, ImportError, Imported, MAX_DOCUMENT_BYTES, Options, SecurityCenter};
+use pullgate_import::{
+    self as import, ImportError, Lookasides, MAX_DOCUMENT_BYTES, Note, Options, SecurityCenter,
+};
 
 /// Arguments of `pullgate-signer import`.
 #[derive(Debug, clap::Args)]
@@ -24,11 +26,11 @@ pub(super) struct Import {
     /// Write the policy to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
     out_file: Option<PathBuf>,
-    /// Algorithm of the keys that it fits, where the documents do not name one: for RSA keys RSA_PSS_SHA_256,
-    /// RSA_PKCS1_SHA_256, …; for others if it is not the usual one: ECDSA_P384_SHA_256, ED25519PH, …
+    /// Algorithm for keys whose algorithm the documents do not name: for RSA keys required (RSA_PSS_SHA_256,
+    /// RSA_PKCS1_SHA_256, …), for others only if it is not the usual one (ECDSA_P384_SHA_256, ED25519PH, …)
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
-    /// Where no exact equivalent exists, allow more than the original instead of less, and note each case
+    /// Where pullgate has no exact equivalent, allow more than the original instead of less, and report each case
     #[arg(long, global = true)]
     widen: bool,
 }
@@ -52,7 +54,7 @@ enum Source {
     },
     /// kritis and kritis-validation-hook: AttestationAuthority, GenericAttestationPolicy, AdmissionAllowlist
     Kritis {
-        /// YAML files; all documents and lists in them are read
+        /// YAML files; all documents and lists in the files are read
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
@@ -76,9 +78,15 @@ enum Source {
     },
     /// The policy.json of podman, skopeo and CRI-O
     Containers {
-        /// The file; keys are read from the paths that it names
+        /// policy.json; keys are read from the paths that this file names
         #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
         file: PathBuf,
+    },
+    /// The registries.d of podman, skopeo and CRI-O: a part of pullgate.toml that says where GPG signatures are
+    RegistriesD {
+        /// The directory
+        #[arg(value_name = "DIR", default_value = "/etc/containers/registries.d")]
+        directory: PathBuf,
     },
 }
 
@@ -90,11 +98,11 @@ fn named(text: &str) -> Result<(String, PathBuf), String> {
 impl Import {
     pub(super) fn run(self) -> Outcome {
         match self.import() {
-            Ok(imported) => {
-                for note in imported.notes() {
+            Ok(notes) => {
+                for note in &notes {
                     output::note(&note.to_string());
                 }
-                let differs = imported.notes().iter().any(|note| note.effect.differs());
+                let differs = notes.iter().any(|note| note.effect.differs());
                 if differs { Outcome::Refused } else { Outcome::Success }
             }
             Err(error) => {
@@ -104,23 +112,25 @@ impl Import {
         }
     }
 
-    fn import(&self) -> Result<Imported, CommandError> {
+    fn import(&self) -> Result<Vec<Note>, CommandError> {
         let options = Options { algorithm: self.algorithm, widen: self.widen };
-        let imported = self.source.read(options)?;
-        let policy = imported.policy();
-        load_policy_text(&policy, Timestamp::now()).map_err(CommandError::Load)?;
+        let (text, notes) = self.source.read(options)?;
         match &self.out_file {
-            None => output::text(&policy),
+            None => output::text(&text),
             Some(path) => {
-                create(path, &policy).map_err(|error| CommandError::Output { path: path.clone(), error })?
+                create(path, &text).map_err(|error| CommandError::Output { path: path.clone(), error })?
             }
         }
-        Ok(imported)
+        Ok(notes)
     }
 }
 
+/// A text that was written, and how it differs from the original.
+type Written = (String, Vec<Note>);
+
 impl Source {
-    fn read(&self, options: Options) -> Result<Imported, CommandError> {
+    /// Converts the source. What was written loads.
+    fn read(&self, options: Options) -> Result<Written, CommandError> {
         let imported = match self {
             Self::SecurityCenter { attestors, policies, cluster, public_keys } => {
                 let read =
@@ -157,12 +167,23 @@ impl Source {
                 import::notation(&bytes(file)?, &stores, options)
             }
             Self::Containers { file } => {
-                let files = |path: &str| bounded(Path::new(path)).and_then(utf8);
+                let files = |path: &str| bounded(Path::new(path));
                 import::containers(&bytes(file)?, &files, options)
             }
+            Self::RegistriesD { directory } => return lookasides(directory),
         };
-        imported.map_err(CommandError::Import)
+        let imported = imported.map_err(CommandError::Import)?;
+        let policy = imported.policy();
+        load_policy_text(&policy, Timestamp::now()).map_err(CommandError::Load)?;
+        Ok((policy, imported.notes().to_vec()))
     }
+}
+
+fn lookasides(directory: &Path) -> Result<Written, CommandError> {
+    let Lookasides { text, notes } =
+        import::registries_d(&texts(directory)?).map_err(CommandError::Import)?;
+    load_daemon_text(&text).map_err(CommandError::Load)?;
+    Ok((text, notes))
 }
 
 /// Never overwrites a file: it may be the policy in force.
@@ -210,6 +231,20 @@ fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
     bounded(path).map_err(|error| CommandError::File { path: path.to_owned(), error })
 }
 
+/// The YAML files in a directory, by name.
+fn texts(directory: &Path) -> Result<Vec<(String, String)>, CommandError> {
+    let failed = |error| CommandError::File { path: directory.to_owned(), error };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".yaml") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    names.into_iter().map(|name| Ok((name.clone(), text(&directory.join(name))?))).collect()
+}
+
 fn text(path: &Path) -> Result<String, CommandError> {
     bounded(path).and_then(utf8).map_err(|error| CommandError::File { path: path.to_owned(), error })
 }
@@ -225,7 +260,7 @@ enum CommandError {
     #[error("nothing was imported")]
     Import(#[source] ImportError),
     #[error(
-        "nothing was imported: the policy does not load; change what it was made of, or write it by hand"
+        "nothing was imported, because the converted policy is not valid; change the original, or write the policy by hand"
     )]
     Load(#[source] Problems),
     #[error("cannot write {path}")]

@@ -39,7 +39,7 @@ pub(super) struct StatusArguments {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RequestArguments {
-    /// Rule to sign by; without it, every rule that applies to the image
+    /// Rule that signs the images; without it, every rule that applies to an image
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
     /// Sign every tagged image in the scope of the rule
@@ -94,12 +94,12 @@ fn check(root: &Path) -> Result<Outcome, CommandError> {
         output::counted(settings.authenticators.len(), "authenticator")
     ));
     for path in locked {
-        let why = "it is encrypted, and neither `[keys] passphrase-file` nor COSIGN_PASSWORD is set here";
+        let why = "the key is encrypted, and neither `passphrase-file` in [keys] nor COSIGN_PASSWORD is set for this command";
         output::line(&format!("not checked: {}: {why}", path.display()));
     }
     let is_remote = |key: &&AuthenticatorSettings| !matches!(key.location, Location::File(_));
     for key in settings.authenticators.values().filter(is_remote) {
-        output::line(&format!("not checked: {}", key.location));
+        output::line(&format!("not checked, because it is not a file: {}", key.location));
     }
     Ok(Outcome::Success)
 }
@@ -160,7 +160,11 @@ fn text(status: &Status) -> String {
     }
     lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
     for rule in rules {
-        let state = if rule.started { "" } else { ", NOT STARTED: the initial listing is not complete" };
+        let state = if rule.started {
+            ""
+        } else {
+            ", NOT STARTED: the first listing of the registry is not complete"
+        };
         let key = rule.key.as_deref().unwrap_or("no key");
         let (name, trigger, since, algorithm) = (&rule.name, &rule.trigger, &rule.since, &rule.algorithm);
         lines.push(format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));

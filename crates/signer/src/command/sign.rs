@@ -31,14 +31,14 @@ const CONCURRENCY: usize = 4;
 /// Arguments of `pullgate-signer sign`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sign {
-    /// Images by digest or by tag; the digest behind a tag is shown
+    /// Images by digest or tag; for a tag, the output shows the digest that was signed
     #[arg(value_name = "IMAGE", required_unless_present_any = ["from_file", "all_tags"])]
     images: Vec<String>,
     /// Private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
     #[arg(long, value_name = "LOCATION", value_parser = LocationParser)]
     key: Location,
-    /// Signature algorithm, as in docs/signing.md: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, …; required for RSA, and by
-    /// default the usual one for other keys
+    /// Signature algorithm, as in docs/signing.md: RSA_PSS_SHA_256, RSA_PKCS1_SHA_256, …; required for RSA keys; other keys
+    /// have a default
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Where to attach signatures: classic, bundle or both
@@ -203,7 +203,7 @@ enum CommandError {
     Annotation(#[source] AnnotationError),
     #[error("invalid pullgate.toml")]
     Configuration(#[source] config::Problems),
-    #[error("--all-tags needs the host of one registry, without *")]
+    #[error("--all-tags needs a scope that begins with the host of one registry, without `*`")]
     NoHost,
     #[error("cannot use the key")]
     Key(#[source] KeysError),
@@ -217,13 +217,13 @@ enum CommandError {
     Password(#[source] std::io::Error),
     #[error("cannot create the registry client")]
     Registry(#[source] RegistryError),
-    #[error("--all-tags needs a registry namespace or a repository")]
+    #[error("the scope of --all-tags is not valid")]
     Scope(#[source] ScopeError),
     #[error("cannot start the async runtime")]
     Start(#[source] std::io::Error),
     #[error("invalid tag pattern")]
     Tags(#[source] TagsError),
-    #[error("standard input can be only one of the list, the password and the passphrase")]
+    #[error("standard input can provide only one of the list, the password and the passphrase")]
     StandardInput,
 }
 

@@ -82,7 +82,8 @@ fn read(
     let location = match location(&text, root) {
         Ok(location) => location,
         Err(reason) => {
-            let hint = "write the path of a PEM file, or pkcs11:, alikms:// or vault:// with what follows";
+            let hint =
+                "write the path of a PEM file, or a URI that begins with pkcs11:, alikms:// or vault://";
             document.problem(
                 at,
                 format!("`key`, {}, is not the location of a key: {reason}", suggest::quoted(&text)),

@@ -39,8 +39,8 @@ pullgate_config::options! {
         certificate: Option<PathBuf> = "certificate", PATH.optional("none", "\"/etc/pullgate/tls/signer.pem\"");
         /// The file with the private key of the certificate, in PEM.
         key: Option<PathBuf> = "key", SECRET_FILE.optional("none", "\"/etc/pullgate/tls/signer.key\"");
-        /// The file with the CA certificates of senders. With it, senders need a certificate from one of these authorities;
-        /// needs `certificate`.
+        /// The file with the CA certificates of senders. If it is set, senders need a client certificate from one of these
+        /// CAs; needs `certificate`.
         clients: Option<PathBuf> = "clients", PATH.optional("none", "\"/etc/pullgate/tls/registries.pem\"");
     }
 }
@@ -50,8 +50,8 @@ fn tls(pass: &mut Pass<'_, '_, '_>) -> Option<Tls> {
     // An invalid value has been reported already.
     let written = ["certificate", "key", "clients"].map(|key| pass.has(key));
     if !matches!(written, [true, true, _] | [false, false, false]) {
-        let hint = "`clients` names the CAs of client certificates, and needs `certificate` and `key`";
-        pass.problem("", "`certificate` and `key` belong together", hint);
+        let hint = "set both, or neither for plain HTTP; `clients` needs both";
+        pass.problem("", "`certificate` and `key` must be set together", hint);
     }
     certificate.zip(key).map(|(certificate, key)| Tls { certificate, key, clients })
 }
@@ -59,9 +59,12 @@ fn tls(pass: &mut Pass<'_, '_, '_>) -> Option<Tls> {
 fn check_access(listen: &Listen, pass: &mut Pass<'_, '_, '_>) {
     let known = listen.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
     if listen.secret_file.is_none() && !known && !listen.address.is_local() && !pass.has_problems() {
-        let hint =
-            "set `secret-file`, or a certificate with `clients`, or listen at 127.0.0.1 or at a unix socket";
-        pass.problem("address", "everyone who can connect could notify", hint);
+        let hint = "set `secret-file` or `clients`, or listen at 127.0.0.1 or a unix socket";
+        pass.problem(
+            "address",
+            "`address` is open to the network, but senders of notifications are not authenticated",
+            hint,
+        );
     }
 }
 

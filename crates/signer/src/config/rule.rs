@@ -23,18 +23,18 @@ const HEADER: &str = "[[rule]]";
 const RULE: &[ReadByHand] = read_by_hand! {
     /// The name of the rule.
     "name": Text, "", "at most 64 letters, digits, `-`, `_` and `.`";
-    /// The key that signs.
+    /// The authenticator whose key signs.
     "authenticator": Text, "", "the name of an authenticator";
-    /// The algorithm that the key is expected to have.
+    /// The algorithm that you expect of the key; if the authenticator has another one, the file is not valid.
     "algorithm": Choice, "the authenticator's", "the authenticator's";
     /// The images that are signed.
     "scope": List, "", "a scope, or 1 to 100 of them";
 };
 
 const TAGS: &[ReadByHand] = read_by_hand! {
-    /// The tags that are signed.
+    /// The tags whose images are signed.
     "include": List, "all", "patterns of tags, with `*`";
-    /// The tags that are not signed although they are included.
+    /// The tags that are not signed, even if `include` matches them.
     "exclude": List, "none", "patterns of tags, with `*`";
 };
 
@@ -69,7 +69,11 @@ pub(super) fn read_all(
     let span = value.span.clone();
     let values = document.array(value, "`rule`", "an array of tables: [[rule]]").unwrap_or_default();
     if values.len() > MAX_RULES {
-        document.problem(span, format!("there are more than {MAX_RULES} rules"), "merge some with `*`");
+        document.problem(
+            span,
+            format!("there are more than {MAX_RULES} [[rule]] entries"),
+            "merge some by patterns with `*`",
+        );
         return Vec::new();
     }
     let mut rules: Vec<Rule> = Vec::new();
@@ -77,8 +81,8 @@ pub(super) fn read_all(
         let at = value.span.clone();
         let Some(rule) = read(document, value, authenticators, host) else { continue };
         if rules.iter().any(|other| other.name == rule.name) {
-            let message = format!("two rules are called {}", suggest::quoted(&rule.name));
-            document.problem(at, message, "give one of them another name");
+            let message = format!("more than one rule has the name {}", suggest::quoted(&rule.name));
+            document.problem(at, message, "rename one of them");
         } else {
             rules.push(rule);
         }
@@ -122,7 +126,7 @@ fn read(
             document.problem(
                 at,
                 message,
-                "a key has one algorithm; leave it out here, or choose another key",
+                "a key has one algorithm; remove `algorithm` here, or name another authenticator",
             );
         }
     }
@@ -138,7 +142,7 @@ fn read(
 
 fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<&str>) -> Option<Vec<Scope>> {
     let Some(value) = table.take("scope") else {
-        let hint = "add `scope`, a namespace such as \"registry.example.com/payments\", or a list of them";
+        let hint = "add `scope`, such as \"registry.example.com/payments\", or a list of scopes";
         document.problem(table.span.clone(), "the rule has no `scope`", hint);
         return None;
     };
@@ -148,8 +152,8 @@ fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<
         _ => document.array(value, "`scope`", "a scope, or a list of scopes")?,
     };
     if values.is_empty() || values.len() > MAX_SCOPES {
-        let message = format!("`scope` must have one to {MAX_SCOPES} scopes");
-        document.problem(span, message, "a rule without any would sign nothing");
+        let message = format!("`scope` must name 1 to {MAX_SCOPES} scopes");
+        document.problem(span, message, "write at least one, because a rule without a scope would sign nothing; use patterns with `*` for many");
         return None;
     }
     let count = values.len();
@@ -164,8 +168,9 @@ fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<
                 if host
                     .is_some_and(|host| scope.as_str().split('/').next() != Some(&host.to_lowercase())) =>
             {
-                let message = format!("{} is not at the registry of `[registry]`", suggest::quoted(&text));
-                let hint = format!("a scope here begins with `{}`", host.unwrap_or_default());
+                let message =
+                    format!("scope {} is not in the registry that [registry] names", suggest::quoted(&text));
+                let hint = format!("begin the scope with `{}`", host.unwrap_or_default());
                 document.problem(at, message, hint);
             }
             Ok(scope) => scopes.push(scope),
@@ -179,9 +184,9 @@ fn read_tags(document: &mut Document<'_>, value: Value<'_>) -> Option<Tags> {
     let span = table.span.clone();
     let [include, exclude] = ["include", "exclude"].map(|key| {
         let Some(value) = table.take(key) else { return Some(Vec::new()) };
-        let values = document.array(value, &format!("`{key}`"), "a list of patterns of tags")?;
+        let values = document.array(value, &format!("`{key}`"), "a list of tag patterns")?;
         let texts =
-            values.into_iter().map(|value| document.string(value, "a pattern of tags").map(|(text, _)| text));
+            values.into_iter().map(|value| document.string(value, "a tag pattern").map(|(text, _)| text));
         texts.collect::<Option<Vec<String>>>()
     });
     Tags::new(&include?, &exclude?)

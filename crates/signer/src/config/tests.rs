@@ -65,7 +65,7 @@ fn problems_are_reported_with_their_position() {
     for (from, to, expected) in [
         ("host = \"r.example:5000\"", "host = \"https://r.example\"", ":3:8: `host` is not the host"),
         ("host = \"r.example:5000\"", "", "[registry] has no `host`"),
-        ("host = \"r.example:5000\"", "host = \"r.example:5000\"\nusername = \"x\"", "belong together"),
+        ("host = \"r.example:5000\"", "host = \"r.example:5000\"\nusername = \"x\"", "must be set together"),
         ("host = \"r.example:5000\"", "hosts = \"a\"\nhost = \"r.example:5000\"", "absolute"),
         ("RSA_PSS_SHA_256\"\nsignatures", "RSA_PSS\"\nsignatures", ":7:13: unknown algorithm `RSA_PSS`"),
         (
@@ -76,19 +76,23 @@ fn problems_are_reported_with_their_position() {
         ("authenticator = \"release\"", "authenticator = \"relase\"", "did you mean `release`"),
         ("key = \"keys/release.key\"\n", "", "has no `key`"),
         ("keys/release.key", "ftp://x", "is not the location of a key"),
-        ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not at the registry of `[registry]`"),
-        ("\"r.example:5000/*/app\"", "\"**\"", "is not at the registry of `[registry]`"),
+        ("\"r.example:5000/*/app\"", "\"other.example/app\"", "is not in the registry that [registry] names"),
+        ("\"r.example:5000/*/app\"", "\"**\"", "is not in the registry that [registry] names"),
         ("\"r.example:5000/*/app\"", "\"r.example:5000/App\"", "upper-case"),
-        ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "must have one to"),
+        ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "must name 1 to"),
         ("\"manual\"", "\"automatc\"", "did you mean `automatic`"),
         ("\"both\"", "\"cosign\"", "`layout` is `cosign`"),
-        ("\"v*\"", "\"v/*\"", "no tag can be `v/*`"),
+        ("\"v*\"", "\"v/*\"", "tag pattern `v/*` cannot match any tag"),
         ("name = \"payments\"", "name = \"a b\"", "cannot be the name of a rule"),
         ("name = \"payments\"", "nam = \"payments\"", "did you mean `name`"),
         ("signatures-per-second = 200", "signatures-per-second = 0", "out of range"),
-        ("[[rule]]", "[listen]\naddress = \"0.0.0.0:8790\"\n[[rule]]", "everyone who can connect"),
+        (
+            "[[rule]]",
+            "[listen]\naddress = \"0.0.0.0:8790\"\n[[rule]]",
+            "senders of notifications are not authenticated",
+        ),
         ("[[rule]]", "[listen]\naddress = \"unix:x\"\n[[rule]]", "not an address to listen at"),
-        ("[[rule]]", "[listen]\ncertificate = \"/x\"\n[[rule]]", "belong together"),
+        ("[[rule]]", "[listen]\ncertificate = \"/x\"\n[[rule]]", "must be set together"),
         ("[[rule]]", "[reconcile]\ninterval = \"0s\"\n[[rule]]", "neither \"off\" nor a time in range"),
         ("[[rule]]", "[reconcile]\nbaseline = false\ninterval = \"1m\"\n[[rule]]", "needs `baseline`"),
         (
@@ -104,7 +108,7 @@ fn problems_are_reported_with_their_position() {
         let problems = load(&text).unwrap_err();
         assert!(problems.contains(expected), "{to}: {problems}");
     }
-    assert!(load("").unwrap_err().contains("the registry to sign at is missing"));
+    assert!(load("").unwrap_err().contains("[registry] is missing, so the signer has no registry"));
 }
 
 #[test]
@@ -218,7 +222,7 @@ fn key_options_are_read() {
     for (from, to, expected) in [
         ("assume-role", "ram-role = \"r\"\nassume-role", "must name one way to authenticate"),
         ("access-key-id = \"LTAI\"\n", "", "must name one way to authenticate"),
-        ("assume-role = \"acs:ram::1:role/signer\"\n", "", "are for an assumed role"),
+        ("assume-role = \"acs:ram::1:role/signer\"\n", "", "need `assume-role`"),
         ("https://sts", "http://sts", "`sts`: the address"),
         ("https://vault", "http://vault", "`address`: the address"),
         ("role-id = \"signer\"\n", "", "[keys.vault] must name one way to authenticate"),
@@ -242,10 +246,10 @@ fn key_options_are_read() {
 fn an_invalid_option_is_not_also_reported_as_missing() {
     let registry = "[registry]\nhost = \"r.example\"\n";
     for (wrong, halves) in [
-        ("username = \"u\"\npassword-file = \"/none\"", "belong together"),
-        ("username = 3\npassword-file = \"/none\"", "belong together"),
-        ("[listen]\ncertificate = \"/c\"\nkey = \"/none\"\nclients = \"/a\"", "belong together"),
-        ("[listen]\ncertificate = \"c\"\nkey = \"/none\"", "belong together"),
+        ("username = \"u\"\npassword-file = \"/none\"", "must be set together"),
+        ("username = 3\npassword-file = \"/none\"", "must be set together"),
+        ("[listen]\ncertificate = \"/c\"\nkey = \"/none\"\nclients = \"/a\"", "must be set together"),
+        ("[listen]\ncertificate = \"c\"\nkey = \"/none\"", "must be set together"),
         ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "one way to authenticate"),
         ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "one way to authenticate"),
         (
@@ -258,10 +262,10 @@ fn an_invalid_option_is_not_also_reported_as_missing() {
         assert!(problems.contains("/none cannot be read") && !problems.contains(halves), "{problems}");
     }
     for (half, expected) in [
-        ("username = 3", "belong together"),
-        ("password-file = \"/none\"", "belong together"),
-        ("[listen]\nkey = \"/none\"", "belong together"),
-        ("[listen]\nclients = \"/a\"", "belong together"),
+        ("username = 3", "must be set together"),
+        ("password-file = \"/none\"", "must be set together"),
+        ("[listen]\nkey = \"/none\"", "must be set together"),
+        ("[listen]\nclients = \"/a\"", "must be set together"),
         ("[keys.kms]\naccess-key-secret-file = \"/none\"", "one way to authenticate"),
         ("[keys.vault]\nsecret-id-file = \"/none\"", "one way to authenticate"),
     ] {

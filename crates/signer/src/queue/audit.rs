@@ -82,7 +82,7 @@ fn remove_incomplete_line(file: &mut File) -> io::Result<u64> {
         end = start;
     }
     if end < length {
-        tracing::warn!(bytes = length - end, "an incomplete record was removed from the audit log");
+        tracing::warn!(bytes = length - end, "incomplete record at the end of the audit log removed");
         file.set_len(end)?;
     }
     Ok(end)

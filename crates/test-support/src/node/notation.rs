@@ -26,9 +26,12 @@ pub struct Authority {
 
 /// A certificate of a signer.
 pub struct Signer {
-    name: String,
-    key: PathBuf,
-    /// The certificate, then that of its CA.
+    pub(super) name: String,
+    pub(super) key: PathBuf,
+    pub(super) certificate: PathBuf,
+    /// The certificate of its CA.
+    pub(super) authority: PathBuf,
+    /// Both certificates, its own first.
     chain: PathBuf,
 }
 
@@ -69,11 +72,12 @@ impl Authority {
             self.openssl(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
         issue.args(["-CAcreateserial", "-days", "300", "-extfile", "extensions", "-out", &certificate]);
         process::must_run(&mut issue);
-        let parts = [self.path(&certificate), self.certificate()];
-        let parts = parts.map(|part| std::fs::read(part).expect("openssl has written the certificate"));
+        let [own, authority] = [self.path(&certificate), self.certificate()];
+        let parts = [&own, &authority].map(|part| std::fs::read(part).expect("openssl has written it"));
         let chain = self.path(&format!("{name}.chain.pem"));
         directory::write(&chain, parts.concat());
-        Signer { name: name.to_owned(), key: self.path(&format!("{name}.key")), chain }
+        let key = self.path(&format!("{name}.key"));
+        Signer { name: name.to_owned(), key, certificate: own, authority, chain }
     }
 
     /// Revokes a certificate.

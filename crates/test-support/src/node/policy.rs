@@ -11,6 +11,7 @@ use super::keys::PrivateKey;
 pub struct Policy {
     text: String,
     keys: Vec<(String, Vec<u8>)>,
+    files: Vec<(&'static str, String)>,
 }
 
 impl Policy {
@@ -21,7 +22,7 @@ impl Policy {
 
     /// Any text, even an invalid policy.
     pub fn text(text: &str) -> Self {
-        Self { text: text.to_owned(), keys: Vec::new() }
+        Self { text: text.to_owned(), keys: Vec::new(), files: Vec::new() }
     }
 
     /// Adds an authenticator with these keys, all of one kind.
@@ -77,6 +78,17 @@ impl Policy {
         self.add(format_args!("[deny]\nkeys = [{{ key = {:?}, reason = \"a test\" }}]", key.fingerprint()))
     }
 
+    /// Adds a file that the policy names, in a directory of its own.
+    pub fn file(mut self, path: &'static str, content: String) -> Self {
+        self.files.push((path, content));
+        self
+    }
+
+    /// Adds lines to the last table.
+    pub fn continued(self, lines: &str) -> Self {
+        self.line(format_args!("{lines}"))
+    }
+
     /// Adds lines verbatim.
     pub fn add_lines(self, lines: &str) -> Self {
         self.add(format_args!("{lines}"))
@@ -87,6 +99,11 @@ impl Policy {
         directory::make(&directory.join("keys"));
         for (name, key) in &self.keys {
             directory::write(&directory.join("keys").join(name), key);
+        }
+        for (path, content) in &self.files {
+            let path = directory.join(path);
+            path.parent().into_iter().for_each(directory::make);
+            directory::write(&path, content);
         }
         directory::write(&directory.join("policy.toml"), &self.text);
     }

@@ -169,7 +169,7 @@ impl Pullgate {
         self.daemon.signal(Signal::SIGHUP);
         self.wait_for_record(before, |record| {
             let message = record["message"].as_str().unwrap_or_default();
-            message.starts_with("policy in force") || message.contains("policy is not usable")
+            message.starts_with("policy in force") || message.contains("policy is invalid")
         })
     }
 

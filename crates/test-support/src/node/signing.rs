@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::pullgate::digest::Digest;
+use ::pullgate::signature::BUNDLE_MEDIA_TYPE as BUNDLE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::images::{self, Image};
 use super::keys::PrivateKey;
+use super::notation::Signer;
 use super::registry::Registry;
 use super::{directory, environment, process};
 use crate::programs;
+use crate::registry::{INDEX, MANIFEST};
 
 /// The annotation with the signature of a layer's blob.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -62,7 +65,22 @@ impl Cosign {
 
     /// Signs `reference`, under the name `identity` if given.
     pub fn sign(&self, reference: &str, key: &PrivateKey, layout: Layout, identity: Option<&str>) {
-        let imported = self.imported(key);
+        let mut sign = self.signing(layout, &self.imported(&key.name, &key.file));
+        if let Some(identity) = identity {
+            sign.args(["--sign-container-identity", identity]);
+        }
+        process::must_run(sign.arg(reference));
+    }
+
+    /// Signs `reference` with a certificate of a private PKI.
+    pub fn sign_certified(&self, reference: &str, signer: &Signer, layout: Layout) {
+        let mut sign = self.signing(layout, &self.imported(&signer.name, &signer.key));
+        sign.arg("--certificate").arg(&signer.certificate).arg("--certificate-chain").arg(&signer.authority);
+        process::must_run(sign.arg(reference));
+    }
+
+    /// `cosign sign` in a layout, with a key in cosign's own format; the caller adds options and a reference.
+    fn signing(&self, layout: Layout, key: &Path) -> Command {
         let mut sign = self.command();
         sign.args([
             "sign",
@@ -74,10 +92,21 @@ impl Cosign {
         if layout == Layout::Classic {
             sign.arg("--new-bundle-format=false");
         }
-        if let Some(identity) = identity {
-            sign.args(["--sign-container-identity", identity]);
+        sign.arg("--key").arg(key);
+        sign
+    }
+
+    /// Attests `predicate`, of a type as cosign names it (`--type`).
+    pub fn attest(&self, reference: &str, key: &PrivateKey, layout: Layout, (kind, predicate): (&str, &str)) {
+        let file = self.home.join("predicate");
+        directory::write(&file, predicate);
+        let mut attest = self.command();
+        attest.args(["attest", "-y", "--use-signing-config=false", "--tlog-upload=false"]);
+        attest.args(["--allow-http-registry", "--type", kind, "--predicate"]).arg(file);
+        if layout == Layout::Classic {
+            attest.arg("--new-bundle-format=false");
         }
-        process::must_run(sign.arg("--key").arg(imported).arg(reference));
+        process::must_run(attest.arg("--key").arg(self.imported(&key.name, &key.file)).arg(reference));
     }
 
     /// Signs the image of that name with skopeo, which takes cosign's encrypted keys.
@@ -90,18 +119,18 @@ impl Cosign {
         directory::write(&passphrase, PASSPHRASE);
         let mut skopeo = images::copying();
         skopeo.arg("--registries.d").arg(attachments).arg("--sign-passphrase-file").arg(passphrase);
-        skopeo.arg("--sign-by-sigstore-private-key").arg(self.imported(key));
+        skopeo.arg("--sign-by-sigstore-private-key").arg(self.imported(&key.name, &key.file));
         let name = format!("docker://{reference}");
         process::must_run(skopeo.args([&name, &name]));
     }
 
     /// The key in cosign's own format.
-    fn imported(&self, key: &PrivateKey) -> PathBuf {
-        let imported = self.home.join(format!("{}.key", key.name));
+    pub(super) fn imported(&self, name: &str, file: &Path) -> PathBuf {
+        let imported = self.home.join(format!("{name}.key"));
         if !imported.exists() {
             let mut import = self.command();
-            import.args(["import-key-pair", "-y", "--key"]).arg(&key.file);
-            process::must_run(import.arg("--output-key-prefix").arg(self.home.join(&key.name)));
+            import.args(["import-key-pair", "-y", "--key"]).arg(file);
+            process::must_run(import.arg("--output-key-prefix").arg(self.home.join(name)));
         }
         imported
     }
@@ -128,7 +157,8 @@ pub fn verify_command(home: &Path, key: &Path) -> Command {
     verify
 }
 
-fn command(home: &Path) -> Command {
+/// cosign with this home directory.
+pub(super) fn command(home: &Path) -> Command {
     let mut command = Command::new(environment::tool("cosign"));
     // cosign writes to the home directory, which must not be the user's.
     command.env("HOME", home).env("COSIGN_PASSWORD", PASSPHRASE);
@@ -170,6 +200,38 @@ pub fn copy_signatures(signed: &Image, other: &Image) {
     let at =
         |image: &Image| format!("docker://{}/{}:{}", image.host, image.repository, image.signature_tag());
     images::copy(&at(signed), &at(other));
+}
+
+/// Attaches any bundle to an image, as its only referrer.
+pub fn attach_bundle(registry: &Registry, image: &Image, bundle: &Value) {
+    let repository = &image.repository;
+    let (bundle, config) = (bundle.to_string(), "{}");
+    let [blob, config_blob] =
+        [bundle.as_str(), config].map(|it| registry.put_blob(repository, it.as_bytes()));
+    let referrer = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": config_blob, "size": config.len() },
+        "layers": [{ "mediaType": BUNDLE, "digest": blob, "size": bundle.len() }],
+        "subject": { "mediaType": MANIFEST, "digest": image.digest, "size": 0 },
+        "artifactType": BUNDLE,
+    })
+    .to_string();
+    let digest = Digest::of(referrer.as_bytes()).to_string();
+    registry.put_manifest(repository, &digest, referrer.as_bytes());
+    let entry = json!({ "mediaType": MANIFEST, "digest": digest, "size": referrer.len() });
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] });
+    registry.put_manifest(repository, &image.referrers_tag(), index.to_string().as_bytes());
+}
+
+/// The only bundle of an image.
+pub fn bundle_of(registry: &Registry, image: &Image) -> Value {
+    let parse = |bytes: Vec<u8>| -> Value { serde_json::from_slice(&bytes).expect("it is JSON") };
+    let index = parse(registry.manifest(&image.repository, &image.referrers_tag()));
+    let entry = index["manifests"][0]["digest"].as_str().expect("an index entry has a digest");
+    let referrer = parse(registry.manifest(&image.repository, entry));
+    let layer = referrer["layers"][0]["digest"].as_str().expect("a layer has a digest");
+    parse(registry.blob(&image.repository, layer))
 }
 
 /// Attaches the bundle of `signed` to `other`, another image in the same repository.

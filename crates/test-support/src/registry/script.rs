@@ -65,6 +65,12 @@ impl Scripted {
         self
     }
 
+    /// The text of its body.
+    pub fn text(&self) -> String {
+        let Body::Bytes(bytes) = &self.body else { panic!("{self:?} has no text") };
+        String::from_utf8(bytes.to_vec()).expect("the text is UTF-8")
+    }
+
     pub(super) fn into_response(self, written: Arc<AtomicU64>) -> Response<Counted> {
         let mut response = Response::builder().status(self.status);
         for (name, value) in &self.headers {

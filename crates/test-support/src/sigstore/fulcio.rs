@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
+    IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -54,6 +54,11 @@ impl Fulcio {
 
     pub(super) fn issue(&self, person: &Person) -> Leaf {
         let key = secrets::new_key();
+        Leaf { der: self.certify(person, &key), key: LogKey { pair: key } }
+    }
+
+    /// The certificate of a key.
+    pub(super) fn certify(&self, person: &Person, key: &impl PublicKeyData) -> Vec<u8> {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
         parameters.serial_number = Some(1_u64.into());
@@ -65,23 +70,26 @@ impl Fulcio {
             parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         }
         parameters.subject_alt_names = person.subjects.iter().map(|subject| name(subject)).collect();
-        parameters.custom_extensions = std::iter::once((8, &person.issuer))
+        let mut issuer = FULCIO;
+        issuer[8] = 1;
+        // As it was written first, without DER; cosign's classic layout reads this one.
+        let bare = CustomExtension::from_oid_content(&issuer, person.issuer.clone().into_bytes());
+        let claims = std::iter::once((8, &person.issuer))
             .chain(person.claims.iter().map(|(arc, text)| (*arc, text)))
             .map(|(arc, text)| {
                 let mut oid = FULCIO;
                 oid[8] = arc;
                 CustomExtension::from_oid_content(&oid, der::text(text))
-            })
-            .collect();
-        let before = parameters.signed_by(&key, &self.authority).unwrap();
+            });
+        parameters.custom_extensions = std::iter::once(bare).chain(claims).collect();
+        let before = parameters.signed_by(key, &self.authority).unwrap();
         if person.logged {
             let list = self.timestamps(der::first_inside(before.der()), person.issued);
             parameters
                 .custom_extensions
                 .push(CustomExtension::from_oid_content(&SCT_LIST, der::octets(&list)));
         }
-        let der = parameters.signed_by(&key, &self.authority).unwrap().der().to_vec();
-        Leaf { der, key: LogKey { pair: key } }
+        parameters.signed_by(key, &self.authority).unwrap().der().to_vec()
     }
 
     /// The list with the one timestamp of a certificate without it (RFC 6962 sections 3.2 and 3.3).

@@ -1,6 +1,6 @@
 //! Keys of logs and authorities.
 
-use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey as _;
 use rcgen::{KeyPair, PublicKeyData as _};
@@ -29,8 +29,23 @@ impl LogKey {
 
     /// ECDSA with SHA-256, as DER.
     pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let key = SigningKey::from_pkcs8_der(self.pair.serialized_der()).unwrap();
-        let signature: Signature = key.sign(message);
+        let signature: Signature = self.key().sign(message);
         signature.to_der().as_bytes().to_vec()
+    }
+
+    /// ECDSA with SHA-256, as the two numbers: what JSON Web Signatures have.
+    pub(super) fn sign_raw(&self, message: &[u8]) -> Vec<u8> {
+        let signature: Signature = self.key().sign(message);
+        signature.to_bytes().to_vec()
+    }
+
+    /// Whether it made [`Self::sign_raw`]'s signature.
+    pub(super) fn verifies_raw(&self, message: &[u8], signature: &[u8]) -> bool {
+        let signature = Signature::from_slice(signature);
+        signature.is_ok_and(|signature| self.key().verifying_key().verify(message, &signature).is_ok())
+    }
+
+    fn key(&self) -> SigningKey {
+        SigningKey::from_pkcs8_der(self.pair.serialized_der()).unwrap()
     }
 }

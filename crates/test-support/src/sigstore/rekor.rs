@@ -9,42 +9,64 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::log_key::LogKey;
+use super::tree::{Inclusion, Tree};
 use crate::signer::{Signer, key_file};
-
-const ORIGIN: &str = "rekor.test.example";
-const ORIGIN_V2: &str = "rekor2.test.example";
 
 /// Rekor v1.
 pub(super) struct Rekor {
     pub(super) key: LogKey,
+    pub(super) origin: String,
+    tree: Tree,
 }
 
 impl Rekor {
-    pub(super) fn new() -> Self {
-        Self { key: LogKey::new() }
+    pub(super) fn new(origin: &str) -> Self {
+        Self { key: LogKey::new(), origin: origin.to_owned(), tree: Tree::new() }
     }
 
-    /// An entry with this body: promise, and a proof in a tree of two.
+    /// An entry with this body, as a bundle has it: promise, and proof.
     pub(super) fn entry(&self, body: &Value, time: Timestamp) -> Value {
         let body = body.to_string();
         let kind: Value = serde_json::from_str(&body).unwrap();
-        let proof = proof(body.as_bytes(), ORIGIN, &self.key.id(), &|note| self.key.sign(note));
+        let inclusion = self.tree.add(body.as_bytes());
+        let promise = self.promise(&body, time, inclusion.index);
         json!({
-            "logIndex": "1",
+            "logIndex": inclusion.index.to_string(),
             "logId": { "keyId": STANDARD.encode(self.key.id()) },
             "kindVersion": { "kind": kind["kind"], "version": kind["apiVersion"] },
             "integratedTime": time.as_second().to_string(),
-            "inclusionPromise": { "signedEntryTimestamp": self.promise(&body, time) },
-            "inclusionProof": proof,
+            "inclusionPromise": { "signedEntryTimestamp": promise },
+            "inclusionProof": proof(&inclusion, &self.checkpoint(&inclusion)),
             "canonicalizedBody": STANDARD.encode(&body),
         })
     }
 
-    /// The promise for the entry at index 1.
-    fn promise(&self, body: &str, time: Timestamp) -> String {
+    /// The same as the log itself answers (`LogEntry` of its API).
+    pub(super) fn answer(&self, body: &Value, time: Timestamp) -> Value {
+        let body = body.to_string();
+        let inclusion = self.tree.add(body.as_bytes());
+        json!({
+            "body": STANDARD.encode(&body),
+            "integratedTime": time.as_second(),
+            "logID": hex(&self.key.id()),
+            "logIndex": inclusion.index,
+            "verification": {
+                "signedEntryTimestamp": self.promise(&body, time, inclusion.index),
+                "inclusionProof": {
+                    "checkpoint": self.checkpoint(&inclusion),
+                    "hashes": inclusion.hashes.iter().map(|hash| hex(hash)).collect::<Vec<_>>(),
+                    "logIndex": inclusion.index,
+                    "rootHash": hex(&inclusion.root),
+                    "treeSize": inclusion.size,
+                },
+            },
+        })
+    }
+
+    fn promise(&self, body: &str, time: Timestamp, index: usize) -> String {
         // In the canonical form of RFC 8785: sorted, without white space.
         let signed = format!(
-            r#"{{"body":"{}","integratedTime":{},"logID":"{}","logIndex":1}}"#,
+            r#"{{"body":"{}","integratedTime":{},"logID":"{}","logIndex":{index}}}"#,
             STANDARD.encode(body),
             time.as_second(),
             hex(&self.key.id())
@@ -52,15 +74,22 @@ impl Rekor {
         STANDARD.encode(self.key.sign(signed.as_bytes()))
     }
 
+    fn checkpoint(&self, inclusion: &Inclusion) -> String {
+        // Clients recognise Rekor v1 by the number of its tree behind the name.
+        let origin = format!("{} - 1", self.origin);
+        checkpoint(inclusion, (&origin, &self.origin), &self.key.id(), &|note| self.key.sign(note))
+    }
+
     /// cosign's annotation of an entry.
     pub(super) fn annotation(&self, body: &Value, time: Timestamp) -> String {
         let body = body.to_string();
+        let index = self.tree.add(body.as_bytes()).index;
         json!({
-            "SignedEntryTimestamp": self.promise(&body, time),
+            "SignedEntryTimestamp": self.promise(&body, time, index),
             "Payload": {
                 "body": STANDARD.encode(&body),
                 "integratedTime": time.as_second(),
-                "logIndex": 1,
+                "logIndex": index,
                 "logID": hex(&self.key.id()),
             },
         })
@@ -69,9 +98,16 @@ impl Rekor {
 }
 
 /// Rekor v2, with the Ed25519 key of `tests/fixtures/keys`.
-pub(super) struct RekorV2;
+pub(super) struct RekorV2 {
+    pub(super) origin: String,
+    tree: Tree,
+}
 
 impl RekorV2 {
+    pub(super) fn new(origin: &str) -> Self {
+        Self { origin: origin.to_owned(), tree: Tree::new() }
+    }
+
     pub(super) fn public() -> Vec<u8> {
         let pem = std::fs::read_to_string(key_file("ed25519", "pub")).unwrap();
         let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
@@ -80,38 +116,49 @@ impl RekorV2 {
     }
 
     /// C2SP signed-note.
-    pub(super) fn id() -> [u8; 32] {
+    pub(super) fn id(&self) -> [u8; 32] {
         let public = Self::public();
         let raw = &public[public.len() - 32..];
-        Sha256::digest([ORIGIN_V2.as_bytes(), b"\n\x01", raw].concat()).into()
+        Sha256::digest([self.origin.as_bytes(), b"\n\x01", raw].concat()).into()
     }
 
-    pub(super) fn entry(body: &Value) -> Value {
+    /// An entry with this body: what the log answers, and what a bundle has.
+    pub(super) fn entry(&self, body: &Value) -> Value {
         let body = body.to_string();
+        let kind: Value = serde_json::from_str(&body).unwrap();
         let signer = Signer::of("ed25519", Algorithm::Ed25519);
-        let proof = proof(body.as_bytes(), ORIGIN_V2, &Self::id(), &|note| signer.sign(note));
+        let inclusion = self.tree.add(body.as_bytes());
+        let note =
+            checkpoint(&inclusion, (&self.origin, &self.origin), &self.id(), &|note| signer.sign(note));
         json!({
-            "logIndex": "1",
-            "logId": { "keyId": STANDARD.encode(Self::id()) },
-            "kindVersion": { "kind": "hashedrekord", "version": "0.0.2" },
-            "inclusionProof": proof,
+            "logIndex": inclusion.index.to_string(),
+            "logId": { "keyId": STANDARD.encode(self.id()) },
+            "kindVersion": { "kind": kind["kind"], "version": kind["apiVersion"] },
+            "inclusionProof": proof(&inclusion, &note),
             "canonicalizedBody": STANDARD.encode(&body),
         })
     }
 }
 
-/// The proof that `body` is the second of two leaves (RFC 6962 section 2.1).
-fn proof(body: &[u8], origin: &str, id: &[u8; 32], sign: &dyn Fn(&[u8]) -> Vec<u8>) -> Value {
-    let leaf = |body: &[u8]| Sha256::digest([&[0][..], body].concat()).to_vec();
-    let first = leaf(b"another entry");
-    let root = Sha256::digest([&[1][..], &first, &leaf(body)].concat()).to_vec();
-    let note = format!("{origin}\n2\n{}\n", STANDARD.encode(&root));
-    let signature = STANDARD.encode([&id[..4], &sign(note.as_bytes())].concat());
+/// A proof as a bundle has it.
+fn proof(inclusion: &Inclusion, checkpoint: &str) -> Value {
     json!({
-        "logIndex": "1",
-        "rootHash": STANDARD.encode(&root),
-        "treeSize": "2",
-        "hashes": [STANDARD.encode(&first)],
-        "checkpoint": { "envelope": format!("{note}\n\u{2014} {origin} {signature}\n") },
+        "logIndex": inclusion.index.to_string(),
+        "rootHash": STANDARD.encode(&inclusion.root),
+        "treeSize": inclusion.size.to_string(),
+        "hashes": inclusion.hashes.iter().map(|hash| STANDARD.encode(hash)).collect::<Vec<_>>(),
+        "checkpoint": { "envelope": checkpoint },
     })
+}
+
+/// The signed head of the tree (C2SP tlog-checkpoint), with its origin and the name of its signer.
+fn checkpoint(
+    inclusion: &Inclusion,
+    (origin, name): (&str, &str),
+    id: &[u8; 32],
+    sign: &dyn Fn(&[u8]) -> Vec<u8>,
+) -> String {
+    let note = format!("{origin}\n{}\n{}\n", inclusion.size, STANDARD.encode(&inclusion.root));
+    let signature = STANDARD.encode([&id[..4], &sign(note.as_bytes())].concat());
+    format!("{note}\n\u{2014} {name} {signature}\n")
 }

@@ -110,7 +110,7 @@ pub(super) fn read_texts<T, E: std::fmt::Display>(
     parse: impl FnOnce(&[String]) -> Result<T, E>,
 ) -> Option<T> {
     let span = value.span.clone();
-    let elements = document.array(value, &format!("`{key}`"), "a list of texts")?;
+    let elements = document.array(value, &format!("`{key}`"), "a list of strings")?;
     let count = elements.len();
     let texts: Vec<String> = elements
         .into_iter()
@@ -185,7 +185,7 @@ fn list(directory: &Path, extensions: &[&str], files: &KeyFiles<'_>) -> Result<V
     }
     if paths.is_empty() {
         let ends = extensions.iter().map(|end| format!("*.{end}")).collect::<Vec<_>>();
-        return Err((format!("there is no file in it ({})", ends.join(", ")), "put files there".to_owned()));
+        return Err((format!("it contains no file ({})", ends.join(", ")), "put files there".to_owned()));
     }
     paths.sort();
     Ok(paths)

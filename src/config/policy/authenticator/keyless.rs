@@ -26,20 +26,24 @@ pub(super) fn read(
     let rule = read_rule(document, name, &mut table, at.clone());
     let roots = read_roots(document, name, &mut table, &at, &mut files);
     let (logs, rule, (roots, roots_at)) = (logs?, rule?, roots?);
-    let made = KeylessSet::new(roots, rule, logs).map_err(|error| {
-        let text = error.to_string();
-        let (message, own) = text.split_once("; ").unwrap_or((&text, ""));
-        let hint = match &error {
-            _ if !own.is_empty() => own,
-            KeylessSetError::Unfit { .. } => "name the root of the instance that signs, or correct `log`",
-            _ => "correct the list of roots",
-        };
-        document.problem(roots_at, message, hint);
-    });
+    let made = KeylessSet::new(roots, rule, logs).map_err(|error| report(document, roots_at, &error));
     Some(Authenticator::of(name.to_owned(), Signers::Keyless(made.ok()?)))
 }
 
-fn read_logs(document: &mut Document<'_>, value: Value<'_>) -> Option<LogUse> {
+/// Notes that roots cannot be used.
+pub(super) fn report(document: &mut Document<'_>, roots_at: Range<usize>, error: &KeylessSetError) {
+    let text = error.to_string();
+    let (message, own) = text.split_once("; ").unwrap_or((&text, ""));
+    let hint = match error {
+        _ if !own.is_empty() => own,
+        KeylessSetError::Unfit { .. } => "name the root of the instance that signs, or correct `log`",
+        _ => "correct the list of roots",
+    };
+    document.problem(roots_at, message, hint);
+}
+
+/// Whether log entries are required.
+pub(super) fn read_logs(document: &mut Document<'_>, value: Value<'_>) -> Option<LogUse> {
     let known = LogUse::ALL.map(LogUse::name);
     let (text, span) = document.string(value, "`log`")?;
     let found = LogUse::ALL.into_iter().find(|it| it.name() == text);
@@ -78,17 +82,17 @@ fn read_rule(
     SignerRule::new(issuer, subject.flatten(), claims)
         .map_err(|error| match error {
             SignerRuleError::Issuer => {
-                let hint = "write it as the certificates have it, such as \"https://token.actions.githubusercontent.com\"";
-                document.problem(issuer_at, "`issuer` is not an address", hint);
+                let hint = "write it as in the certificates, such as \"https://token.actions.githubusercontent.com\"";
+                document.problem(issuer_at, "`issuer` is not a URL", hint);
             }
             SignerRuleError::Anybody => {
                 let message = format!(
-                    "authenticator {} accepts everybody whom its issuer knows",
+                    "authenticator {} would accept every identity of its issuer",
                     suggest::quoted(name)
                 );
                 let who: Vec<_> = Claim::ALL.iter().filter(|claim| claim.says_who()).collect();
                 let who: Vec<_> = who.iter().map(|claim| format!("`{}`", claim.name())).collect();
-                let hint = format!("add `subject` or one of {}; a pattern must fix a segment behind the host, as in `https://host/acme/**`", who.join(", "));
+                let hint = format!("add `subject` or one of {}; a pattern for URLs must have a whole path segment before the first `*`, as in `https://host/acme/**`", who.join(", "));
                 document.problem(at, message, hint);
             }
         })
@@ -107,7 +111,7 @@ fn read_pattern(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Opt
 }
 
 /// The trusted roots, and where they are named.
-fn read_roots(
+pub(super) fn read_roots(
     document: &mut Document<'_>,
     name: &str,
     table: &mut Table<'_>,

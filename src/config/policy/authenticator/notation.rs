@@ -54,7 +54,7 @@ pub(super) fn read(
         return None;
     }
     if has_tsa && !has_ca {
-        let hint = "remove it: signatures of a signing authority state their time themselves";
+        let hint = "remove `tsa`: it is for signers below `ca`; signatures of a signing authority state their time themselves";
         document.problem(at, "`tsa` needs `ca`", hint);
         return None;
     }

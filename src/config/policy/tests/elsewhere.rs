@@ -58,9 +58,12 @@ fn a_key_that_is_kept_is_what_its_fingerprint_says_or_missing() {
         let kept: Vec<_> = kept.iter().map(|(name, pem)| (name.as_str(), *pem)).collect();
         let found = survey(&text, &kept);
         let said = found.loaded.unwrap_err().to_string();
-        assert!(said.starts_with(&format!("policy.toml:5:20: key `{KMS}` is not in ")), "{said}");
         assert!(
-            said.ends_with("hint: the daemon fetches it, and so does `pullgate-signer keys fetch`"),
+            said.starts_with(&format!("policy.toml:5:20: key `{KMS}` has not been fetched into ")),
+            "{said}"
+        );
+        assert!(
+            said.ends_with("hint: the daemon fetches it; `pullgate-signer keys fetch` fetches it now"),
             "{said}"
         );
         assert_eq!((found.declared.len(), found.declared[0].cached), (1, false));
@@ -76,7 +79,7 @@ fn why_a_key_could_not_be_had_is_what_is_wrong_with_the_policy() {
         failures: [(KMS.to_owned(), "KMS did not answer in time".to_owned())].into(),
     };
     let said = survey_policy(directory.path(), &known, NOW.parse().unwrap()).loaded.unwrap_err().to_string();
-    assert!(said.contains(&format!("key `{KMS}` cannot be had: KMS did not answer in time")), "{said}");
+    assert!(said.contains(&format!("key `{KMS}` cannot be fetched: KMS did not answer in time")), "{said}");
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
     for (text, expected) in [
         (
             policy(&format!("source = \"{KMS}\""), ""),
-            "policy.toml:5:20: the key has a `source` and no `fingerprint`\n  hint: `pullgate-signer keys public 'alikms://key-1/v-1?region=cn-hangzhou'` shows it",
+            "policy.toml:5:20: the key has a `source`, but no `fingerprint`\n  hint: add the fingerprint that `pullgate-signer keys public 'alikms://key-1/v-1?region=cn-hangzhou'` shows",
         ),
         (
             policy(&format!("source = \"{KMS}\", fingerprint = \"ab\""), ""),
@@ -131,22 +134,22 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
         ),
         (
             policy(&at("/etc/key.pem"), ""),
-            "`source` is a file\n  hint: a public key in a file is named by `file`",
+            "`source` is a file\n  hint: name a public key in a file by `file`",
         ),
         (policy(&at("vault://release"), ""), "`source` names no version of the key\n  hint: add `version=`"),
-        (policy(&at("awskms://release"), ""), "`source`: no keys are kept in `awskms:`"),
+        (policy(&at("awskms://release"), ""), "`source`: `awskms:` is not a supported kind of location"),
         (policy(&at("pkcs11:token=a;object=b?pin-value=1"), ""), "`pin-value` would put a secret"),
         (
             remote("pkcs11:token=a;object=b"),
-            "`verify` is `remote`, and `pkcs11:token=a;object=b` cannot be asked: a PKCS#11 token",
+            "`verify` is `remote`, but `pkcs11:token=a;object=b` cannot confirm signatures: a PKCS#11 token",
         ),
         (
             file(", verify = \"remote\""),
-            "`verify` is `remote`, and the key has no `source` that could be asked",
+            "`verify` is `remote`, but the key has no `source` that could confirm its signatures",
         ),
         (
             policy("file = \"keys/p256.pem\"", "verify = \"remote\""),
-            "`verify` is `remote`, and the key has no `source`",
+            "`verify` is `remote`, but the key has no `source`",
         ),
         (
             policy(&at(KMS), "verify = \"always\""),
@@ -154,12 +157,9 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
         ),
         (
             policy(&at(KMS), "remote-rate = 5"),
-            "bounds of remote verification are set, and nothing here is verified remotely",
+            "a `remote-` option is set, but no key here has `verify = \"remote\"`",
         ),
-        (
-            policy(&format!("{}, remote-cache-ttl = \"1m\"", at(KMS)), ""),
-            "bounds of remote verification are set",
-        ),
+        (policy(&format!("{}, remote-cache-ttl = \"1m\"", at(KMS)), ""), "a `remote-` option is set"),
         (
             policy(&at(KMS), "verify = \"remote\"\nremote-timeout = \"1ms\""),
             "`remote-timeout` is out of range\n  hint: it may be from 100ms to 1m; the default is 5s",
@@ -171,14 +171,14 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
         ),
         (
             policy(&format!("{}, verify = \"remote\", algorithm = \"ED25519\"", at(KMS)), ""),
-            "cannot be asked: KMS verifies RSA_PSS_SHA_256",
+            "cannot confirm signatures: KMS verifies only RSA_PSS_SHA_256",
         ),
         (
             policy(
                 &format!("{}, verify = \"remote\", algorithm = \"ED25519PH\"", at("vault://a?version=1")),
                 "",
             ),
-            "cannot be asked: the transit engine verifies pure Ed25519",
+            "cannot confirm signatures: the transit engine verifies pure Ed25519 only, not ED25519PH",
         ),
         (
             policy(
@@ -188,7 +188,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
                 ),
                 "",
             ),
-            "cannot be asked: its service verifies salts of 32 bytes only\n  hint: leave `salt-length` out",
+            "cannot confirm signatures: its service verifies only salts of 32 bytes\n  hint: leave `salt-length` out",
         ),
     ] {
         let said = survey(&text, &[(&p256(), P256)]).loaded.map(drop).expect_err(&text).to_string();

@@ -110,3 +110,28 @@ proptest! {
         prop_assert_eq!(judged, requirement.judge(reversed.iter().map(|(a, k)| (a.as_str(), k.as_str()))));
     }
 }
+
+#[test]
+fn attestations_are_required_beside_signatures_or_alone() {
+    let alone = Requirement::of_attestations(names(&["a", "b"])).unwrap();
+    assert_eq!((alone.needed(), alone.authenticators().len()), (0, 0));
+    assert!(!alone.judge([]).unwrap().is_whole(&alone), "nothing is not both");
+    let both = Requirement::all(names(&["release"])).unwrap().with_attestations(names(&["a"])).unwrap();
+    assert!(both.judge([]).is_err());
+    assert!(!both.judge([("release", "1")]).unwrap().is_whole(&both));
+    assert_eq!(both.to_string(), "release, and attestation a");
+    assert_eq!(alone.to_string(), "attestations a, b");
+    for (wrong, error) in [
+        (Requirement::of_attestations(Vec::new()), RequirementError::NoAttestation),
+        (
+            Requirement::of_attestations(names(&["a", "a"])),
+            RequirementError::AttestationTwice("a".to_owned()),
+        ),
+        (
+            Requirement::of_attestations((0..17).map(|number| number.to_string()).collect()),
+            RequirementError::TooManyAttestations,
+        ),
+    ] {
+        assert_eq!(wrong, Err(error));
+    }
+}

@@ -44,6 +44,7 @@ impl CanonicalText {
                     self.push(key);
                     self.push(value);
                 }
+                self.list(requirement.attestations().iter().map(String::as_str));
             }
             Action::AllowUnsigned(allowance) => {
                 self.push("allow");

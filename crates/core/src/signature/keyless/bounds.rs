@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::KeylessError;
-use crate::signature::bundle::{MAX_BUNDLE_BYTES, MAX_DEPTH};
+use crate::signature::bundle::{ALL_MEDIA_TYPES, MAX_DEPTH};
 use crate::signature::fields::{FieldError, Fields, array, object, parse};
 use crate::signature::{SignatureError, too_large};
 use crate::trust::LogUse;
@@ -16,15 +16,16 @@ const MAX_CERTIFICATES: usize = 10;
 /// Maximum number of hashes in an inclusion proof: more than the logarithm of any tree.
 const MAX_HASHES: usize = 64;
 
-/// The media types of versions 0.1 to 0.3, the last in both spellings.
-const MEDIA_TYPES: [&str; 4] = [
-    "application/vnd.dev.sigstore.bundle+json;version=0.1",
-    "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.3",
-    "application/vnd.dev.sigstore.bundle.v0.3+json",
-];
-
 const BUNDLE: &str = "bundle";
+
+/// Who made a bundle's signature, as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::signature) enum Material {
+    /// Somebody with a certificate.
+    Certificate,
+    /// The holder of a key.
+    Key,
+}
 
 /// A bundle within the bounds: its text, its envelope, and what came with that.
 pub(in crate::signature) struct Bounded<'a> {
@@ -35,20 +36,25 @@ pub(in crate::signature) struct Bounded<'a> {
     pub(in crate::signature) timestamps: Vec<Value>,
 }
 
-/// Checks the numbers and sizes of a bundle, and that each log entry has something that is signed.
-pub(in crate::signature) fn check(document: &[u8], logs: LogUse) -> Result<Bounded<'_>, SignatureError> {
-    if document.len() > MAX_BUNDLE_BYTES {
-        return Err(too_large(BUNDLE, document.len(), MAX_BUNDLE_BYTES));
+/// Checks the numbers and sizes of a bundle of at most `limit` bytes, and that each log entry has something that is signed.
+pub(in crate::signature) fn check(
+    document: &[u8],
+    logs: LogUse,
+    signer: Material,
+    limit: usize,
+) -> Result<Bounded<'_>, SignatureError> {
+    if document.len() > limit {
+        return Err(too_large(BUNDLE, document.len(), limit));
     }
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
     let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
     let text = std::str::from_utf8(document).map_err(|_| KeylessError::Malformed)?;
     let media_type = bundle.string("mediaType").map_err(malformed)?;
-    if !MEDIA_TYPES.contains(&media_type.as_str()) {
+    if !ALL_MEDIA_TYPES.contains(&media_type.as_str()) {
         return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
     }
     let material = bundle.object("verificationMaterial").map_err(malformed)?;
-    let (certificates, timestamps) = check_material(material, logs)?;
+    let (certificates, timestamps) = check_material(material, logs, signer)?;
     if bundle.optional("messageSignature").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
     }
@@ -57,7 +63,11 @@ pub(in crate::signature) fn check(document: &[u8], logs: LogUse) -> Result<Bound
 }
 
 /// Returns the certificates and the timestamps.
-fn check_material(mut material: Fields, logs: LogUse) -> Result<(Vec<Value>, Vec<Value>), SignatureError> {
+fn check_material(
+    mut material: Fields,
+    logs: LogUse,
+    signer: Material,
+) -> Result<(Vec<Value>, Vec<Value>), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
     let only = material.optional("certificate");
     let certificates = match (material.optional("x509CertificateChain"), only) {
@@ -71,6 +81,7 @@ fn check_material(mut material: Fields, logs: LogUse) -> Result<(Vec<Value>, Vec
             certificates
         }
         (None, Some(only)) => vec![only],
+        (None, None) if signer == Material::Key => Vec::new(),
         (None, None) => return Err(KeylessError::Key.into()),
     };
     let entries = list(&mut material, "tlogEntries").map_err(malformed)?;

@@ -1,4 +1,4 @@
-//! cosign's classic layout with a certificate: the annotations of a layer, made into a bundle in memory.
+//! cosign's classic layout with a certificate or a log entry: the annotations of a layer, made into a bundle in memory.
 //!
 //! Sources: sigstore/cosign `pkg/oci/static/signature.go` (annotations) and `pkg/cosign/bundle/rekor.go` (the log entry).
 
@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::KeylessError;
+use super::bounds::Material;
 use crate::digest::bytes_of_hex;
 use crate::signature::fields::{FieldError, object, parse};
 use crate::signature::{SignatureError, decode_base64, decode_signature, too_large};
@@ -24,8 +25,8 @@ const ENTRY: &str = "log entry of the annotation";
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateAnnotations {
-    /// `dev.sigstore.cosign/certificate`: the certificate, as PEM.
-    pub certificate: String,
+    /// `dev.sigstore.cosign/certificate`: the certificate, as PEM; `None` for a signature by a key.
+    pub certificate: Option<String>,
     /// `dev.sigstore.cosign/chain`: certificates of its authorities, as PEM.
     pub chain: Option<String>,
     /// `dev.sigstore.cosign/bundle`: an entry of Rekor v1 with its promise.
@@ -43,11 +44,11 @@ impl CertificateAnnotations {
         "dev.sigstore.cosign/rfc3161timestamp",
     ];
 
-    /// The annotations of a layer that has a certificate.
+    /// The annotations of a layer that has a certificate or a log entry.
     pub fn of<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let [certificate, chain, bundle, timestamp] =
             Self::NAMES.map(|name| annotation(name).filter(|text| !text.is_empty()).map(str::to_owned));
-        Some(Self { certificate: certificate?, chain, bundle, timestamp })
+        (certificate.is_some() || bundle.is_some()).then_some(Self { certificate, chain, bundle, timestamp })
     }
 
     /// The bytes that it takes.
@@ -56,23 +57,42 @@ impl CertificateAnnotations {
     }
 
     fn parts(&self) -> impl Iterator<Item = &str> {
-        let optional = [&self.chain, &self.bundle, &self.timestamp];
-        std::iter::once(self.certificate.as_str()).chain(optional.into_iter().flatten().map(String::as_str))
+        let all = [&self.certificate, &self.chain, &self.bundle, &self.timestamp];
+        all.into_iter().flatten().map(String::as_str)
     }
 }
 
-/// The bundle of a signature and its annotations: v0.1, which a promise of inclusion suffices for; v0.2 without one, where
-/// no log is required.
+/// The bundle of a signature and its annotations.
 pub(super) fn bundle(
     signature: &str,
     annotations: &CertificateAnnotations,
     logs: LogUse,
+    signer: Material,
 ) -> Result<String, SignatureError> {
-    let certificates = chain_of(annotations)?;
-    let certificates: Vec<Value> =
-        certificates.iter().map(|der| json!({ "rawBytes": STANDARD.encode(der) })).collect();
     // Checked as that of a key is.
     decode_signature("signature annotation", signature)?;
+    bundle_of(("messageSignature", json!({ "signature": signature })), annotations, logs, signer)
+}
+
+/// The bundle of an envelope and the annotations beside it.
+pub(super) fn envelope_bundle(
+    envelope: &[u8],
+    annotations: &CertificateAnnotations,
+    logs: LogUse,
+    signer: Material,
+) -> Result<String, SignatureError> {
+    let malformed = |cause| SignatureError::Malformed { what: "DSSE envelope", cause };
+    bundle_of(("dsseEnvelope", parse(envelope, MAX_DEPTH).map_err(malformed)?), annotations, logs, signer)
+}
+
+/// A bundle v0.1, which a promise of inclusion suffices for; v0.2 without one, where no log is required.
+fn bundle_of(
+    (name, content): (&str, Value),
+    annotations: &CertificateAnnotations,
+    logs: LogUse,
+    signer: Material,
+) -> Result<String, SignatureError> {
+    check_sizes(annotations)?;
     let entry = annotations.bundle.as_deref().map(log_entry).transpose()?;
     let version = match (&entry, logs) {
         (Some(_), _) => "0.1",
@@ -81,28 +101,40 @@ pub(super) fn bundle(
     };
     let stamp = timestamp_of(annotations)?;
     let stamps: Vec<Value> = stamp.into_iter().map(|stamp| json!({ "signedTimestamp": stamp })).collect();
+    let (field, signer) = match signer {
+        Material::Certificate => {
+            let encoded = |der: &Vec<u8>| json!({ "rawBytes": STANDARD.encode(der) });
+            let certificates: Vec<Value> = chain_of(annotations)?.iter().map(encoded).collect();
+            ("x509CertificateChain", json!({ "certificates": certificates }))
+        }
+        Material::Key => ("publicKey", json!({ "hint": "" })),
+    };
     Ok(json!({
         "mediaType": format!("application/vnd.dev.sigstore.bundle+json;version={version}"),
         "verificationMaterial": {
-            "x509CertificateChain": { "certificates": certificates },
+            field: signer,
             "tlogEntries": entry.into_iter().collect::<Vec<_>>(),
             "timestampVerificationData": { "rfc3161Timestamps": stamps },
         },
-        "messageSignature": { "signature": signature },
+        name: content,
     })
     .to_string())
+}
+
+fn check_sizes(annotations: &CertificateAnnotations) -> Result<(), SignatureError> {
+    match annotations.parts().find(|part| part.len() > MAX_ANNOTATION_BYTES) {
+        Some(part) => Err(too_large("annotation of a layer", part.len(), MAX_ANNOTATION_BYTES)),
+        None => Ok(()),
+    }
 }
 
 /// The certificates in DER, leaf first, after the sizes of all annotations were checked.
 pub(in crate::signature) fn chain_of(
     annotations: &CertificateAnnotations,
 ) -> Result<Vec<Vec<u8>>, SignatureError> {
-    for part in annotations.parts() {
-        if part.len() > MAX_ANNOTATION_BYTES {
-            return Err(too_large("annotation of a layer", part.len(), MAX_ANNOTATION_BYTES));
-        }
-    }
-    let leaf = pem::read_all(&annotations.certificate).map_err(|_| KeylessError::Malformed)?;
+    check_sizes(annotations)?;
+    let leaf = annotations.certificate.as_deref().ok_or(KeylessError::Key)?;
+    let leaf = pem::read_all(leaf).map_err(|_| KeylessError::Malformed)?;
     let chain =
         annotations.chain.as_deref().map(pem::read_all).transpose().map_err(|_| KeylessError::Malformed)?;
     if leaf.len() != 1 {

@@ -25,6 +25,11 @@ pub enum KeylessError {
     OutsideCertificate,
     #[error("no authority of the trusted root was valid at {time}, when the signature was made")]
     RootExpired { time: Timestamp },
+    /// Only that the root says from when to when its logs and authorities count keeps the signature from being valid.
+    #[error(
+        "signature is by a log or an authority of the trusted root, at a time for which the root does not name it"
+    )]
+    RootOutside,
     #[error("certificate is not shown by a certificate transparency log of the trusted root")]
     NoCertificateLog,
     #[error("bundle has no entry of a transparency log with {0}")]
@@ -51,7 +56,7 @@ impl KeylessError {
             Self::Key => Fault::OtherKind(SignatureKind::Key),
             Self::UntrustedCertificate => Fault::UntrustedCertificate,
             Self::OutsideCertificate => Fault::CertificateExpired,
-            Self::RootExpired { .. } => Fault::RootExpired,
+            Self::RootExpired { .. } | Self::RootOutside => Fault::RootExpired,
             Self::NoCertificateLog => Fault::NoCertificateLog,
             Self::NoLogEntry(_) => Fault::NoLogEntry,
             Self::UntrustedLog => Fault::UntrustedLog,
@@ -61,6 +66,19 @@ impl KeylessError {
             Self::UntrustedTimestamp => Fault::UntrustedTimestamp,
             Self::Identity(_) => Fault::WrongIdentity,
         })
+    }
+}
+
+impl KeylessError {
+    /// Whether it can be that a log or an authority of the root was not valid at the time.
+    pub(super) fn can_be_of_time(&self) -> bool {
+        matches!(
+            self,
+            Self::UntrustedLog
+                | Self::UntrustedTimestamp
+                | Self::UntrustedCertificate
+                | Self::NoCertificateLog
+        )
     }
 }
 

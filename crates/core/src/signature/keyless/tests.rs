@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::trust::{Claim, Pattern, SignerRule, TrustedRoot};
 
+mod managed;
 mod suite;
 
 /// A file of `tests/fixtures/sigstore`.

@@ -155,6 +155,27 @@ fn a_token_counts_only_for_its_message_and_below_its_root() {
     assert_eq!(verify(&large, b"", &roots()), Err(TimestampError::TooLarge { found: MAX_TOKEN_BYTES + 1 }));
 }
 
+/// RFC 3161 section 2.4.2: a status, and the token.
+#[test]
+fn the_token_of_a_response_is_what_the_authority_signed() {
+    let token = fs::read(upstream("tspclient-go/testdata/TimeStampToken.p7s")).unwrap();
+    let response = |parts: &[&[u8]]| {
+        let content = parts.concat();
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[0x30, 0x82], &length[..], &content].concat()
+    };
+    let granted = [0x30, 3, 2, 1, 0];
+    let found = token_of(&response(&[&granted, &token])).unwrap();
+    assert_eq!(found, token);
+    assert!(verify(&found, b"notation", &roots()).is_ok());
+    for refused in
+        [response(&[&granted]), response(&[&granted, &token, &token]), granted.to_vec(), token, vec![]]
+    {
+        let found = token_of(&refused);
+        assert!(found.is_none_or(|token| verify(&token, b"notation", &roots()).is_err()));
+    }
+}
+
 /// Whichever key of the chain is revoked.
 #[test]
 fn a_token_below_a_revoked_key_does_not_count() {

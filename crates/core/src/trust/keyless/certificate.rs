@@ -132,14 +132,14 @@ pub enum CertificateError {
     Malformed,
     #[error("certificate has more than {MAX_EXTENSIONS} extensions")]
     TooMany,
-    #[error("certificate has an extension twice")]
+    #[error("certificate has a duplicate extension")]
     Twice,
-    #[error("certificate does not have exactly one subject alternative name that is an address or URI")]
+    #[error("certificate does not have exactly one subject alternative name that is an email address or URI")]
     Subject,
-    #[error("certificate has no issuer of an identity")]
+    #[error("certificate does not name an OpenID issuer")]
     NoIssuer,
-    #[error("certificate names two issuers of an identity")]
+    #[error("certificate names two different OpenID issuers")]
     TwoIssuers,
-    #[error("certificate has a text that is too long, or has control characters")]
+    #[error("certificate has a field that is too long or contains control characters")]
     Text,
 }

@@ -143,12 +143,12 @@ impl fmt::Display for Pattern {
 pub enum PatternError {
     #[error("is empty")]
     Empty,
-    #[error("has {0} bytes, at most {MAX_PATTERN_BYTES} are allowed")]
+    #[error("has {0} bytes, more than the limit of {MAX_PATTERN_BYTES}")]
     TooLong(usize),
-    #[error("has control characters, or white space at an end")]
+    #[error("contains control characters, or begins or ends with white space")]
     Characters,
     #[error("has more than two `*` in a row")]
     Stars,
-    #[error("has {0} wildcards, at most {MAX_WILDCARDS} are allowed")]
+    #[error("has {0} wildcards, more than the limit of {MAX_WILDCARDS}")]
     TooMany(usize),
 }

@@ -22,8 +22,8 @@ use crate::untrusted::{Quoted, quoted};
 pub const MAX_ROOT_BYTES: usize = 256 * 1024;
 const BOUNDS: Bounds = Bounds { depth: 16, values: 1 << 14, keys: Keys::Exact };
 
-/// How long before its end a root is reported.
-const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long before its end a root is reported, where nothing else is configured.
+pub const ROOT_NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Media types of versions 0.1 and 0.2.
 const MEDIA_TYPES: [&str; 2] = [
@@ -37,6 +37,8 @@ pub struct TrustedRoot {
     origin: String,
     digest: Digest,
     verifier: Arc<Verifier>,
+    /// The same without the times from and to which logs and authorities are valid.
+    timeless: Option<Arc<Verifier>>,
     counts: Counts,
     /// When something of it ends, and when nothing of one kind is left.
     ends: Vec<Timestamp>,
@@ -92,7 +94,8 @@ impl TrustedRoot {
         let end = groups.iter().filter_map(|(what, ends)| last_end(ends).map(|at| RootEnd { at, what }));
         let end = end.min_by_key(|end| end.at);
         let digest = Digest::of(text.as_bytes());
-        Ok(Self { origin, digest, verifier: Arc::new(verifier), counts, ends, end })
+        let timeless = Verifier::new(&without_times(root)).ok().map(Arc::new);
+        Ok(Self { origin, digest, verifier: Arc::new(verifier), timeless, counts, ends, end })
     }
 
     /// The name of its file, for messages.
@@ -115,12 +118,12 @@ impl TrustedRoot {
         self.end
     }
 
-    /// That it will soon not cover new signatures any more, in words that do not change until then.
-    pub fn ending(&self, now: Timestamp) -> Option<String> {
-        let end = self.end.filter(|end| end.at <= now + NOTICE)?;
+    /// That it will not cover new signatures any more by `horizon`, in words that do not change until then.
+    pub fn ending(&self, horizon: Timestamp) -> Option<String> {
+        let end = self.end.filter(|end| end.at <= horizon)?;
         let RootEnd { at, what } = end;
         Some(format!(
-            "trusted root {} does not cover signatures after {at}: its last {what} ends then",
+            "trusted root {} will not cover signatures made after {at}, when its last {what} expires",
             self.origin
         ))
     }
@@ -130,15 +133,26 @@ impl TrustedRoot {
         &self.verifier
     }
 
+    /// What verifies with it as if all its parts were always valid: to tell why a signature is refused, and for nothing
+    /// else.
+    pub(crate) fn timeless(&self) -> Option<&Verifier> {
+        self.timeless.as_deref()
+    }
+
+    /// What it lacks where signatures by keys need entries of logs.
+    pub(super) fn missing_transparency_logs(&self) -> Option<&'static str> {
+        (self.counts.transparency_logs == 0).then_some("has no transparency log, which `log` requires")
+    }
+
     /// What it lacks where entries of logs are required.
     pub(super) fn missing_logs(&self) -> Option<&'static str> {
         match self.counts {
             Counts { transparency_logs: 0, certificate_logs: 0, .. } => {
-                Some("has no logs; if its instance has none, write `log = \"none\"`")
+                Some("has no logs; if the Sigstore instance runs without logs, write `log = \"none\"`")
             }
-            Counts { transparency_logs: 0, .. } => Some("has no transparency log, which `log` requires"),
+            Counts { transparency_logs: 0, .. } => Some("has no transparency log, but `log` is `required`"),
             Counts { certificate_logs: 0, .. } => {
-                Some("has no certificate transparency log, which `log` requires")
+                Some("has no certificate transparency log, but `log` is `required`")
             }
             _ => None,
         }
@@ -148,38 +162,54 @@ impl TrustedRoot {
     pub(super) fn missing_without_logs(&self) -> Option<&'static str> {
         match self.counts {
             Counts { transparency_logs: 0, certificate_logs: 0, timestamp_authorities: 1.. } => None,
-            Counts { transparency_logs: 0, certificate_logs: 0, .. } => {
-                Some("has no timestamp authority, so nothing shows when a certificate was used")
-            }
-            _ => Some("has logs, so `log = \"none\"` would skip them"),
+            Counts { transparency_logs: 0, certificate_logs: 0, .. } => Some(
+                "has neither logs nor a timestamp authority, so nothing can prove when a certificate was used",
+            ),
+            _ => Some("has logs, but `log = \"none\"` would ignore them"),
         }
     }
+}
+
+fn without_times(mut root: Parsed) -> Parsed {
+    root.tlogs.iter_mut().for_each(|log| log.public_key.valid_for = None);
+    root.ctlogs.iter_mut().for_each(|log| log.public_key.valid_for = None);
+    root.certificate_authorities.iter_mut().for_each(|authority| authority.valid_for = None);
+    root.timestamp_authorities.iter_mut().for_each(|authority| authority.valid_for = None);
+    root
 }
 
 /// The ends of the parts of each kind; a part without an end has none.
 type Group = (&'static str, Vec<Option<Timestamp>>);
 
 fn groups(root: &Parsed) -> Result<[Group; 4], RootError> {
-    let mut authorities = Vec::new();
+    let (mut authorities, mut stamps) = (Vec::new(), Vec::new());
     for authority in &root.certificate_authorities {
-        let window = authority.valid_for.and_then(|window| window.end);
-        let mut end = window;
-        for certificate in &authority.cert_chain.certificates {
-            let certificate = not_after(certificate.raw_bytes.as_bytes())?;
-            end = Some(end.map_or(certificate, |end| end.min(certificate)));
-        }
-        authorities.push(end);
+        let certificates = authority.cert_chain.certificates.iter().map(|it| it.raw_bytes.as_bytes());
+        authorities.push(end_of(authority.valid_for, certificates)?);
+    }
+    for authority in &root.timestamp_authorities {
+        let certificates = authority.cert_chain.certificates.iter().map(|it| it.raw_bytes.as_bytes());
+        stamps.push(end_of(authority.valid_for, certificates)?);
     }
     let end = |window: Option<TimeRange>| window.and_then(|window| window.end);
     let logs = root.tlogs.iter().map(|log| end(log.public_key.valid_for)).collect();
     let certificate_logs = root.ctlogs.iter().map(|log| end(log.public_key.valid_for)).collect();
-    let stamps = root.timestamp_authorities.iter().map(|authority| end(authority.valid_for));
     Ok([
         ("certificate authority", authorities),
         ("transparency log", logs),
         ("certificate transparency log", certificate_logs),
-        ("timestamp authority", stamps.collect()),
+        ("timestamp authority", stamps),
     ])
+}
+
+/// When an authority ends: its time in the root, or the first of its certificates.
+fn end_of<'a>(
+    window: Option<TimeRange>,
+    certificates: impl Iterator<Item = &'a [u8]>,
+) -> Result<Option<Timestamp>, RootError> {
+    let window = window.and_then(|window| window.end);
+    let ends = certificates.map(not_after).collect::<Result<Vec<_>, _>>()?;
+    Ok(ends.into_iter().chain(window).min())
 }
 
 /// When the last part of a kind ends; `None` if one does not end, or there is none.
@@ -217,13 +247,13 @@ impl fmt::Debug for TrustedRoot {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum RootError {
-    #[error("it has {found} bytes, at most {MAX_ROOT_BYTES} are read")]
+    #[error("it has {found} bytes, more than the limit of {MAX_ROOT_BYTES}")]
     TooLarge { found: usize },
     #[error(transparent)]
     Json(JsonError),
     #[error("it is not a trusted root: {why}")]
     Invalid { why: Quoted },
-    #[error("it has media type {found}; versions 0.1 and 0.2 of a trusted root are read")]
+    #[error("it has media type {found}; only versions 0.1 and 0.2 of a Sigstore trusted root are supported")]
     Version { found: Quoted },
     #[error("it has no certificate authority")]
     NoAuthority,

@@ -97,9 +97,9 @@ impl WrongIdentity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SignerRuleError {
-    #[error("issuer is not an address such as https://token.actions.githubusercontent.com")]
+    #[error("issuer is not a URL such as https://token.actions.githubusercontent.com")]
     Issuer,
     /// Neither the subject nor a claim names somebody.
-    #[error("identity accepts everybody whom the issuer knows")]
+    #[error("rule accepts every identity of the issuer")]
     Anybody,
 }

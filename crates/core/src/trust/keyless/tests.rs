@@ -136,7 +136,7 @@ fn t88_trusted_roots_that_are_not_whole_do_not_load() {
     let rows: &[(Change, &str)] = &[
         (
             |root| root["mediaType"] = "application/json".into(),
-            "it has media type \"application/json\"; versions 0.1 and 0.2 of a trusted root are read",
+            "it has media type \"application/json\"; only versions 0.1 and 0.2 of a Sigstore trusted root are supported",
         ),
         (|root| root["certificateAuthorities"] = serde_json::json!([]), "it has no certificate authority"),
         (
@@ -171,7 +171,7 @@ fn t88_trusted_roots_that_are_not_whole_do_not_load() {
     for (text, expected) in [
         ("".to_owned(), "it is not JSON"),
         ("[]".to_owned(), "it is not a trusted root: "),
-        (good.replacen("\"tlogs\"", "\"ctlogs\"", 1), "it has a key twice"),
+        (good.replacen("\"tlogs\"", "\"ctlogs\"", 1), "it has a duplicate key"),
         (" ".repeat(MAX_ROOT_BYTES + 1), "it has 262145 bytes"),
     ] {
         let error = TrustedRoot::parse("a.json".to_owned(), &text).unwrap_err().to_string();
@@ -205,12 +205,14 @@ fn a_set_uses_logs_exactly_if_its_roots_have_them() {
         (
             "production.json",
             LogUse::None,
-            Some("trusted root production.json has logs, so `log = \"none\"` would skip them"),
+            Some("trusted root production.json has logs, but `log = \"none\"` would ignore them"),
         ),
         (
             "github.json",
             LogUse::Required,
-            Some("trusted root github.json has no logs; if its instance has none, write `log = \"none\"`"),
+            Some(
+                "trusted root github.json has no logs; if the Sigstore instance runs without logs, write `log = \"none\"`",
+            ),
         ),
     ] {
         let made = KeylessSet::new(vec![root(name)], by("a@b.example"), logs);
@@ -243,11 +245,11 @@ fn a_root_ends_when_nothing_of_one_kind_is_left() {
     root["tlogs"][1]["publicKey"]["validFor"]["end"] = "2028-01-01T00:00:00Z".into();
     let end = RootEnd { at: time("2028-01-01T00:00:00Z"), what: "transparency log" };
     assert_eq!(parse(&root).end(), Some(end));
-    assert_eq!(parse(&root).ending(time("2027-12-01T00:00:00Z")), None);
+    assert_eq!(parse(&root).ending(time("2027-12-31T23:59:59Z")), None);
     assert_eq!(
-        parse(&root).ending(time("2027-12-02T00:00:00Z")).as_deref(),
+        parse(&root).ending(end.at).as_deref(),
         Some(
-            "trusted root a.json does not cover signatures after 2028-01-01T00:00:00Z: its last transparency log ends then"
+            "trusted root a.json will not cover signatures made after 2028-01-01T00:00:00Z, when its last transparency log expires"
         )
     );
     let set = KeylessSet::new(vec![parse(&root)], by("a@b.example"), LogUse::Required).unwrap();

@@ -83,7 +83,7 @@ fn a_key_fits_its_algorithm() {
         (fixture!("throw-away-p521.pub.pem"), p521, "P-521"),
         (fixture!("throw-away-secp256k1.pub.pem"), vec![], "secp256k1"),
         (fixture!("throw-away-ed25519.pub.pem"), vec![Algorithm::Ed25519, Algorithm::Ed25519ph], "Ed25519"),
-        (fixture!("throw-away-rsa-pss-only.pub.pem"), vec![], "RSASSA-PSS only (id-RSASSA-PSS)"),
+        (fixture!("throw-away-rsa-pss-only.pub.pem"), vec![], "restricted to RSASSA-PSS (id-RSASSA-PSS)"),
     ];
     for (pem, algorithms, found) in fits {
         for algorithm in Algorithm::ALL {

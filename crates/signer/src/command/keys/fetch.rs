@@ -11,7 +11,7 @@ use pullgate_keys::{self as keys, PinnedKey};
 /// Arguments of `pullgate-signer keys fetch`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Fetch {
-    /// Fetch stored keys again, and report those that have changed
+    /// Also fetch keys again that are stored already, and report the ones that have changed
     #[arg(long)]
     all: bool,
 }
@@ -52,7 +52,7 @@ impl Fetch {
         }
         if wanted.is_empty() {
             output::line(&format!(
-                "nothing to fetch: {} stored",
+                "nothing to fetch: {} stored already",
                 output::counted(survey.declared.len(), "key")
             ));
         }

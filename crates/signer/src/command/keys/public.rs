@@ -15,7 +15,7 @@ pub(in crate::command) struct Public {
     /// Private key: a file, pkcs11:…, alikms://KEY/VERSION?region=… or vault://KEY
     #[arg(value_name = "LOCATION", value_parser = LocationParser)]
     location: Location,
-    /// Signature algorithm; the public key is the same with each
+    /// Signature algorithm; does not change the public key
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     #[command(flatten)]

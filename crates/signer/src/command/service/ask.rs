@@ -43,17 +43,17 @@ pub(super) fn ask<T: DeserializeOwned>(
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
-    #[error("cannot connect to its control socket {socket}; is the service running?")]
+    #[error("cannot connect to the control socket {socket}; is the signing service running?")]
     Connect {
         socket: PathBuf,
         #[source]
         error: std::io::Error,
     },
-    #[error("the connection broke")]
+    #[error("the connection to the signer failed")]
     Http(#[source] hyper::Error),
-    #[error("unexpected answer")]
+    #[error("unexpected response from the signer")]
     Malformed,
     /// It answered with an error.
-    #[error("it refused the request: {reason}")]
+    #[error("the signer refused the request: {reason}")]
     Refused { reason: String },
 }

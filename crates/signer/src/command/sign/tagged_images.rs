@@ -11,8 +11,8 @@ use pullgate_registry::{Class, Credentials, Pages, Registry, RegistryError, is_a
 /// The limit for the repositories of a registry, and for the tags of a repository.
 const MAX_LISTED: usize = 1_000_000;
 
-const NO_REPOSITORY: &str = "no repository with an image has this name or is below it";
-const NO_TAG: &str = "no tag matches";
+const NO_REPOSITORY: &str = "no repository of this name or below it contains an image";
+const NO_TAG: &str = "no tag matches --tag and --exclude-tag";
 
 /// Requests pages as they are needed, and reports progress on standard error.
 pub(super) struct TaggedImages {

@@ -66,7 +66,7 @@ const REJECTED: &[(&str, &str, &str)] = &[
         "production",
         "bundle has type \"this is completely wrong\", which is not a signature of an image",
     ),
-    ("bundle_no_cert_v1.txt.sigstore", "production", "bundle must have 1 to 10 certificates: 0 found"),
+    ("bundle_no_cert_v1.txt.sigstore", "production", "bundle must have 1 to 10 certificates, but has 0"),
     (
         "bundle_no_checkpoint.txt.sigstore",
         "production",
@@ -82,20 +82,21 @@ const REJECTED: &[(&str, &str, &str)] = &[
         "staging",
         "nothing that is signed shows when the signature was made",
     ),
-    ("dsse-2sigs.sigstore.json", "production", "DSSE envelope must have exactly one signature: 2 found"),
+    ("dsse-2sigs.sigstore.json", "production", "DSSE envelope must have exactly one signature, but has 2"),
     ("managed-key.sigstore.json", "production", "it is by a key, and the authenticator is for certificates"),
     // Their certificates are of GitHub's releases, without an issuer: valid, and by nobody whom a policy can name.
-    ("bundle_v3_jdx_communique.json", "github", "certificate has no issuer of an identity"),
-    ("github-private-attestation.sigstore.json", "github", "certificate has no issuer of an identity"),
+    ("bundle_v3_jdx_communique.json", "github", "certificate does not name an OpenID issuer"),
+    ("github-private-attestation.sigstore.json", "github", "certificate does not name an OpenID issuer"),
 ];
 
 /// Verifies a bundle as an attachment is, but whatever it signs.
 fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
     let document = fixture(&format!("bundles/{bundle}"));
     let by = ByCertificate { set, now: now() };
-    let content = bounds::check(&document, set.logs());
+    let content = bounds::check(&document, set.logs(), Material::Certificate, MAX_BUNDLE_BYTES);
     let digest = match content {
-        Ok(content) => dsse::read(content.envelope).and_then(|(payload, _)| artifact_of(&payload)),
+        Ok(content) => dsse::read(content.envelope)
+            .and_then(|(payload, _)| artifact_of(&statement::first_digest(&payload)?)),
         Err(SignatureError::Unsupported { .. }) => Ok(message_digest(&document)),
         Err(error) => Err(error),
     };
@@ -103,13 +104,13 @@ fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
         let mut bytes = digest.as_bytes().to_vec();
         bytes[0] ^= u8::from(flip);
         let artifact = Artifact::Digest(ArtifactDigest::new(digest.algorithm(), bytes).unwrap());
-        Ok(by.check(std::str::from_utf8(&document).unwrap(), &artifact)?)
+        Ok(by.check(std::str::from_utf8(&document).unwrap(), &artifact)?.0)
     });
     checked.map_or_else(|error| error.to_string(), |identity| format!("by {identity}"))
 }
 
 /// The digest of a signed message, which is not an image.
-fn message_digest(document: &[u8]) -> ArtifactDigest {
+pub(super) fn message_digest(document: &[u8]) -> ArtifactDigest {
     let bundle: serde_json::Value = serde_json::from_slice(document).unwrap();
     let digest = bundle["messageSignature"]["messageDigest"]["digest"].as_str().unwrap();
     ArtifactDigest::new(HashAlgorithm::Sha2256, STANDARD.decode(digest).unwrap()).unwrap()
@@ -216,8 +217,13 @@ fn t86_a_signature_of_the_future_is_refused() {
     for &(bundle, root_name, issuer, subject) in ACCEPTED {
         let set = set(root_name, issuer, subject);
         let document = text(&format!("bundles/{bundle}"));
-        let digest = match bounds::check(document.as_bytes(), LogUse::Required) {
-            Ok(content) => artifact_of(&dsse::read(content.envelope).unwrap().0).unwrap(),
+        let content =
+            bounds::check(document.as_bytes(), LogUse::Required, Material::Certificate, MAX_BUNDLE_BYTES);
+        let digest = match content {
+            Ok(content) => {
+                let (payload, _) = dsse::read(content.envelope).unwrap();
+                artifact_of(&statement::first_digest(&payload).unwrap()).unwrap()
+            }
             Err(_) => message_digest(document.as_bytes()),
         };
         let by = ByCertificate { set: &set, now: "2020-01-01T00:00:00Z".parse().unwrap() };

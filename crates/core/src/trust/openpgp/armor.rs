@@ -1,0 +1,60 @@
+//! ASCII armor of public keys (RFC 9580 section 6): lines of base64 between a header and a tail.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::KeyringError;
+use crate::trust::pem;
+
+const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
+
+/// Decodes the blocks of public keys in a text, one after the other. Other text around them is skipped, as gpg does. The
+/// checksum is not compared: it protects from nothing, and newer tools do not write it.
+///
+/// # Errors
+/// When there is no block, one is malformed, or one is of secret keys.
+pub fn decode(file: &[u8]) -> Result<Vec<u8>, KeyringError> {
+    let text = std::str::from_utf8(file).map_err(|_| KeyringError::Malformed)?;
+    if text.contains("-----BEGIN PGP PRIVATE KEY BLOCK-----") {
+        return Err(KeyringError::Secret);
+    }
+    let mut lines = text.lines().map(str::trim_end);
+    let (mut decoded, mut blocks) = (Vec::new(), 0);
+    while let Some(line) = lines.next() {
+        if line != BEGIN {
+            continue;
+        }
+        blocks += 1;
+        let mut body = String::new();
+        let mut in_headers = true;
+        let ended = loop {
+            match lines.next() {
+                None => break false,
+                Some(END) => break true,
+                Some(line) if in_headers && (line.is_empty() || line.contains(": ")) => {
+                    in_headers = !line.is_empty();
+                }
+                // The checksum, which comes last.
+                Some(line) if line.starts_with('=') => in_headers = false,
+                Some(line) => {
+                    in_headers = false;
+                    body.push_str(line);
+                }
+            }
+        };
+        let bytes = STANDARD.decode(body).ok().filter(|_| ended).ok_or(KeyringError::Armor)?;
+        decoded.extend_from_slice(&bytes);
+    }
+    if blocks == 0 { Err(KeyringError::Malformed) } else { Ok(decoded) }
+}
+
+/// Writes one block of public keys.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    let mut text = format!("{BEGIN}\n\n");
+    pem::push_lines(&mut text, &STANDARD.encode(bytes));
+    text.push_str(END);
+    text.push('\n');
+    text
+}

@@ -1,0 +1,123 @@
+//! Why a keyring is not usable, or a message is not a signature that counts.
+
+use jiff::Timestamp;
+
+use super::fingerprint::Fingerprint;
+use super::limits::{MAX_KEYRING_BYTES, MAX_KEYS, MAX_MESSAGE_BYTES};
+
+/// Why bytes are not a sequence of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PacketError {
+    Malformed,
+    TooMany,
+}
+
+/// Why a file is not a keyring that can be used. Errors contain nothing of the file but fingerprints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
+pub enum KeyringError {
+    #[error("keyring has {found} bytes, at most {MAX_KEYRING_BYTES} are read")]
+    TooLarge { found: usize },
+    #[error("the file is not an OpenPGP keyring; write it with `gpg --export`")]
+    Malformed,
+    #[error("the armor of the keyring is malformed; write it with `gpg --export --armor`")]
+    Armor,
+    #[error("the file has no OpenPGP key; write it with `gpg --export`")]
+    Empty,
+    /// A keybox of gpg has another format.
+    #[error("the file is a keybox of gpg, which only gpg reads; write it with `gpg --export`")]
+    Keybox,
+    #[error(
+        "the file has an OpenPGP secret key; write the public half with `gpg --export`, remove this file and take the key \
+         for disclosed"
+    )]
+    Secret,
+    #[error(
+        "the file has something that is no part of a keyring (packet {tag}); write it with `gpg --export`"
+    )]
+    Packet { tag: u8 },
+    #[error(
+        "the keyring has a key of version {found}, only version 4 is read; export only the keys that are to count"
+    )]
+    Version { found: u8 },
+    /// Encryption, DSA, other curves, RSA keys below 2048 or above 4096 bits.
+    #[error(
+        "key {key} has an algorithm or a size that is not supported; export only the keys that are to count"
+    )]
+    Algorithm { key: Fingerprint },
+    /// Nothing says until when the key is valid, and what it may do.
+    #[error("key {key} has no self-signature that counts; export it again with `gpg --export`")]
+    NoSelfSignature { key: Fingerprint },
+    #[error("there are more than {MAX_KEYS} keys; export only the keys that are to count")]
+    TooManyKeys,
+    #[error("no key has the fingerprint {key}; add its file to `keyrings`")]
+    UnknownFingerprint { key: Fingerprint },
+    #[error("{subkey} is a sub-key of {key}; name the primary key")]
+    SubKeyFingerprint { subkey: Fingerprint, key: Fingerprint },
+}
+
+/// Why a message is not a signature that counts. Of the message, only fingerprints and times are repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages describe the variants")]
+pub enum OpenPgpError {
+    #[error("GPG signature has {found} bytes, at most {MAX_MESSAGE_BYTES} are read")]
+    TooLarge { found: usize },
+    #[error("GPG signature is not an OpenPGP message in binary form")]
+    Malformed,
+    /// Other packets, or another number of them.
+    #[error("OpenPGP message is not one signature over one literal packet: {found}")]
+    Form {
+        /// What it is instead.
+        found: &'static str,
+    },
+    #[error("OpenPGP message is compressed by a method that is not supported, or in a malformed way")]
+    Compression,
+    #[error("OpenPGP message has more than {limit} bytes after decompression")]
+    Inflated { limit: usize },
+    #[error("OpenPGP signature has version {found}, only version 4 is read")]
+    Version { found: u8 },
+    #[error("OpenPGP signature has type {found:#04x}, not that of a signature over binary data")]
+    Kind { found: u8 },
+    #[error("OpenPGP signature is made with {hash}, which is too weak or not supported")]
+    Hash { hash: String },
+    #[error("OpenPGP signature has a critical subpacket ({number}) that pullgate does not evaluate")]
+    Critical { number: u8 },
+    #[error("OpenPGP signature does not say once when it was made")]
+    NoTime,
+    #[error("OpenPGP signature does not name its key")]
+    NoIssuer,
+    #[error("signature is by key {issuer}, which is none of the authenticator's")]
+    UnknownKey { issuer: String },
+    #[error("signature does not verify with key {issuer}")]
+    Untrusted { issuer: String },
+    #[error("signature is by key {key}, which `fingerprints` does not have")]
+    NotAccepted { key: Fingerprint },
+    /// The deny list of the policy has the key.
+    #[error("signature is by key {key}, which is revoked: {why}")]
+    Denied { key: Fingerprint, why: String },
+    #[error("signature is by key {key}, which its owner has revoked")]
+    Revoked { key: Fingerprint },
+    #[error("signature is by sub-key {subkey} of {key}, which is revoked")]
+    SubKeyRevoked { subkey: Fingerprint, key: Fingerprint },
+    #[error("signature is by key {key}, which expired at {at}")]
+    KeyExpired { key: Fingerprint, at: Timestamp },
+    #[error("signature is by sub-key {subkey} of {key}, which expired at {at}")]
+    SubKeyExpired { subkey: Fingerprint, key: Fingerprint, at: Timestamp },
+    /// All that its owner says about the key is said later: the clock of the node may be slow.
+    #[error("signature is by key {key}, which is not valid yet")]
+    NotYet { key: Fingerprint },
+    /// No self-signature is valid at the time of the check.
+    #[error("signature is by key {key}, which has no self-signature that is valid now")]
+    NotCertified { key: Fingerprint },
+    /// No binding with a back-signature and SHA-2 is valid at the time of the check.
+    #[error("signature is by {subkey}, which is not bound to {key} as a sub-key that signs")]
+    NotBound { subkey: Fingerprint, key: Fingerprint },
+    #[error("signature is by key {key}, which may not sign")]
+    Usage { key: Fingerprint },
+    #[error("signature expired at {at}")]
+    Expired { at: Timestamp },
+    #[error("signature was made at {at}, which is in the future")]
+    Future { at: Timestamp },
+    #[error("signature was made at {at}, before its key")]
+    BeforeKey { at: Timestamp },
+}

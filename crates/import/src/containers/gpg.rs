@@ -1,0 +1,83 @@
+//! `signedBy`: signatures by GPG.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Converter;
+use super::documents::SignedBy;
+use crate::draft::OpenPgpKeys;
+use crate::{Effect, ImportError, shape};
+use pullgate_core::trust::openpgp::{KeyringError, armor, read_keyring};
+
+impl Converter<'_> {
+    /// The authenticator of a requirement; `None` if the requirement has no equivalent.
+    pub(super) fn signed_by(
+        &mut self,
+        subject: &str,
+        signed: &SignedBy,
+    ) -> Result<Option<String>, ImportError> {
+        if !signed.is_of_gpg() {
+            let text =
+                "its keyType is not GPGKeys, the only one that containers/image verifies; images are refused";
+            self.draft.note(Effect::Stricter, subject, text);
+            return Ok(None);
+        }
+        if !self.binds_as_here(subject, signed.signed_identity.as_ref()) {
+            return Ok(None);
+        }
+        let keys = match self.keyrings(subject, signed)? {
+            Ok(keys) => keys,
+            Err(error) => {
+                let text = format!("a key in its keyring does not count here: {error}; images are refused");
+                self.draft.note(Effect::Stricter, subject, text);
+                return Ok(None);
+            }
+        };
+        let text = "where GPG signatures are is in registries.d: import it with `pullgate-signer import registries-d`";
+        self.draft.note(Effect::None, "lookaside", text);
+        let fingerprints: Vec<String> =
+            keys.fingerprints.iter().map(|key| format!("openpgp4fpr:{key}")).collect();
+        if let Some(name) = self.by_keys.get(&fingerprints) {
+            return Ok(Some(name.clone()));
+        }
+        let original = signed.name().unwrap_or_else(|| format!("gpg-{}", self.by_keys.len() + 1));
+        let name = self.draft.openpgp_authenticator(&original, keys);
+        self.by_keys.insert(fingerprints, name.clone());
+        Ok(Some(name))
+    }
+
+    /// The keys of all keyrings; or why one of them cannot count, although it is well-formed.
+    fn keyrings(
+        &self,
+        subject: &str,
+        signed: &SignedBy,
+    ) -> Result<Result<OpenPgpKeys, KeyringError>, ImportError> {
+        let mut files = signed.paths().map(|path| self.file(path)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(data) = signed.data() {
+            let bytes = STANDARD.decode(data).map_err(|_| shape(subject, "keyData is not base64"))?;
+            files.push(bytes);
+        }
+        let mut keys = OpenPgpKeys { armored: String::new(), fingerprints: Vec::new() };
+        for file in files {
+            let read = match read_keyring(&file) {
+                Ok(read) => read,
+                Err(
+                    error @ (KeyringError::Algorithm { .. }
+                    | KeyringError::Version { .. }
+                    | KeyringError::NoSelfSignature { .. }),
+                ) => {
+                    return Ok(Err(error));
+                }
+                Err(error) => return Err(ImportError::Keyring { subject: subject.to_owned(), error }),
+            };
+            keys.fingerprints.extend(read.iter().map(|key| key.fingerprint().to_string()));
+            let binary = if file.is_ascii() { armor::decode(&file) } else { Ok(file) };
+            let binary =
+                binary.map_err(|error| ImportError::Keyring { subject: subject.to_owned(), error })?;
+            keys.armored.push_str(&armor::encode(&binary));
+        }
+        keys.fingerprints.sort_unstable();
+        keys.fingerprints.dedup();
+        Ok(Ok(keys))
+    }
+}

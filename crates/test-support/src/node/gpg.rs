@@ -1,0 +1,148 @@
+//! The real gpg and skopeo as signers, and a lookaside server.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::images::{self, Image};
+use super::{directory, process};
+
+/// A home of gpg with keys without passphrases, and where skopeo puts signatures.
+pub struct Gpg {
+    root: PathBuf,
+}
+
+/// The agent that gpg starts must not outlive the test.
+impl Drop for Gpg {
+    fn drop(&mut self) {
+        let mut kill = Command::new("gpgconf");
+        let _ = process::run(kill.arg("--homedir").arg(self.home()).args(["--kill", "all"]));
+    }
+}
+
+impl Gpg {
+    /// That in a directory, which is made if it is missing.
+    pub fn of(root: PathBuf) -> Self {
+        for directory in [root.clone(), root.join("home"), root.join("signatures"), root.join("registries.d")]
+        {
+            directory::make(&directory);
+        }
+        Self { root }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
+    /// The directory that a lookaside server has to serve.
+    pub fn signatures(&self) -> PathBuf {
+        self.root.join("signatures")
+    }
+
+    /// containers' `registries.d`: skopeo writes signatures into the directory, and everybody reads them at `lookaside`.
+    pub fn registries(&self, lookaside: &str) -> PathBuf {
+        let registries = self.root.join("registries.d");
+        let staging = self.signatures();
+        let text = format!(
+            "default-docker:\n  lookaside: {lookaside}\n  lookaside-staging: file://{}\n",
+            staging.display()
+        );
+        directory::write(&registries.join("default.yaml"), text);
+        registries
+    }
+
+    /// Makes a key, and returns the file with its public half.
+    pub fn key(&self, name: &str) -> PathBuf {
+        let file = self.root.join(format!("{name}.gpg"));
+        if !file.exists() {
+            process::must_run(self.gpg().args(["--quick-generate-key", name, "ed25519", "sign", "never"]));
+            process::must_run(self.gpg().arg("--output").arg(&file).args(["--export", &exactly(name)]));
+        }
+        file
+    }
+
+    /// Signs the image with skopeo, which copies it to itself.
+    pub fn sign(&self, image: &Image, key: &str) {
+        let mut skopeo = images::copying();
+        let passphrase = self.root.join("passphrase");
+        directory::write(&passphrase, "");
+        skopeo.env("GNUPGHOME", self.home()).arg("--registries.d").arg(self.root.join("registries.d"));
+        skopeo.arg("--sign-passphrase-file").arg(passphrase).args(["--sign-by", &self.fingerprint(key)]);
+        let name = format!("docker://{}", image.by_tag());
+        process::must_run(skopeo.args([&name, &name]));
+    }
+
+    fn fingerprint(&self, name: &str) -> String {
+        let mut list = self.gpg();
+        let listed = process::must_run(list.args(["--with-colons", "--list-keys", &exactly(name)]));
+        let line = listed.lines().find(|line| line.starts_with("fpr:")).expect("a key has a fingerprint");
+        line.split(':').nth(9).expect("the fingerprint is in the line").to_owned()
+    }
+
+    fn gpg(&self) -> Command {
+        let mut gpg = Command::new("gpg");
+        gpg.env("GNUPGHOME", self.home()).args(["--batch", "--yes", "--quiet", "--no-tty"]);
+        gpg.args(["--pinentry-mode", "loopback", "--passphrase", "", "--trust-model", "always"]);
+        gpg
+    }
+}
+
+fn exactly(name: &str) -> String {
+    format!("={name}")
+}
+
+/// Serves the files of a directory on loopback, until it is dropped.
+pub struct Lookaside {
+    address: String,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Drop for Lookaside {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // Wakes it up.
+        let _ = TcpStream::connect(&self.address);
+    }
+}
+
+impl Lookaside {
+    pub fn serve(directory: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener.local_addr().expect("a listener has an address").to_string();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopped);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let _ = answer(stream, &directory);
+            }
+        });
+        Self { address, stopped }
+    }
+
+    /// Its address as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+fn answer(mut stream: TcpStream, directory: &Path) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    let path = first.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    match std::fs::read(directory.join(path)) {
+        Ok(body) => {
+            write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())?;
+            stream.write_all(&body)
+        }
+        Err(_) => {
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        }
+    }
+}

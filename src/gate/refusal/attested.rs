@@ -1,0 +1,54 @@
+//! Why a condition is not met, in the words of a refusal.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{Found, list_problems, quote, reason_of, reason_of_fault};
+use crate::policy::Condition;
+use crate::signature::Fault;
+use crate::telemetry::Reason;
+
+/// The reason, what was required and found, and what to do.
+pub(super) fn explain(condition: &Condition, found: &Found<'_>) -> (Reason, String, &'static str) {
+    let (reason, advice) = reason(found);
+    let mut text = quote(&condition.to_string());
+    let places: BTreeSet<&str> = found.findings.iter().map(|finding| finding.place.as_str()).collect();
+    let _ = match (places.len(), reason) {
+        (0, _) => write!(text, ": found no attestation of this type"),
+        (1, Reason::NoValidAttestation) => write!(text, ": found 1 attestation, which is not valid"),
+        (count, Reason::NoValidAttestation) => {
+            write!(text, ": found {count} attestations, none of them valid")
+        }
+        (1, _) => write!(text, ": found 1 attestation, which does not count"),
+        (count, _) => write!(text, ": found {count} attestations, not enough of which count"),
+    };
+    let failed = found.findings.iter().filter_map(|finding| {
+        let why = finding.outcome.as_ref().err()?;
+        Some(format!("{} by {}: {why}", finding.place, finding.authenticator))
+    });
+    list_problems(
+        &mut text,
+        failed.chain(found.collected.problems.iter().map(ToString::to_string)).collect(),
+    );
+    (reason, format!("attestation {text}"), advice)
+}
+
+/// The reason, by the attestation that got furthest.
+fn reason(found: &Found<'_>) -> (Reason, &'static str) {
+    if let Some(problem) = found.collected.exceeded() {
+        return (reason_of(&problem.error), "remove attachments that are not needed, or raise the limit");
+    }
+    let failed = found.findings.iter().filter(|finding| finding.outcome.is_err());
+    match failed.filter_map(|finding| finding.fault).max() {
+        Some(fault @ (Fault::NotMet | Fault::Stale)) => reason_of_fault(fault),
+        _ if found.findings.is_empty() && found.collected.problems.is_empty() => {
+            (Reason::NoAttestation, "attest this digest, then pull again")
+        }
+        _ if found.findings.iter().any(|finding| finding.outcome.is_ok()) => {
+            (Reason::NoValidAttestation, "have the remaining authenticators attest this digest")
+        }
+        _ => {
+            (Reason::NoValidAttestation, "attest this digest with an authenticator that the condition names")
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Why a trusted root was not refreshed.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pullgate_config::file::FileError;
+use pullgate_core::tuf::TufError;
+
+use crate::service::ServiceError;
+use crate::trust::RootError;
+
+/// Why a trusted root was not refreshed; the old one stays.
+#[derive(Debug, thiserror::Error)]
+pub enum TufClientError {
+    /// Metadata, or the file itself, is not trusted.
+    #[error("{name} is not trusted")]
+    Metadata {
+        /// The file in the repository.
+        name: String,
+        #[source]
+        cause: TufError,
+    },
+    /// The target is not text.
+    #[error("the target is not a trusted root: it is not UTF-8")]
+    NotText,
+    /// The pinned root is not the root of a repository.
+    #[error("the pinned root cannot be used")]
+    Pinned {
+        #[source]
+        cause: TufError,
+    },
+    /// The repository answers with an error.
+    #[error("the repository answers {status} for {name}")]
+    Status {
+        /// The file in the repository.
+        name: String,
+        status: u16,
+    },
+    /// The refresh takes too long.
+    #[error("the refresh did not end within {limit:?}")]
+    Timeout { limit: Duration },
+    /// A file is larger than it may be.
+    #[error("{name} has {found} bytes, at most {limit} are read")]
+    TooLarge { name: String, found: usize, limit: usize },
+    /// There are more new roots than one refresh follows.
+    #[error("the repository has more than {limit} new roots; the next refresh goes on")]
+    TooManyRoots { limit: u64 },
+    /// There is no complete answer.
+    #[error("{name} cannot be fetched")]
+    Unreachable {
+        /// The file in the repository.
+        name: String,
+        #[source]
+        cause: ServiceError,
+    },
+    /// The pinned root cannot be read.
+    #[error("the pinned root {} cannot be read", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        cause: FileError,
+    },
+    /// The repository signed a file that is not a trusted root.
+    #[error("the target is not a trusted root")]
+    Unusable(#[source] RootError),
+    /// A file cannot be stored.
+    #[error("cannot write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+}

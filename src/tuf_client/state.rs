@@ -1,0 +1,148 @@
+//! The files of a repository on this node: the trusted root, and what was seen last.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use pullgate_config::file::Guard;
+use pullgate_core::tuf::MAX_METADATA_BYTES;
+use pullgate_core::untrusted::error_chain;
+use serde::{Deserialize, Serialize};
+
+use super::{Refreshed, TufClientError};
+
+/// Maximum size of the record of the last refresh.
+const MAX_RECORD_BYTES: u64 = 64 * 1024;
+
+/// The files of one repository.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The trusted root.
+    file: PathBuf,
+    /// The directory of what was seen.
+    directory: PathBuf,
+}
+
+/// The last refresh, as `pullgate status` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// When it was tried.
+    pub at: String,
+    /// Why it failed; `None` if it did not.
+    pub problem: Option<String>,
+    /// When it succeeded last.
+    pub succeeded: Option<String>,
+    /// When the first of the repository's metadata expires, as far as it was seen.
+    pub expires: Option<String>,
+    /// When the repository's root expires.
+    pub root_expires: Option<String>,
+}
+
+impl State {
+    /// The files of the repository `name` below `directory`.
+    #[must_use]
+    pub fn of(directory: &Path, name: &str) -> Self {
+        Self { file: Self::file_of(directory, name), directory: directory.join(name) }
+    }
+
+    /// The trusted root of the repository `name` below `directory`, which the policy names as `trust-root`.
+    #[must_use]
+    pub fn file_of(directory: &Path, name: &str) -> PathBuf {
+        directory.join(format!("{name}.json"))
+    }
+
+    /// The last refresh; `None` if there was none.
+    #[must_use]
+    pub fn checked(&self) -> Option<Checked> {
+        let text = Guard::read_any(&self.directory.join("last.json"), MAX_RECORD_BYTES).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    pub(super) fn record(
+        &self,
+        result: &Result<(Refreshed, Timestamp), TufClientError>,
+        now: Timestamp,
+    ) -> Result<(), TufClientError> {
+        let at = now.to_string();
+        let checked = match result {
+            Ok((refreshed, root_expires)) => Checked {
+                succeeded: Some(at.clone()),
+                at,
+                problem: None,
+                expires: Some(refreshed.expires.to_string()),
+                root_expires: Some(root_expires.to_string()),
+            },
+            Err(error) => {
+                Checked { at, problem: Some(error_chain(error)), ..self.checked().unwrap_or_default() }
+            }
+        };
+        let text = serde_json::to_string(&checked).unwrap_or_default();
+        self.keep("last.json", text.as_bytes())
+    }
+
+    pub(super) fn root(&self, version: u64) -> Option<Vec<u8>> {
+        self.kept(&format!("{version}.root.json"))
+    }
+
+    pub(super) fn keep_root(&self, version: u64, root: &[u8]) -> Result<(), TufClientError> {
+        self.keep(&format!("{version}.root.json"), root)
+    }
+
+    pub(super) fn timestamp(&self) -> Option<Vec<u8>> {
+        self.kept("timestamp.json")
+    }
+
+    pub(super) fn keep_timestamp(&self, timestamp: &[u8]) -> Result<(), TufClientError> {
+        self.keep("timestamp.json", timestamp)
+    }
+
+    pub(super) fn snapshot(&self) -> Option<Vec<u8>> {
+        self.kept("snapshot.json")
+    }
+
+    pub(super) fn keep_snapshot(&self, snapshot: &[u8]) -> Result<(), TufClientError> {
+        self.keep("snapshot.json", snapshot)
+    }
+
+    pub(super) fn trusted_root(&self) -> Option<Vec<u8>> {
+        read(&self.file)
+    }
+
+    pub(super) fn keep_trusted_root(&self, root: &[u8]) -> Result<(), TufClientError> {
+        let parent = self.file.parent().unwrap_or(Path::new("/"));
+        write(parent, &self.file, root)
+    }
+
+    fn kept(&self, name: &str) -> Option<Vec<u8>> {
+        read(&self.directory.join(name))
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), TufClientError> {
+        write(&self.directory, &self.directory.join(name), bytes)
+    }
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let limit = u64::try_from(MAX_METADATA_BYTES).unwrap_or(u64::MAX);
+    Guard::read_any(path, limit).ok().map(String::into_bytes)
+}
+
+/// Writes a file of `directory` whole or not at all.
+fn write(directory: &Path, path: &Path, bytes: &[u8]) -> Result<(), TufClientError> {
+    let put = || -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let unfinished = path.with_extension("unfinished");
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        File::open(directory)?.sync_all()
+    };
+    put().map_err(|cause| TufClientError::Write { path: path.to_owned(), cause })
+}
