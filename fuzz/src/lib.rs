@@ -25,6 +25,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 pub use targets::TARGETS;
 
 /// A parser, and inputs that it accepts.
+#[derive(Debug)]
 pub struct Target {
     /// The name on the command line and in the table.
     pub name: &'static str,

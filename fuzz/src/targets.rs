@@ -1,5 +1,6 @@
 //! All targets. A parser that is added to the product is added here.
 
+mod attestations;
 mod calls;
 mod names;
 mod notifications;
@@ -32,11 +33,16 @@ pub const TARGETS: &[Target] = &[
     signatures::KEYLESS_BUNDLE,
     signatures::JWS,
     signatures::COSE,
+    signatures::GPG,
+    attestations::VULNERABILITIES,
+    attestations::PROVENANCE,
     trust::PUBLIC_KEY,
     trust::CERTIFICATE,
     trust::CRL,
     trust::TRUSTED_ROOT,
     trust::SUBJECT,
+    trust::KEYRING,
+    trust::TUF_ROOT,
     notifications::DISTRIBUTION,
     notifications::HARBOR,
     notifications::CLOUD_EVENTS,

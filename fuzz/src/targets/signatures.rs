@@ -12,10 +12,11 @@ use pullgate_core::signature::{
     self, Attachment, RepositoryIdentity, STATEMENT_MEDIA_TYPE, SignatureError, Subject,
     pre_authentication_encoding,
 };
+use pullgate_core::trust::openpgp::read_keyring;
 use pullgate_core::trust::x509::{Revocation, Store, Subjects};
 use pullgate_core::trust::{
-    Algorithm, Authenticator, Key, KeylessSet, LogUse, NotationSet, Pattern, PrivateKey, PssSalt, SignerRule,
-    Signers, TimestampCheck, TrustedRoot, VerificationLevel,
+    Algorithm, Authenticator, GpgSet, Key, KeylessSet, LogUse, NotationSet, Pattern, PrivateKey, PssSalt,
+    SignerRule, Signers, TimestampCheck, TrustedRoot, VerificationLevel,
 };
 use serde_json::json;
 
@@ -23,18 +24,24 @@ use super::text;
 use crate::Target;
 use crate::seeds::{ending, files};
 
-const IMAGE: &str = "sha256:8f43f8b9d4e5a1c5ff0f1b7b8a1b1d4a4b7a4b0c3e5d6f708192a3b4c5d6e7f8";
+pub(super) const IMAGE: &str = "sha256:8f43f8b9d4e5a1c5ff0f1b7b8a1b1d4a4b7a4b0c3e5d6f708192a3b4c5d6e7f8";
 const REPOSITORY: &str = "registry.example:5000/payments/app";
 
-/// When the fixtures are verified.
-static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-12-01T00:00:00Z".parse().unwrap());
+/// The image that notation and gpg signed, and its size.
+static OTHER_IMAGE: LazyLock<(Digest, usize)> = LazyLock::new(|| {
+    let image = files(&["tests/fixtures/notation/cli/manifest.json"]).concat();
+    (Digest::of(&image), image.len())
+});
 
-static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
+/// When the fixtures are verified.
+pub(super) static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-12-01T00:00:00Z".parse().unwrap());
+
+pub(super) static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
     let pem = files(&["tests/fixtures/keys/throw-away-ed25519.key.pem"]).concat();
     PrivateKey::from_pem(&text(&pem), Algorithm::Ed25519, PssSalt::default()).unwrap()
 });
 
-static BY_KEY: LazyLock<Authenticator> = LazyLock::new(|| {
+pub(super) static BY_KEY: LazyLock<Authenticator> = LazyLock::new(|| {
     let public = KEY.public();
     let key = Key { public, not_before: None, not_after: None, origin: "fuzz".to_owned(), remote: None };
     Authenticator::new("fuzz".to_owned(), vec![key]).unwrap()
@@ -66,6 +73,12 @@ static NOTATION: LazyLock<Authenticator> = LazyLock::new(|| {
     Authenticator::of("fuzz".to_owned(), Signers::Notation(Box::new(set)))
 });
 
+static BY_GPG: LazyLock<Authenticator> = LazyLock::new(|| {
+    let keyring = files(&["tests/fixtures/gpg/cli/ed25519.keyring.gpg"]).concat();
+    let set = GpgSet::new(vec![read_keyring(&keyring).unwrap()], Vec::new()).unwrap();
+    Authenticator::of("fuzz".to_owned(), Signers::Gpg(Box::new(set)))
+});
+
 fn verify(attachment: &Attachment, authenticator: &Authenticator) -> Result<(), SignatureError> {
     verify_for(&Digest::parse(IMAGE).unwrap(), 0, attachment, authenticator)
 }
@@ -79,7 +92,7 @@ fn verify_for(
     let subject = Subject {
         digest,
         content: ("application/vnd.oci.image.manifest.v1+json", size),
-        repositories: &[REPOSITORY.to_owned()],
+        repositories: &[REPOSITORY.to_owned(), "registry.example/team/app".to_owned()],
         annotations: &BTreeMap::new(),
         identity: RepositoryIdentity::Optional,
     };
@@ -101,7 +114,7 @@ fn simple(payload: &[u8], signature: &[u8]) -> Attachment {
     }
 }
 
-fn bundle(statement: &[u8]) -> Vec<u8> {
+pub(super) fn bundle(statement: &[u8]) -> Vec<u8> {
     let signature = KEY.sign(&pre_authentication_encoding(STATEMENT_MEDIA_TYPE, statement)).unwrap();
     let bundle = json!({
         "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -115,7 +128,7 @@ fn bundle(statement: &[u8]) -> Vec<u8> {
     bundle.to_string().into_bytes()
 }
 
-fn document(input: &[u8]) -> Attachment {
+pub(super) fn document(input: &[u8]) -> Attachment {
     Attachment::Bundle { place: String::new(), document: input.to_vec().into() }
 }
 
@@ -197,9 +210,8 @@ const KEYLESS_BUNDLE_IS_READ: fn(&[u8]) -> bool = |input| {
 };
 
 fn is_notation(input: &[u8]) -> bool {
-    let image = files(&["tests/fixtures/notation/cli/manifest.json"]).concat();
     let attachment = Attachment::Notation { place: String::new(), document: input.to_vec().into() };
-    verify_for(&Digest::of(&image), image.len(), &attachment, &NOTATION).is_ok()
+    verify_for(&OTHER_IMAGE.0, OTHER_IMAGE.1, &attachment, &NOTATION).is_ok()
 }
 
 pub(super) const JWS: Target = Target {
@@ -212,4 +224,14 @@ pub(super) const COSE: Target = Target {
     name: "signed: Notation in COSE",
     seeds: || files(&["tests/fixtures/notation/cli/p256.cose"]),
     parse: is_notation,
+};
+
+/// The signed data decides what the image is, so only the message is changed.
+pub(super) const GPG: Target = Target {
+    name: "signed: GPG message",
+    seeds: || files(&["tests/fixtures/gpg/cli/ed25519.signature"]),
+    parse: |input| {
+        let attachment = Attachment::Gpg { place: String::new(), document: input.to_vec().into() };
+        verify_for(&OTHER_IMAGE.0, OTHER_IMAGE.1, &attachment, &BY_GPG).is_ok()
+    },
 };

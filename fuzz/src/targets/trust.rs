@@ -2,8 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use pullgate_core::trust::openpgp::read_keyring;
 use pullgate_core::trust::x509::{Certificate, Crl, Subjects};
 use pullgate_core::trust::{Algorithm, PssSalt, PublicKey, TrustedRoot};
+use pullgate_core::tuf::Trusted;
 
 use super::text;
 use crate::Target;
@@ -68,4 +70,23 @@ pub(super) const SUBJECT: Target = Target {
         ])
     },
     parse: |input| Subjects::parse([text(input).as_ref()]).is_ok(),
+};
+
+pub(super) const KEYRING: Target = Target {
+    name: "keyring of OpenPGP",
+    seeds: || {
+        files(&[
+            "tests/fixtures/gpg/cli/ed25519.keyring.gpg",
+            "tests/fixtures/gpg/cli/ed25519.keyring.asc",
+            "tests/fixtures/gpg/cli/family.keyring.gpg",
+            "tests/fixtures/gpg/cli/revoked-subkey.keyring.gpg",
+        ])
+    },
+    parse: |input| read_keyring(input).is_ok(),
+};
+
+pub(super) const TUF_ROOT: Target = Target {
+    name: "root of TUF",
+    seeds: || files(&["tests/fixtures/tuf/public-good.root.json", "tests/fixtures/tuf/github.root.json"]),
+    parse: |input| Trusted::pinned(input).is_ok(),
 };
