@@ -23,7 +23,7 @@ pub(super) const CHALLENGE: Target = Target {
         texts(&[
             r#"Bearer realm="https://auth.example.com/token",service="registry",scope="repository:a/b:pull""#,
             r#"Basic realm="a \"quoted\" realm""#,
-            r#"Negotiate, Basic realm=registry"#,
+            r#"Basic realm=registry"#,
         ])
     },
     parse: fuzzing::challenge,
