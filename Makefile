@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build demo test lint fmt clippy doc cycles deny bench
+.PHONY: build demo test fuzz lint fmt clippy doc cycles deny bench
 
 # The two programs. Built separately, because in one build cargo merges their features, and the daemon on nodes would load
 # PKCS#11 modules.
@@ -21,6 +21,10 @@ test:
 	tests/environment/install
 	$(CARGO) build --workspace --bins
 	tests/environment/totals $(CARGO) test --workspace --no-fail-fast --features pullgate/all-tests
+
+# Ten million changed inputs for each parser of outside bytes; takes hours. `make test` has a short run.
+fuzz:
+	$(CARGO) run --release --package pullgate-fuzz
 
 # All checks that run no test.
 lint: fmt clippy doc cycles deny

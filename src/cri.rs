@@ -7,6 +7,8 @@ mod admitted_answers;
 mod create;
 mod deadline;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod image_status;
 mod message;
 mod pull;

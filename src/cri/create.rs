@@ -16,7 +16,8 @@ use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, PresentVerdict, Refusal};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
-use request::{Changes, CreateRequest, UsedImage};
+pub(super) use request::CreateRequest;
+use request::{Changes, UsedImage};
 
 /// Answers a CreateContainer call: forwards it when its pod may use every image in it.
 ///

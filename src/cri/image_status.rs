@@ -119,13 +119,13 @@ fn withhold(
 
 /// The part of an ImageStatusRequest that is read.
 #[derive(Debug, PartialEq, Eq)]
-struct Query<'a> {
+pub(super) struct Query<'a> {
     image: &'a str,
     has_annotations: bool,
 }
 
 impl<'a> Query<'a> {
-    fn parse(message: &'a [u8]) -> Result<Self, WireError> {
+    pub(super) fn parse(message: &'a [u8]) -> Result<Self, WireError> {
         let [spec] = wire::singles(message, [1])?;
         let spec = spec.map_or(Ok(&[][..]), |spec| spec.bytes())?;
         let [image] = wire::singles(spec, [SPEC_IMAGE])?;
@@ -138,7 +138,7 @@ impl<'a> Query<'a> {
 }
 
 /// The image in a message of the runtime; `None` in one that has none.
-fn read_present(message: &[u8]) -> Result<Option<Present>, WireError> {
+pub(super) fn read_present(message: &[u8]) -> Result<Option<Present>, WireError> {
     let [image] = wire::singles(message, [1])?;
     let Some(image) = image else { return Ok(None) };
     let image = image.bytes()?;

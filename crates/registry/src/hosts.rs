@@ -19,7 +19,7 @@ use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
 mod address;
 mod containerd;
-mod file;
+pub(crate) mod file;
 mod legacy;
 mod rewrite;
 

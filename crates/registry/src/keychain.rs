@@ -13,7 +13,7 @@ use super::limits::Limits;
 use pullgate_net::secret;
 
 mod acr;
-mod docker;
+pub(crate) mod docker;
 
 pub use acr::AcrSettings;
 

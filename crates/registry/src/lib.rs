@@ -16,6 +16,8 @@ mod credentials;
 mod error;
 mod failure;
 mod file_stamp;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_client;
 mod host_request;
 mod hosts;

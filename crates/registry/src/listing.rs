@@ -12,7 +12,6 @@ use serde_json::Value;
 use super::attachments::next_page;
 use super::credentials::Credentials;
 use super::error::{Bound, RegistryError};
-use super::host_client::ApiResponse;
 use super::host_request::HostRequest;
 use super::hosts::Host;
 use super::mirrors::ApiRequest;
@@ -106,7 +105,7 @@ impl<T> Pages<T> {
             return Err(malformed(self.kind, "its pages form a loop"));
         }
         let answer = push(&self.state, &self.host, ask.clone(), &self.context).await?;
-        let entries = entries(&answer, self.kind)?;
+        let entries = entries(&answer.body, self.kind)?;
         // An empty page counts as one entry, so that the listing ends.
         let left = self.left.checked_sub(entries.len().max(1));
         self.left = left.ok_or(RegistryError::TooMany {
@@ -146,9 +145,14 @@ impl Kind {
     }
 }
 
-fn entries(answer: &ApiResponse, kind: Kind) -> Result<Vec<String>, RegistryError> {
+/// The tags on one page of a list.
+pub(super) fn tags(body: &[u8]) -> Result<Vec<String>, RegistryError> {
+    entries(body, Kind::Tags)
+}
+
+fn entries(body: &[u8], kind: Kind) -> Result<Vec<String>, RegistryError> {
     let bounds = Bounds { depth: 4, values: 200_000, keys: Keys::Exact };
-    let document = json::parse(&answer.body, bounds).map_err(|error| malformed(kind, &error.to_string()))?;
+    let document = json::parse(body, bounds).map_err(|error| malformed(kind, &error.to_string()))?;
     match document.get(kind.what()) {
         // Go's JSON of an empty list.
         Some(Value::Null) => Ok(Vec::new()),

@@ -18,7 +18,7 @@ const MAX_VOLUMES: usize = 256;
 
 /// A request that can be read in one way only.
 #[derive(Debug)]
-pub(super) struct CreateRequest<'a> {
+pub(in crate::cri) struct CreateRequest<'a> {
     message: &'a [u8],
     config: Field<'a>,
     image: UsedImage<'a>,
@@ -51,7 +51,7 @@ impl<'a> CreateRequest<'a> {
     ///
     /// # Errors
     /// When it is not a well-formed request, names no image, or repeats a field that is read here.
-    pub(super) fn parse(message: &'a [u8]) -> Result<Self, RequestError> {
+    pub(in crate::cri) fn parse(message: &'a [u8]) -> Result<Self, RequestError> {
         let [config, sandbox] = wire::singles(message, [CONFIG, SANDBOX])?;
         let config = config.ok_or(RequestError::NoImage)?;
         let content = config.bytes()?;

@@ -70,7 +70,7 @@ impl PullRequest {
     ///
     /// # Errors
     /// Never for a request that was parsed.
-    pub(super) fn with_image(self, name: &str) -> Result<Vec<Bytes>, RequestError> {
+    pub(in crate::cri) fn with_image(self, name: &str) -> Result<Vec<Bytes>, RequestError> {
         let Self { message, spec, spec_content, name: old, .. } = self;
         let part = |of: &Bytes, range: Range<usize>| {
             let is_within = range.start <= range.end && range.end <= of.len();

@@ -31,7 +31,7 @@ const HOST_KEYS: [&str; 8] =
 
 /// One host of a configuration, without its defaults.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// `None`: the registry itself.
     pub(super) server: Option<Server>,
     pub(super) capabilities: Capabilities,
@@ -127,7 +127,7 @@ fn certificates(directory: &Path) -> Result<Entry, String> {
     Ok(entry)
 }
 
-fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec<Entry>, String> {
+pub(crate) fn parse(directory: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Vec<Entry>, String> {
     let document = DeTable::parse(text).map_err(|error| excerpt(error.message()))?;
     let root = document.get_ref();
     let mut entries = Vec::new();

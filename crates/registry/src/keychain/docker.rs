@@ -22,7 +22,7 @@ pub(super) struct Config {
 
 /// Credentials of a host, optionally for the beginning of a repository's path.
 #[derive(Debug)]
-struct Entry {
+pub(crate) struct Entry {
     host: String,
     path: String,
     credentials: Credentials,
@@ -75,7 +75,7 @@ impl Config {
     }
 }
 
-fn parse(text: &str) -> Option<Vec<Entry>> {
+pub(crate) fn parse(text: &str) -> Option<Vec<Entry>> {
     let document: Value = serde_json::from_str(text).ok()?;
     let Some(auths) = document.get("auths") else { return document.is_object().then(Vec::new) };
     let mut entries = Vec::new();

@@ -1,0 +1,54 @@
+//! All targets. A parser that is added to the product is added here.
+
+mod attestations;
+mod calls;
+mod names;
+mod notifications;
+mod registry;
+mod signatures;
+mod trust;
+
+use crate::Target;
+
+/// All targets, in the order of the table that `make fuzz` prints.
+pub const TARGETS: &[Target] = &[
+    names::REFERENCE,
+    names::DIGEST,
+    names::SCOPE,
+    names::JSON,
+    calls::PULL_IMAGE,
+    calls::IMAGE_STATUS,
+    calls::IMAGE_STATUS_ANSWER,
+    calls::CREATE_CONTAINER,
+    calls::DEADLINE,
+    registry::MANIFEST,
+    registry::CHALLENGE,
+    registry::TAG_LIST,
+    registry::DOCKER_CONFIG,
+    registry::HOSTS_TOML,
+    signatures::PAYLOAD,
+    signatures::STATEMENT,
+    signatures::SIMPLE_SIGNING,
+    signatures::BUNDLE,
+    signatures::KEYLESS_BUNDLE,
+    signatures::JWS,
+    signatures::COSE,
+    signatures::GPG,
+    attestations::VULNERABILITIES,
+    attestations::PROVENANCE,
+    trust::PUBLIC_KEY,
+    trust::CERTIFICATE,
+    trust::CRL,
+    trust::TRUSTED_ROOT,
+    trust::SUBJECT,
+    trust::KEYRING,
+    trust::TUF_ROOT,
+    notifications::DISTRIBUTION,
+    notifications::HARBOR,
+    notifications::CLOUD_EVENTS,
+];
+
+/// The input as text; bytes that are not UTF-8 are replaced, so that they reach the parser.
+fn text(input: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(input)
+}
