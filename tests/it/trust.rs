@@ -136,7 +136,7 @@ pub(crate) fn the_notice_before_the_end_of_a_root_is_an_option() {
         let loaded = survey.loaded.unwrap();
         let warnings = trust_roots::warnings(Some(&loaded.policy), &daemon.trust, now);
         let expected = format!(
-            "trusted root root.json does not cover signatures after {end}: its last transparency log ends then"
+            "trusted root root.json will not cover signatures made after {end}, when its last transparency log expires"
         );
         assert_eq!(warnings, if warned { vec![expected] } else { vec![] }, "{notice}");
         let roots = trust_roots::roots(&loaded.policy, &daemon.trust);

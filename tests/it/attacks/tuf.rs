@@ -205,7 +205,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.publish_next(next);
             it.script("/timestamp.json", Scripted::redirect("http://127.0.0.1:1/timestamp.json"));
         },
-        "redirects are not followed",
+        "answered with a redirect, which pullgate does not follow",
     ),
     (
         "endless timestamp",
