@@ -289,7 +289,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             let text = it.answer("/timestamp.json").text().replacen('{', "{\"signatures\":[],", 1);
             it.script("/timestamp.json", with(&text));
         },
-        "it has a key twice",
+        "it has a duplicate key",
     ),
     (
         "no JSON",

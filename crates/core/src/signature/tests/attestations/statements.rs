@@ -206,7 +206,7 @@ fn a_document_has_a_bound() {
     }
     for attachment in large(7 << 20) {
         let outcome = judge(&approved(), &[attachment], &party.authenticator, &digest);
-        assert!(outcome.contains("at most 8388608 are read"), "{outcome}");
+        assert!(outcome.contains("more than the limit of 8388608"), "{outcome}");
     }
 }
 
