@@ -4,12 +4,14 @@ use std::sync::OnceLock;
 
 use pullgate_test::node::gpg::{Gpg, Lookaside};
 use pullgate_test::node::images::Image;
+use pullgate_test::node::keyless::Keyless;
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::notation::Authority;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::seen::RUNS;
 use pullgate_test::node::signing::{self, Layout};
 use pullgate_test::node::{Node, Release, attested, require_release};
+use pullgate_test::sigstore::{Log, Person};
 
 /// One image, how it is made, and the expected outcome.
 pub(crate) struct Row {
@@ -31,6 +33,16 @@ pub(crate) const ROWS: &[Row] = &[
         prepare: |node| signed_by_cosign(node, "demo/cosign:bundle", Layout::Bundle),
     },
     Row {
+        image: "signed keyless, logged by Rekor v1",
+        expected: RUNS,
+        prepare: |node| signed_keyless(node, "keyless/v1:1", &Person::builder(), Log::V1),
+    },
+    Row {
+        image: "signed keyless, logged by Rekor v2",
+        expected: RUNS,
+        prepare: |node| signed_keyless(node, "keyless/v2:1", &Person::builder(), Log::V2),
+    },
+    Row {
         image: "signed by notation",
         expected: RUNS,
         prepare: |node| signed_by_notation(node, "notary/signed:1", "acme"),
@@ -44,6 +56,15 @@ pub(crate) const ROWS: &[Row] = &[
         image: "unsigned",
         expected: "refused: no-signature",
         prepare: |node| node.push("demo/unsigned:1"),
+    },
+    Row {
+        image: "signed keyless, wrong identity",
+        expected: "refused: wrong-identity",
+        prepare: |node| {
+            let subjects = vec!["https://git.example/mallory".to_owned()];
+            let mallory = Person { subjects, ..Person::builder() };
+            signed_keyless(node, "keyless/wrong:1", &mallory, Log::V1)
+        },
     },
     Row {
         image: "signed by notation, wrong identity",
@@ -112,6 +133,9 @@ fn scanned(node: &Node, name: &str, severity: &str) -> Image {
     image
 }
 
+/// The instance of Sigstore of the keyless signers.
+static KEYLESS: OnceLock<Keyless> = OnceLock::new();
+
 /// The CA of the signers by notation.
 static AUTHORITY: OnceLock<Authority> = OnceLock::new();
 
@@ -131,12 +155,20 @@ pub(crate) fn node(release: Release) -> (Node, Lookaside) {
         .require(&format!("{host}/notary"), &["notary"])
         .add_lines(&format!("[authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{key:?}]"))
         .require(&format!("{host}/gpg"), &["gpg"]);
-    node.pullgate.restart_with(&policy);
+    let keyless = KEYLESS.get_or_init(|| node.keyless());
+    node.pullgate.restart_with(&keyless.require(policy, &format!("{host}/keyless")));
     node.pullgate.restart_configured(&format!(
         "[[registry.signatures]]\nscope = {host:?}\nimage = true\nlookaside = {:?}",
         lookaside.url()
     ));
     (node, lookaside)
+}
+
+fn signed_keyless(node: &Node, name: &str, person: &Person, log: Log) -> Image {
+    let keyless = KEYLESS.get().expect("the node was started with an instance of Sigstore");
+    let image = node.push(name);
+    keyless.sign(&image.by_digest(), person, log, Layout::Bundle).expect("cosign signs");
+    image
 }
 
 fn signed_by_notation(node: &Node, name: &str, organisation: &str) -> Image {
