@@ -1,7 +1,7 @@
 //! Feeds changed and random bytes to every parser of outside bytes, on the stable toolchain.
 //!
 //! A [`Target`] is one parser with its seeds: real inputs that it accepts. Each run takes a seed and changes it (see
-//! [`mutation`]), or takes random bytes. A panic is a finding; proptest reduces the input to a small one and prints it.
+//! `mutation.rs`), or takes random bytes. A panic is a finding; proptest reduces the input to a small one and prints it.
 //! `make fuzz` runs each target ten million times; `cargo test --package pullgate-fuzz` runs each a few hundred times.
 
 #![forbid(unsafe_code)]

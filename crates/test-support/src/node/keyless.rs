@@ -11,7 +11,7 @@ use super::signing::{self, Cosign, Layout};
 use super::{directory, process};
 use crate::sigstore::{ISSUER, Log, Person, SUBJECT, Services};
 
-/// The name of the authenticator in [`Keyless::policy`].
+/// The name of the authenticator in the policies of [`Keyless`].
 pub const CI: &str = "ci";
 
 /// An instance of Sigstore, and cosign as its client.
