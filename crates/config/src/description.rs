@@ -56,7 +56,7 @@ pub enum Unset {
     /// This value, in TOML.
     Default(String),
     /// What the words say.
-    Means(&'static str),
+    Described(&'static str),
     /// Nothing: it has to be set.
     Required,
 }

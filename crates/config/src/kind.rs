@@ -27,7 +27,7 @@ pub struct Form<T> {
 impl<T> Form<T> {
     /// An option that may be left out, which has the meaning `unset`. `example` is a value in TOML.
     pub const fn optional(self, unset: &'static str, example: &'static str) -> Optional<T> {
-        Optional { form: self, unset: Unset::Means(unset), example }
+        Optional { form: self, unset: Unset::Described(unset), example }
     }
 
     /// An option that has to be set. The declaring section checks that it is.
@@ -222,7 +222,7 @@ impl<T: Options> Kind<T> for Section {
     }
 
     fn describe(&self) -> Description {
-        let is = Description::new(OptionKind::Table(self.0), Unset::Means(""), "");
+        let is = Description::new(OptionKind::Table(self.0), Unset::Described(""), "");
         Description { nested: T::options(), ..is }
     }
 }
@@ -256,7 +256,7 @@ impl<T> Kind<Vec<T>> for Tables<T> {
     }
 
     fn describe(&self) -> Description {
-        let is = Description::new(OptionKind::Table(self.0), Unset::Means(""), "");
+        let is = Description::new(OptionKind::Table(self.0), Unset::Described(""), "");
         Description { nested: describe(self.2).options, ..is }
     }
 }

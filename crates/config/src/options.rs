@@ -87,7 +87,7 @@ impl ReadByHand {
             section: header.clone(),
             key: format!("{prefix}{}", option.key),
             kind: option.kind,
-            default: if option.unset.is_empty() { Unset::Required } else { Unset::Means(option.unset) },
+            default: if option.unset.is_empty() { Unset::Required } else { Unset::Described(option.unset) },
             bounds: option.bounds.to_owned(),
             doc: one_line(option.doc),
             example: "",

@@ -285,7 +285,7 @@ pub(super) fn all() -> Vec<OptionDoc> {
     let remote = within(authenticator, RemoteOptions::options());
     let of_keys = remote.iter().cloned().map(|option| OptionDoc {
         key: format!("keys.{}", option.key),
-        default: Unset::Means(OF_AUTHENTICATOR),
+        default: Unset::Described(OF_AUTHENTICATOR),
         ..option
     });
     let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();

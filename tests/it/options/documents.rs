@@ -35,7 +35,7 @@ const FILES: [(&str, &str, &str); 5] = [
 fn default_in_words(option: &OptionDoc) -> String {
     match &option.default {
         Unset::Required => "–".to_owned(),
-        Unset::Means(words) => (*words).to_owned(),
+        Unset::Described(words) => (*words).to_owned(),
         Unset::Default(value) if value == "[]" => "none".to_owned(),
         Unset::Default(value) => value.replace(['"', '[', ']'], ""),
     }
@@ -87,7 +87,7 @@ fn by_hand(file: &str, tables: &[ByHand]) -> String {
         table.about.lines().for_each(|paragraph| comment(&mut sample, paragraph));
         let its =
             options.iter().filter(|option| (option.file, option.section.as_str()) == (file, table.section));
-        for option in its.filter(|option| option.default != Unset::Means("the authenticator's")) {
+        for option in its.filter(|option| option.default != Unset::Described("the authenticator's")) {
             let default = match default_in_words(option).as_str() {
                 "–" => String::new(),
                 words => format!(" Default: {words}."),
@@ -122,7 +122,7 @@ fn sample(file: &str, introduction: &str) -> String {
         }
         if !nested {
             let unset = match option.default {
-                Unset::Means(words) if words != "none" => format!(" Default: {words}."),
+                Unset::Described(words) if words != "none" => format!(" Default: {words}."),
                 _ => String::new(),
             };
             comment(&mut sample, &format!("{} Values: {}.{unset}", option.doc, option.bounds));
