@@ -187,8 +187,8 @@ mod tests {
     use super::*;
     use crate::policy::{Action, Scope};
     use crate::reference::Repository;
-    use crate::trust::x509::{Revocation, Store, Subjects};
-    use crate::trust::{NotationSet, Signers, TimestampCheck, VerificationLevel};
+    use crate::trust::x509::Store;
+    use crate::trust::{NotationSet, Signers};
 
     fn fixture(name: &str) -> Vec<u8> {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/notation/cli/");
@@ -199,16 +199,7 @@ mod tests {
     fn end(denied: BTreeMap<String, String>) -> (usize, Option<jiff::Timestamp>) {
         let mut ca = Store::default();
         ca.add(&fixture("p256.root.pem")).unwrap();
-        let set = NotationSet {
-            ca,
-            signing_authority: Store::default(),
-            tsa: Store::default(),
-            subjects: Subjects::Any,
-            timestamps: TimestampCheck::Always,
-            level: VerificationLevel::Strict,
-            revoked: denied,
-            revocation: Revocation::default(),
-        };
+        let set = NotationSet { revoked: denied, ..NotationSet::below(ca) };
         let requirement = Requirement::any(vec!["notary".to_owned()]).unwrap();
         let rule = |action| Rule::new("a rule".to_owned(), Scope::everything(), action);
         let authenticator = Authenticator::of("notary".to_owned(), Signers::Notation(Box::new(set)));

@@ -143,15 +143,18 @@ impl Sigstore {
     /// An envelope with a statement, and the annotations beside it under the tag `.att`.
     pub fn envelope(&self, person: &Person, statement: &str) -> (String, Vec<(&'static str, String)>) {
         let (bundle, leaf) = self.signed(person, statement);
-        let verifier = STANDARD.encode(pem(&leaf.der)).into();
-        let body = dsse_body(b"not compared", &payload_of(&bundle), signature_of(&bundle), &verifier);
         let annotations = vec![
             ("dev.cosignproject.cosign/signature", String::new()),
             ("dev.sigstore.cosign/certificate", pem(&leaf.der)),
             ("dev.sigstore.cosign/chain", pem(self.fulcio.authority.der())),
-            ("dev.sigstore.cosign/bundle", self.rekor.annotation(&body, signed_at(person))),
+            self.log_envelope(&bundle, Verifier::Certificate(&leaf.der), signed_at(person)),
         ];
         (bundle["dsseEnvelope"].to_string(), annotations)
+    }
+
+    /// The annotation with an entry of Rekor v1 about the envelope of a bundle.
+    pub fn log_envelope(&self, bundle: &Value, by: Verifier<'_>, time: Timestamp) -> (&'static str, String) {
+        ("dev.sigstore.cosign/bundle", self.rekor.annotation(&entry_of(bundle, by), time))
     }
 
     /// The same, logged by Rekor v2, with a timestamp.
@@ -164,9 +167,8 @@ impl Sigstore {
 
     /// Logs the bundle's signature in Rekor v1.
     pub fn log(&self, bundle: &mut Value, by: Verifier<'_>, time: Timestamp) {
-        let verifier = STANDARD.encode(by.pem()).into();
-        let body = dsse_body(b"not compared", &payload_of(bundle), signature_of(bundle), &verifier);
-        bundle["verificationMaterial"]["tlogEntries"] = json!([self.rekor.entry(&body, time)]);
+        let entry = self.rekor.entry(&entry_of(bundle, by), time);
+        bundle["verificationMaterial"]["tlogEntries"] = json!([entry]);
     }
 
     /// Logs the bundle's signature in Rekor v2.
@@ -291,6 +293,12 @@ pub fn attach_annotated(
     let layers = [(&blob, payload.len(), SIMPLE_SIGNING, annotations.as_slice())];
     let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
     registry.tag(path, &format!("sha256-{}.sig", digest.hex()), &manifest);
+}
+
+/// The body of an entry of Rekor v1 about the envelope of a bundle.
+fn entry_of(bundle: &Value, by: Verifier<'_>) -> Value {
+    let verifier = STANDARD.encode(by.pem()).into();
+    dsse_body(b"not compared", &payload_of(bundle), signature_of(bundle), &verifier)
 }
 
 /// The body of an entry of Rekor v1 about an envelope.

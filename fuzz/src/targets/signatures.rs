@@ -13,10 +13,10 @@ use pullgate_core::signature::{
     pre_authentication_encoding,
 };
 use pullgate_core::trust::openpgp::read_keyring;
-use pullgate_core::trust::x509::{Revocation, Store, Subjects};
+use pullgate_core::trust::x509::Store;
 use pullgate_core::trust::{
     Algorithm, Authenticator, GpgSet, Key, KeylessSet, LogUse, NotationSet, Pattern, PrivateKey, PssSalt,
-    SignerRule, Signers, TimestampCheck, TrustedRoot, VerificationLevel,
+    SignerRule, Signers, TrustedRoot,
 };
 use serde_json::json;
 
@@ -60,16 +60,7 @@ static KEYLESS: LazyLock<Authenticator> = LazyLock::new(|| {
 static NOTATION: LazyLock<Authenticator> = LazyLock::new(|| {
     let mut ca = Store::default();
     ca.add(&files(&["tests/fixtures/notation/cli/p256.root.pem"]).concat()).unwrap();
-    let set = NotationSet {
-        ca,
-        signing_authority: Store::default(),
-        tsa: Store::default(),
-        subjects: Subjects::Any,
-        timestamps: TimestampCheck::Always,
-        level: VerificationLevel::Strict,
-        revoked: BTreeMap::new(),
-        revocation: Revocation::default(),
-    };
+    let set = NotationSet::below(ca);
     Authenticator::of("fuzz".to_owned(), Signers::Notation(Box::new(set)))
 });
 

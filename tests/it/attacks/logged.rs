@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use pullgate::digest::Digest;
 use pullgate::trust::pem;
-use pullgate_test::signer::{attach_bundle, bundle, key_file, payload};
+use pullgate_test::signer::{
+    attach_annotated_envelopes, attach_bundle, attestation_bundle, bundle, key_file, payload, statement,
+};
 use pullgate_test::sigstore::{Sigstore, Verifier, attach_annotated};
 use serde_json::{Value, json};
 
@@ -132,6 +134,69 @@ async fn a_signature_by_a_key_may_need_a_log_entry() {
     logged.set_policy("");
     logged.assert_bundle("no entry by default", |digest| logged.bundle(digest), "verified").await;
     logged.assert_classic("no entry by default", |_, _| Vec::new(), "verified").await;
+}
+
+/// An attestation is no way around the log.
+#[tokio::test]
+async fn t140_an_attestation_by_a_key_may_need_a_log_entry() {
+    let logged = Logged::start().await;
+    let (world, now) = (&logged.world, Timestamp::now());
+    world.only_verdicts();
+    let root = logged.root.path().join("root.json");
+    let policy = |lines: &str| {
+        format!(
+            "default = \"deny\"\n[authenticator.release]\nalgorithm = \"ECDSA_SHA_256\"\n\
+             keys = [{{ file = {:?} }}]\n{lines}\n\
+             [attestation.reviewed]\ntype = \"custom\"\nby = \"release\"\npredicate-type = \"https://example.com/review/v1\"\n\
+             [[namespace]]\nscope = \"%HOST/team\"\nrequire = {{ attestations = [\"reviewed\"] }}\n",
+            key_file("p256", "pub")
+        )
+    };
+    let required = policy(&format!("log = \"required\"\ntrust-root = {root:?}"));
+    let other = world.registry.image("team/other", "1", "other");
+    let attested = |digest: &Digest| {
+        let text = statement(digest, "https://example.com/review/v1", &json!({ "approved": true }));
+        serde_json::from_str::<Value>(&attestation_bundle(&text, &p256())).unwrap()
+    };
+    for layout in ["bundle", "envelope"] {
+        for (entry, expect) in
+            [("own", None), ("none", Some("transparency log")), ("other", Some("log entry"))]
+        {
+            world.set_policy(&required);
+            let path = format!("team/{layout}-{entry}");
+            let digest = world.registry.image(&path, "1", &path);
+            let mut own = attested(&digest);
+            let mut logged_one = if entry == "other" { attested(&other) } else { own.clone() };
+            match layout {
+                "bundle" => {
+                    logged.sigstore.log(&mut logged_one, logged.by_key(), now);
+                    if entry != "none" {
+                        *entries(&mut own) = entries(&mut logged_one).clone();
+                    }
+                    attach_bundle(&world.registry, &path, &digest, &own.to_string());
+                }
+                _ => {
+                    let mut annotations = vec![("dev.cosignproject.cosign/signature", String::new())];
+                    if entry != "none" {
+                        annotations.push(logged.sigstore.log_envelope(&logged_one, logged.by_key(), now));
+                    }
+                    let envelopes = [(own["dsseEnvelope"].to_string(), annotations)];
+                    attach_annotated_envelopes(&world.registry, &path, &digest, &envelopes);
+                }
+            }
+            let outcome = world.outcome(&format!("{path}:1")).await;
+            let line = &outcome.line;
+            match expect {
+                None => assert!(line.is_empty(), "{path}: {line}"),
+                Some(why) => {
+                    assert!(line.contains(why) && line.ends_with("[no-valid-attestation]"), "{path}: {line}")
+                }
+            }
+            world.set_policy(&policy(""));
+            let unlogged = world.outcome(&format!("{path}:1")).await;
+            assert!(unlogged.line.is_empty(), "{path}: {}", unlogged.line);
+        }
+    }
 }
 
 #[tokio::test]

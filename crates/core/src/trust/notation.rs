@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::x509::{FetchedCrls, Revocation, RevocationCheck, Store, Subjects};
 use super::{Identities, PublicKey, SignerSet};
-use crate::digest::Digest;
 
 /// The signers of a Notation authenticator: what a statement of notation's trust policy says.
 #[derive(Clone, Debug)]
@@ -31,9 +30,9 @@ pub struct NotationSet {
 }
 
 impl NotationSet {
-    /// Trusts every subject below `ca`.
-    #[cfg(test)]
-    pub(crate) fn below(ca: Store) -> Self {
+    /// Trusts every subject below `ca`, without timestamps and lists of revoked certificates.
+    #[must_use]
+    pub fn below(ca: Store) -> Self {
         Self {
             ca,
             signing_authority: Store::default(),
@@ -122,12 +121,7 @@ impl SignerSet for NotationSet {
 
     fn entries(&self) -> Vec<Vec<String>> {
         let stores = [("ca", &self.ca), ("signing-authority", &self.signing_authority), ("tsa", &self.tsa)];
-        let anchors = stores.into_iter().flat_map(|(name, store)| {
-            store
-                .certificates()
-                .iter()
-                .map(move |anchor| vec![name.to_owned(), Digest::of(anchor.der()).to_string()])
-        });
+        let anchors = stores.into_iter().flat_map(|(name, store)| store.entries(name));
         let subjects = self.subjects.entries().into_iter().map(|subject| vec!["subject".to_owned(), subject]);
         let options = [
             vec!["timestamps".to_owned(), self.timestamps.name().to_owned()],

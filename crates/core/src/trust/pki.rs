@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::x509::{Certificate, FetchedCrls, NameType, Revocation, RevocationCheck, SignerName, Store};
+use super::x509::{FetchedCrls, NameType, Revocation, RevocationCheck, SignerName, Store};
 use super::{Identities, Pattern, PatternError, PublicKey, SignerSet, TimestampCheck};
-use crate::digest::Digest;
 
 /// Maximum number of names of one authenticator.
 pub const MAX_NAMES: usize = 64;
@@ -110,10 +109,7 @@ impl SignerSet for PkiSet {
 
     fn entries(&self) -> Vec<Vec<String>> {
         let stores = [("ca", &self.ca), ("intermediates", &self.intermediates), ("tsa", &self.tsa)];
-        let anchors = stores.into_iter().flat_map(|(name, store)| {
-            let digest = |anchor: &Certificate| Digest::of(anchor.der()).to_string();
-            store.certificates().iter().map(move |anchor| vec![name.to_owned(), digest(anchor)])
-        });
+        let anchors = stores.into_iter().flat_map(|(name, store)| store.entries(name));
         let names = self.names.patterns.iter().map(|(kind, pattern)| {
             vec!["name".to_owned(), kind.name().to_owned(), pattern.as_str().to_owned()]
         });

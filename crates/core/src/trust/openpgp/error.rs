@@ -86,7 +86,7 @@ pub enum OpenPgpError {
     NoTime,
     #[error("OpenPGP signature does not name its key")]
     NoIssuer,
-    #[error("signature is by key {issuer}, which is none of the authenticator's")]
+    #[error("signature is by key {issuer}, which the authenticator does not have")]
     UnknownKey { issuer: String },
     #[error("signature does not verify with key {issuer}")]
     Untrusted { issuer: String },

@@ -34,7 +34,7 @@ impl Message {
     /// Takes a message in binary form apart.
     ///
     /// # Errors
-    /// When it has another form, or its signature could not count whoever made it.
+    /// When it has another form, or its signature could not count, whichever key made it.
     pub fn open(document: &[u8]) -> Result<Self, OpenPgpError> {
         if document.len() > MAX_MESSAGE_BYTES {
             return Err(OpenPgpError::TooLarge { found: document.len() });

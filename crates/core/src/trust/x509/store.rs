@@ -4,6 +4,7 @@ use super::certificate::Certificate;
 use super::chain::Chain;
 use super::error::X509Error;
 use super::limits::MAX_STORE;
+use crate::digest::Digest;
 use crate::trust::pem;
 
 /// Trusted certificates. An empty store trusts nothing.
@@ -36,6 +37,12 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Its certificates, for the hash of the policy, where it has this name.
+    pub(crate) fn entries(&self, name: &'static str) -> impl Iterator<Item = Vec<String>> {
+        let digest = |anchor: &Certificate| Digest::of(anchor.der()).to_string();
+        self.certificates.iter().map(move |anchor| vec![name.to_owned(), digest(anchor)])
     }
 
     /// Checks that every certificate is a self-signed root: what anchors of timestamps must be.
