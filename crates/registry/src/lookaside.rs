@@ -31,15 +31,27 @@ impl Lookaside {
         if !is_plain || !url.username().is_empty() || url.password().is_some() {
             return None;
         }
-        let path = url.path().trim_end_matches('/').to_owned();
+        let path = url.path().trim_end_matches('/');
         match (url.scheme(), url.host_str().unwrap_or_default()) {
-            ("file", "") if !path.is_empty() => Some(Self::Directory(path.into())),
-            ("https" | "http", host) if !host.is_empty() => {
-                Some(Self::Server { secure: url.scheme() == "https", authority: authority(&url), path })
+            // Decoded, as containers/image does: Go's `url.Parse` refuses other percent signs, and what is read is its `Path`
+            // (`docker/docker_image_src.go`, `getOneSignature`). No file has a name with a zero byte.
+            ("file", "") if !path.is_empty() && is_encoded(path) && !path.contains("%00") => {
+                url.to_file_path().ok().map(Self::Directory)
             }
+            ("https" | "http", host) if !host.is_empty() => Some(Self::Server {
+                secure: url.scheme() == "https",
+                authority: authority(&url),
+                path: path.to_owned(),
+            }),
             _ => None,
         }
     }
+}
+
+/// Whether two hexadecimal digits follow every percent sign.
+fn is_encoded(path: &str) -> bool {
+    let is_digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    path.split('%').skip(1).all(is_digits)
 }
 
 #[cfg(test)]
@@ -59,6 +71,11 @@ mod tests {
                 "file:///var/lib/containers/sigstore",
                 Some(Lookaside::Directory("/var/lib/containers/sigstore".into())),
             ),
+            ("file:///srv/a%20b/%2525/", Some(Lookaside::Directory("/srv/a b/%25".into()))),
+            ("file:///srv/a b/ü", Some(Lookaside::Directory("/srv/a b/ü".into()))),
+            ("file:///srv/100%", None),
+            ("file:///srv/%2x", None),
+            ("file:///srv/%00", None),
             ("file://elsewhere/sigstore", None),
             ("file:///", None),
             ("https://user@sigs.example", None),
