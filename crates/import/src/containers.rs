@@ -83,7 +83,7 @@ struct Converter<'a> {
     draft: Draft,
     files: Files<'a>,
     options: Options,
-    /// The names of authenticators by the fingerprints of their keys, or by their options.
+    /// The names of authenticators by the fingerprints of their keys, by their keyrings, or by their options.
     by_keys: BTreeMap<Vec<String>, String>,
     /// The places of rules by their scopes.
     by_scope: BTreeMap<String, usize>,

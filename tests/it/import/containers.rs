@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use pullgate_import::{self as import, Imported, Options};
 
 use super::policy_json::{self, PolicyJson, compare};
-use super::{key, load};
+use super::{expect, gpg, key, load};
 
 /// What is imported of a policy whose keys are in `/keys`.
 fn imported(policy: &PolicyJson) -> Imported {
@@ -126,4 +126,52 @@ fn certificates_of_a_pki_are_imported() {
             load(&imported);
         }
     }
+}
+
+/// A key that is revoked in one keyring does not count by another one. Only keyrings with the same packets are one.
+#[test]
+fn keyrings_are_one_authenticator_only_if_they_are_equal() {
+    let armored = String::from_utf8(gpg("ed25519.keyring.asc")).unwrap();
+    let commented = |comment: &[u8]| {
+        let (first, rest) = armored.split_once('\n').unwrap();
+        [first.as_bytes(), b"\nComment: ", comment, b"\n", rest.as_bytes()].concat()
+    };
+    let latin = [commented(b"caf\xe9"), b"\xe9\n".to_vec()].concat();
+    let files = |path: &str| {
+        Ok(match path {
+            "/keys/1/old.gpg" => gpg("not-yet-revoked.keyring.gpg"),
+            "/keys/2/new.gpg" => gpg("revoked.keyring.gpg"),
+            "/keys/3/again.gpg" => gpg("not-yet-revoked.keyring.gpg"),
+            "/keys/4/ed.asc" => armored.clone().into_bytes(),
+            "/keys/5/utf-8.asc" => commented("é".as_bytes()),
+            "/keys/6/latin.asc" => latin.clone(),
+            _ => return Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        })
+    };
+    let names = ["1/old.gpg", "2/new.gpg", "3/again.gpg", "4/ed.asc", "5/utf-8.asc", "6/latin.asc"];
+    let scopes: Vec<String> = names
+        .iter()
+        .map(|name| {
+            format!(
+                r#""{}.example": [{{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/keys/{name}", "signedIdentity": {{"type": "matchRepository"}}}}]"#,
+                &name[..1]
+            )
+        })
+        .collect();
+    let document = format!(
+        r#"{{"default": [{{"type": "reject"}}], "transports": {{"docker": {{{}}}}}}}"#,
+        scopes.join(", ")
+    );
+    let imported = import::containers(document.as_bytes(), &files, Options::default()).unwrap();
+    expect(
+        &load(&imported),
+        &[
+            ("default", "1.example/app", "old"),
+            ("default", "2.example/app", "new"),
+            ("default", "3.example/app", "old"),
+            ("default", "4.example/app", "ed"),
+            ("default", "5.example/app", "ed"),
+            ("default", "6.example/app", "ed"),
+        ],
+    );
 }

@@ -35,14 +35,14 @@ impl Converter<'_> {
         };
         let text = "where GPG signatures are is in registries.d: import it with `pullgate-signer import registries-d`";
         self.draft.note(Effect::None, "lookaside", text);
-        let fingerprints: Vec<String> =
-            keys.fingerprints.iter().map(|key| format!("openpgp4fpr:{key}")).collect();
-        if let Some(name) = self.by_keys.get(&fingerprints) {
+        // Keyrings with the same primary keys may differ: one says that a key is revoked, or has another sub-key.
+        let same = vec![keys.armored.clone()];
+        if let Some(name) = self.by_keys.get(&same) {
             return Ok(Some(name.clone()));
         }
         let original = signed.name().unwrap_or_else(|| format!("gpg-{}", self.by_keys.len() + 1));
         let name = self.draft.openpgp_authenticator(&original, keys);
-        self.by_keys.insert(fingerprints, name.clone());
+        self.by_keys.insert(same, name.clone());
         Ok(Some(name))
     }
 
@@ -71,9 +71,8 @@ impl Converter<'_> {
                 Err(error) => return Err(ImportError::Keyring { subject: subject.to_owned(), error }),
             };
             keys.fingerprints.extend(read.iter().map(|key| key.fingerprint().to_string()));
-            let binary = if file.is_ascii() { armor::decode(&file) } else { Ok(file) };
-            let binary =
-                binary.map_err(|error| ImportError::Keyring { subject: subject.to_owned(), error })?;
+            let binary = armor::binary(&file)
+                .map_err(|error| ImportError::Keyring { subject: subject.to_owned(), error })?;
             keys.armored.push_str(&armor::encode(&binary));
         }
         keys.fingerprints.sort_unstable();

@@ -1,5 +1,7 @@
 //! ASCII armor of public keys (RFC 9580 section 6): lines of base64 between a header and a tail.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -9,13 +11,24 @@ use crate::trust::pem;
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 
+/// The packets of a file, binary or armored: every packet begins with a byte that no ASCII text has.
+///
+/// # Errors
+/// As [`decode`].
+pub fn binary(file: &[u8]) -> Result<Cow<'_, [u8]>, KeyringError> {
+    match file.first() {
+        Some(byte) if byte & 0x80 != 0 => Ok(Cow::Borrowed(file)),
+        _ => decode(file).map(Cow::Owned),
+    }
+}
+
 /// Decodes the blocks of public keys in a text, one after the other. Other text around them is skipped, as gpg does. The
-/// checksum is not compared: it protects from nothing, and newer tools do not write it.
+/// checksum is not compared: it protects from nothing, and newer tools do not write it. Comments have any encoding.
 ///
 /// # Errors
 /// When there is no block, one is malformed, or one is of secret keys.
 pub fn decode(file: &[u8]) -> Result<Vec<u8>, KeyringError> {
-    let text = std::str::from_utf8(file).map_err(|_| KeyringError::Malformed)?;
+    let text = String::from_utf8_lossy(file);
     if text.contains("-----BEGIN PGP PRIVATE KEY BLOCK-----") {
         return Err(KeyringError::Secret);
     }

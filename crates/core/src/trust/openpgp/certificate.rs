@@ -42,17 +42,10 @@ pub fn read_keyring(file: &[u8]) -> Result<Vec<Certificate>, KeyringError> {
     if file.get(8..12) == Some(b"KBXf") {
         return Err(KeyringError::Keybox);
     }
-    let decoded;
-    let bytes = match file.first() {
-        Some(byte) if byte & 0x80 != 0 => file,
-        _ => {
-            decoded = armor::decode(file)?;
-            &decoded
-        }
-    };
+    let bytes = armor::binary(file)?;
     let mut found: Vec<Certificate> = Vec::new();
     let mut open: Option<Builder> = None;
-    for packet in packets(bytes, MAX_PACKETS).map_err(|_| KeyringError::Malformed)? {
+    for packet in packets(&bytes, MAX_PACKETS).map_err(|_| KeyringError::Malformed)? {
         match (packet.tag, &mut open) {
             (tag::PUBLIC_KEY, _) => {
                 let builder = Builder::begin(&packet.body)?;
