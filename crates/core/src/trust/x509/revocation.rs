@@ -169,8 +169,8 @@ impl RevocationCheck<'_> {
         lists.sort_by_key(|list| std::cmp::Reverse(list.this_update));
         let (mut until, mut is_newest) = (None, true);
         for list in lists {
-            if !list.is_by(issuer) {
-                why.get_or_insert(Unknown::OtherSigner);
+            if let Err(error) = list.check_issuer(issuer) {
+                why.get_or_insert(error);
                 continue;
             }
             // A list that is out of its time is right in what it says all the same; what was on hold may not be any more.

@@ -161,6 +161,29 @@ fn a_list_of_one_distribution_point_is_about_the_certificates_that_name_it() {
     }
 }
 
+/// RFC 5280 section 6.3.3 (f).
+#[test]
+fn a_ca_with_a_key_usage_needs_crl_signing_for_its_lists() {
+    let both = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    for (usages, good, revoked) in [
+        (both, "ok until 2027-01-01", "Revoked"),
+        (Vec::new(), "ok until 2027-01-01", "Revoked"),
+        (vec![KeyUsagePurpose::KeyCertSign], "NoCrlSigning", "NoCrlSigning"),
+    ] {
+        let mut world = World::new();
+        let lists = [world.list(|_| {}), world.revoking(RevocationReason::KeyCompromise)];
+        world.ca.params.key_usages.clone_from(&usages);
+        let chain = vec![world.leaf.by(&world.ca), world.ca.own()];
+        let chain = Chain::check(chain, Purpose::Signing).unwrap();
+        for (list, expected) in lists.iter().zip([good, revoked]) {
+            let mut revocation = Revocation::default();
+            revocation.add(list).unwrap();
+            let outcome = judge(&chain, &revocation, &FetchedCrls::default(), None);
+            assert_eq!(outcome, expected, "{usages:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_known_is_judged_by_the_mode() {
     let (plain, named) = (World::new(), World::with_point());
