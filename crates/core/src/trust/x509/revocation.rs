@@ -187,12 +187,13 @@ impl RevocationCheck<'_> {
                 until = until.max(Some(list.next_update));
             }
         }
-        if let Some(until) = until {
-            return Ok(Status::Good { until });
-        }
+        // Before a list of a file counts: it may be much older than the one that is fetched.
         let missing = self.not_fetched(certificate);
         if !missing.is_empty() {
             return Ok(Status::NotFetched(missing));
+        }
+        if let Some(until) = until {
+            return Ok(Status::Good { until });
         }
         let nothing = if self.revocation.fetch { Unknown::NoAddress } else { Unknown::NoCrl };
         Ok(Status::Unknown(why.unwrap_or(nothing)))

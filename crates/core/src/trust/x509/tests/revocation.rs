@@ -259,10 +259,21 @@ fn lists_are_fetched_from_where_the_certificate_says() {
     }
     revocation.mode = RevocationMode::IfKnown;
     assert_eq!(judge(&chain, &revocation, &failed, None), "ok");
-    // One of a file is as good, and then nothing is fetched.
-    revocation.mode = RevocationMode::Required;
+    // One of a file counts where the fetch failed, and does not replace the fetch.
     revocation.add(&world.list(|_| {})).unwrap();
-    assert_eq!(judge(&chain, &revocation, &FetchedCrls::default(), None), "ok until 2027-01-01");
+    for mode in RevocationMode::ALL {
+        revocation.mode = mode;
+        for (name, fetched, expected) in [
+            ("not fetched", &none, "NotFetched"),
+            ("failed", &failed, "ok until 2027-01-01"),
+            ("revoked", &list(&world.revoking(RevocationReason::KeyCompromise)), "Revoked"),
+        ] {
+            assert_eq!(judge(&chain, &revocation, fetched, None), expected, "{name} {mode:?}");
+        }
+    }
+    // What it revokes needs no fetch.
+    revocation.add(&world.revoking(RevocationReason::KeyCompromise)).unwrap();
+    assert_eq!(judge(&chain, &revocation, &none, None), "Revoked");
     // Without a distribution point there is nothing to fetch.
     let plain = World::new().chain();
     revocation = Revocation::new(RevocationMode::Required, true);
