@@ -88,8 +88,8 @@ fn provenance_v0_2_is_read_strictly() {
         (
             "name and host",
             uri("git+https://git.example/acme/app@evil.example/x@refs/heads/main"),
-            "the repository in invocation.configSource.uri is \"https://git.example/acme/app@evil.example/x\", required \
-             is \"https://git.example/acme/app\"",
+            "source \"git+https://git.example/acme/app@evil.example/x@refs/heads/main\" does not show which repository and ref \
+             it is: it has a query, or several `@` or `#`",
         ),
         ("null", json!(null), "predicate is malformed: predicate is not an object"),
         ("a list", json!([good]), "predicate is malformed: predicate is not an object"),
@@ -187,6 +187,74 @@ fn the_source_in_provenance_v1_is_where_its_build_type_has_it() {
         outcome_by(&provenance(None, None), SLSA_1, &of("https://other.example/v1", &json!(1), &json!(1))),
         "met"
     );
+}
+
+/// Git refs may contain `@` and `#` (git-check-ref-format), so a branch can look like a longer repository and another ref.
+#[test]
+fn a_source_with_several_separators_is_not_known() {
+    let buildkit = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+    let old = |uri: &str| {
+        let source = json!({ "configSource": { "uri": uri } });
+        (SLSA_0_2, json!({ "builder": { "id": BUILDER }, "buildType": "t", "invocation": source }))
+    };
+    let of = |build_type: &str, parameters: Value, dependencies: Value| {
+        let definition = json!({
+            "buildType": build_type,
+            "externalParameters": parameters,
+            "resolvedDependencies": dependencies,
+        });
+        (SLSA_1, json!({ "buildDefinition": definition, "runDetails": { "builder": { "id": BUILDER } } }))
+    };
+    let configured = |uri: &str| of(buildkit, json!({ "configSource": { "uri": uri } }), json!([]));
+    let resolved = |uri: &str| of("https://other.example/v1", json!({}), json!([{ "uri": uri }]));
+    let workflow = |repository: &str| {
+        let workflow = json!({ "workflow": { "repository": repository, "ref": "refs/heads/main" } });
+        of("https://actions.github.io/buildtypes/workflow/v1", workflow, json!([]))
+    };
+    let evil = "git+https://github.com/acme/app@refs/heads/x@refs/heads/main";
+    for (what, (kind, predicate), known) in [
+        ("v0.2", old(evil), false),
+        (
+            "v0.2 with a path behind the ref",
+            old("git+https://github.com/acme/app@refs/heads/main#sub"),
+            false,
+        ),
+        ("v0.2, good", old("git+https://github.com/acme/app@refs/heads/main"), true),
+        ("buildkit", configured("https://github.com/acme/app.git#x@refs/heads/main"), false),
+        (
+            "buildkit with a directory",
+            configured("https://github.com/acme/app.git#evil:sub@refs/heads/main"),
+            false,
+        ),
+        ("buildkit with #", configured("https://github.com/acme/app.git#x#refs/heads/main"), false),
+        ("buildkit with a query", configured("https://github.com/acme/app.git?ref=x#refs/heads/main"), false),
+        ("buildkit, good", configured("https://github.com/acme/app.git#refs/heads/main"), true),
+        ("resolved", resolved(evil), false),
+        ("resolved, good", resolved("git+https://github.com/acme/app@refs/heads/main"), true),
+        ("workflow", workflow("https://github.com/acme/app@x@y"), false),
+        ("workflow, good", workflow("https://github.com/acme/app"), true),
+    ] {
+        for (repository, reference) in [
+            (Some("https://github.com/acme/**"), Some("refs/heads/main")),
+            (Some("https://github.com/acme/*"), Some("refs/heads/main")),
+            (Some("https://github.com/acme/**"), None),
+            (None, Some("refs/heads/main")),
+        ] {
+            let found = outcome_by(&provenance(repository, reference), kind, &predicate);
+            assert_eq!(found == "met", known, "{what}, {repository:?}, {reference:?}: {found}");
+        }
+        assert_eq!(
+            outcome_by(&provenance(None, None), kind, &predicate),
+            "met",
+            "{what}, no source is required"
+        );
+    }
+    // A directory of the repository is no part of the ref, which it could complete.
+    let (kind, predicate) = configured("https://github.com/acme/app.git#refs/heads/x:sub-release");
+    let found = outcome_by(&provenance(None, Some("refs/heads/*-release")), kind, &predicate);
+    assert_ne!(found, "met");
+    let acme = provenance(Some("https://github.com/acme/app"), None);
+    assert_eq!(outcome_by(&acme, kind, &predicate), "met");
 }
 
 #[test]
