@@ -4,7 +4,7 @@
 //! A message is one signature over one literal packet, possibly in one compressed packet. SHA-2 is the only hash whose
 //! signatures grant anything. A self-signature of a primary key with SHA-1 still restricts it, as a revocation does in
 //! whatever form: the operator trusts the primary key because its fingerprint is in a file of the policy, and everything
-//! in the file can only say less.
+//! in the file can only say less. So does one that is not read, until a newer one is (`self_signature`).
 //!
 //! Signatures and keys name their issuer and the time, and what is not hashed is only used to choose among trusted keys.
 //! Nothing here reads a clock.
@@ -23,6 +23,7 @@ mod self_signature;
 mod signature;
 mod subkey;
 mod subpackets;
+mod user_id;
 mod verifier;
 
 use jiff::Timestamp;

@@ -1,5 +1,7 @@
 //! Certificates, which are primary keys with all that belongs to them, and keyrings (RFC 9580 section 10.1).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::armor;
@@ -8,26 +10,30 @@ use super::fingerprint::Fingerprint;
 use super::hash::Hash;
 use super::instant;
 use super::key::{NotAKey, PublicKey};
-use super::limits::{MAX_KEYRING_BYTES, MAX_KEYS};
+use super::limits::{MAX_KEYRING_BYTES, MAX_KEYS, MAX_PARTS};
 use super::packet::{packets, tag};
 use super::self_signature::{Attributes, SelfSignature, is_later, newest};
 use super::signature::{NotASignature, Signature, kind};
 use super::subkey::{SubKey, expired};
+use super::user_id::UserId;
+use crate::trust::HashFunction;
 
 /// Maximum number of packets in a keyring.
 const MAX_PACKETS: usize = 8192;
-/// Maximum number of sub-keys of one key, and of self-signatures of each kind.
-const MAX_PARTS: usize = 256;
 
 /// A primary key, its sub-keys, and what its owner says about them.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     primary: PublicKey,
-    is_revoked: bool,
+    revoked_by_owner: bool,
+    /// Whether it has a revocation by somebody else, and whether its owner allows that. The other key is not there to verify
+    /// it with; whom the owner allows to revoke is believed.
+    revoked_by_other: bool,
+    has_revoker: bool,
     /// Self-signatures over the key alone.
     direct: Vec<SelfSignature>,
-    /// Self-signatures over user IDs that are not revoked.
-    certified: Vec<SelfSignature>,
+    /// Its user IDs and attributes, by the SHA-256 of what is hashed of them.
+    users: BTreeMap<Vec<u8>, UserId>,
     subkeys: Vec<SubKey>,
 }
 
@@ -55,7 +61,7 @@ pub fn read_keyring(file: &[u8]) -> Result<Vec<Certificate>, KeyringError> {
             (tag::PUBLIC_SUBKEY, Some(builder)) => builder.subkey(&packet.body)?,
             (tag::USER_ID, Some(builder)) => builder.user(0xb4, &packet.body),
             (tag::USER_ATTRIBUTE, Some(builder)) => builder.user(0xd1, &packet.body),
-            (tag::SIGNATURE, Some(builder)) => builder.signature(&packet.body),
+            (tag::SIGNATURE, Some(builder)) => builder.signature(&packet.body)?,
             (tag::TRUST | tag::MARKER | tag::PADDING | 60..=63, _) => {}
             (tag, _) => return Err(KeyringError::Packet { tag }),
         }
@@ -91,9 +97,6 @@ struct Builder {
     certificate: Certificate,
     /// What a signature is over that follows.
     place: Place,
-    /// Whether the key has a revocation by somebody else, and whether its owner allows that.
-    revoked_by_other: bool,
-    has_revoker: bool,
 }
 
 enum Place {
@@ -101,9 +104,7 @@ enum Place {
     User {
         /// What is hashed of it.
         hashed: Vec<u8>,
-        certified: Vec<SelfSignature>,
-        /// When it was revoked last.
-        revoked: Option<u32>,
+        user: UserId,
     },
     /// The last sub-key.
     SubKey,
@@ -122,18 +123,20 @@ impl Builder {
         }
         let certificate = Certificate {
             primary,
-            is_revoked: false,
+            revoked_by_owner: false,
+            revoked_by_other: false,
+            has_revoker: false,
             direct: Vec::new(),
-            certified: Vec::new(),
+            users: BTreeMap::new(),
             subkeys: Vec::new(),
         };
-        Ok(Self { certificate, place: Place::Primary, revoked_by_other: false, has_revoker: false })
+        Ok(Self { certificate, place: Place::Primary })
     }
 
     fn subkey(&mut self, body: &[u8]) -> Result<(), KeyringError> {
         self.end_user();
         self.place = match PublicKey::read(body) {
-            Ok(_) if self.certificate.subkeys.len() >= MAX_PARTS => return Err(KeyringError::Malformed),
+            Ok(_) if self.certificate.subkeys.len() >= MAX_PARTS => return Err(self.too_many()),
             Ok(key) => {
                 self.certificate.subkeys.push(SubKey::new(key));
                 Place::SubKey
@@ -150,38 +153,64 @@ impl Builder {
         // A file has at most 1 MiB.
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
         let hashed = [&[prefix], &length[..], body].concat();
-        self.place = Place::User { hashed, certified: Vec::new(), revoked: None };
+        self.place = Place::User { hashed, user: UserId::default() };
     }
 
-    /// Keeps the self-signatures of the last user ID, if no revocation is newer.
+    /// Keeps what is said with the last user ID.
     fn end_user(&mut self) {
-        let Place::User { certified, revoked, .. } = std::mem::replace(&mut self.place, Place::Ignored)
-        else {
-            return;
-        };
-        let valid = certified.into_iter().filter(|it| revoked.is_none_or(|revoked| it.created > revoked));
-        self.certificate.certified.extend(valid);
+        if let Place::User { hashed, user } = std::mem::replace(&mut self.place, Place::Ignored) {
+            self.certificate.add_user(HashFunction::Sha256.digest(&hashed), user);
+        }
     }
 
-    fn signature(&mut self, body: &[u8]) {
+    fn signature(&mut self, body: &[u8]) -> Result<(), KeyringError> {
         match Signature::read(body) {
             Ok(signature) => self.add(&signature),
             Err(NotASignature::Version(version, Some(kind))) => self.unread(version, kind, body),
-            Err(_) => {}
+            Err(_) => Err(KeyringError::Signature { key: *self.certificate.fingerprint() }),
         }
     }
 
-    /// A signature of another version. It cannot be verified, but where it is a revocation it counts.
-    fn unread(&mut self, version: u8, kind: u8, body: &[u8]) {
-        let issuer = if version <= 3 { body.get(7..15) } else { None };
+    /// A signature of another version. It cannot be verified, but where it is a revocation it counts. Other signatures by
+    /// keys of version 4 never have a later version (RFC 9580 section 5.2): those are by somebody else.
+    fn unread(&mut self, version: u8, kind: u8, body: &[u8]) -> Result<(), KeyringError> {
+        let is_old = version <= 3;
+        let issuer = if is_old { body.get(7..15) } else { None };
         if issuer.is_some_and(|issuer| issuer != self.certificate.primary.fingerprint().key_id()) {
-            return;
+            return Ok(());
         }
-        match (kind, &self.place) {
-            (kind::KEY_REVOCATION, _) => self.certificate.is_revoked = true,
+        let made = body.get(3..7).and_then(|made| made.try_into().ok()).map(u32::from_be_bytes);
+        match (kind, &mut self.place) {
+            (kind::KEY_REVOCATION, _) => self.certificate.revoked_by_owner = true,
             (kind::SUBKEY_REVOCATION, Place::SubKey) => self.revoke_subkey(),
+            (kind::CERTIFICATION_REVOCATION, Place::User { user, .. }) if is_old => user.revoke(made),
+            _ if is_old => return self.says(kind, SelfSignature::unreadable(made)),
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Adds what the owner says about what came last.
+    fn says(&mut self, kind: u8, said: SelfSignature) -> Result<(), KeyringError> {
+        let too_many = self.too_many();
+        let Certificate { primary, direct, subkeys, .. } = &mut self.certificate;
+        let all = match (kind, &mut self.place) {
+            (kind::DIRECT_KEY | kind::CERTIFICATION_REVOCATION, Place::Primary) => direct,
+            (kind, Place::User { user, .. }) if kind::CERTIFICATION.contains(&kind) => &mut user.certified,
+            (kind::BINDING, Place::SubKey) => {
+                return subkeys.last_mut().map_or(Ok(()), |subkey| subkey.add(said, primary));
+            }
+            _ => return Ok(()),
+        };
+        if all.len() >= MAX_PARTS {
+            return Err(too_many);
+        }
+        all.push(said);
+        Ok(())
+    }
+
+    fn too_many(&self) -> KeyringError {
+        KeyringError::TooManyParts { key: *self.certificate.fingerprint() }
     }
 
     fn revoke_subkey(&mut self) {
@@ -190,63 +219,61 @@ impl Builder {
         }
     }
 
-    fn add(&mut self, signature: &Signature) {
+    fn add(&mut self, signature: &Signature) -> Result<(), KeyringError> {
         let primary = &self.certificate.primary;
         let is_own = signature.may_be_by(primary.fingerprint());
+        if !is_own {
+            self.certificate.revoked_by_other |= signature.kind == kind::KEY_REVOCATION;
+            return Ok(());
+        }
         let key = primary.hashed();
         // What cannot be verified, or only with a weak hash, still revokes.
-        let revokes = |parts: &[&[u8]]| {
-            is_own && (!matches!(signature.hash, Hash::Strong(_)) || signature.is_by(primary, parts))
-        };
-        let says = |parts: &[&[u8]]| {
-            let own = SelfSignature::of(signature).filter(|_| is_own);
-            own.filter(|_| signature.is_by(primary, parts))
-        };
-        match (signature.kind, &mut self.place) {
-            (kind::KEY_REVOCATION, _) if is_own => self.certificate.is_revoked |= revokes(&[&key]),
-            (kind::KEY_REVOCATION, _) => self.revoked_by_other = true,
-            (kind::DIRECT_KEY, Place::Primary) if self.certificate.direct.len() < MAX_PARTS => {
-                if let Some(own) = says(&[&key]) {
-                    self.has_revoker |= signature.subpackets.has_revoker;
-                    self.certificate.direct.push(own);
+        let revokes =
+            |parts: &[&[u8]]| !matches!(signature.hash, Hash::Strong(_)) || signature.is_by(primary, parts);
+        let said = match (signature.kind, &mut self.place) {
+            (kind::KEY_REVOCATION, _) => {
+                self.certificate.revoked_by_owner |= revokes(&[&key]);
+                None
+            }
+            (kind::DIRECT_KEY, Place::Primary) => {
+                let said = SelfSignature::of(signature, primary, &[&key]);
+                self.certificate.has_revoker |= said.is_some() && signature.subpackets.has_revoker;
+                said
+            }
+            // It is about a signature over the key alone (RFC 9580 section 5.2.1.13), and which one is not read.
+            (kind::CERTIFICATION_REVOCATION, Place::Primary) if revokes(&[&key]) => {
+                Some(SelfSignature::unreadable(signature.subpackets.created))
+            }
+            (kind, Place::User { hashed, .. }) if kind::CERTIFICATION.contains(&kind) => {
+                SelfSignature::of(signature, primary, &[&key, hashed])
+            }
+            (kind::CERTIFICATION_REVOCATION, Place::User { hashed, user }) => {
+                if revokes(&[&key, hashed]) {
+                    user.revoke(signature.subpackets.created);
                 }
-            }
-            (kind, Place::User { hashed, certified, .. })
-                if kind::CERTIFICATION.contains(&kind) && certified.len() < MAX_PARTS =>
-            {
-                certified.extend(says(&[&key, hashed]));
-            }
-            (kind::CERTIFICATION_REVOCATION, Place::User { hashed, revoked, .. })
-                if revokes(&[&key, hashed]) =>
-            {
-                let at = signature.subpackets.created.unwrap_or(u32::MAX);
-                *revoked = Some(revoked.map_or(at, |known| known.max(at)));
+                None
             }
             (kind::BINDING, Place::SubKey) => {
-                if let Some(subkey) = self.certificate.subkeys.last_mut()
-                    && is_own
-                    && signature.is_by(&self.certificate.primary, &[&key, &subkey.key.hashed()])
-                {
-                    subkey.bind(&self.certificate.primary, signature);
-                }
+                let Certificate { primary, subkeys, .. } = &mut self.certificate;
+                return subkeys.last_mut().map_or(Ok(()), |subkey| subkey.bind(primary, signature));
             }
             (kind::SUBKEY_REVOCATION, Place::SubKey) => {
                 let own = self.certificate.subkeys.last().map(|subkey| subkey.key.hashed());
                 if own.is_some_and(|own| revokes(&[&key, &own])) {
                     self.revoke_subkey();
                 }
+                None
             }
-            _ => {}
-        }
+            _ => None,
+        };
+        said.map_or(Ok(()), |said| self.says(signature.kind, said))
     }
 
     fn end(mut self) -> Result<Certificate, KeyringError> {
         self.end_user();
-        let mut certificate = self.certificate;
-        // The other key is not there to verify it with; whom the owner allows to revoke is believed.
-        certificate.is_revoked |= self.revoked_by_other && self.has_revoker;
-        let says_nothing = certificate.direct.is_empty() && certificate.certified.is_empty();
-        if says_nothing && !certificate.is_revoked {
+        let certificate = self.certificate;
+        let says_nothing = !certificate.own().any(SelfSignature::is_readable);
+        if says_nothing && !certificate.is_revoked() {
             return Err(KeyringError::NoSelfSignature { key: *certificate.fingerprint() });
         }
         Ok(certificate)
@@ -263,7 +290,7 @@ impl Certificate {
     /// Whether the owner has revoked the primary key.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
-        self.is_revoked
+        self.revoked_by_owner || (self.revoked_by_other && self.has_revoker)
     }
 
     /// Whether the key is one of its sub-keys.
@@ -290,14 +317,12 @@ impl Certificate {
     /// Checks that its key `key` may sign at `now`, in seconds since 1970, and has made nothing before it was itself made.
     pub(crate) fn check(&self, key: &Fingerprint, made: u32, now: i64) -> Result<(), OpenPgpError> {
         let primary = *self.fingerprint();
-        if self.is_revoked {
+        if self.is_revoked() {
             return Err(OpenPgpError::Revoked { key: primary });
         }
-        let attributes = self.attributes(now).ok_or_else(|| {
-            match is_later(self.direct.iter().chain(&self.certified), now) {
-                true => OpenPgpError::NotYet { key: primary },
-                false => OpenPgpError::NotCertified { key: primary },
-            }
+        let attributes = self.attributes(now).ok_or_else(|| match is_later(self.own(), now) {
+            true => OpenPgpError::NotYet { key: primary },
+            false => OpenPgpError::NotCertified { key: primary },
         })?;
         if let Some(end) = attributes.key_end(self.primary.created()).filter(|end| expired(*end, now)) {
             return Err(OpenPgpError::KeyExpired { key: primary, at: instant(end) });
@@ -318,9 +343,11 @@ impl Certificate {
     }
 
     /// What the owner says about the primary key. What is said about the key alone comes before what is said with a user
-    /// ID, in each point (gpg's `merge_selfsigs_main`; RFC 9580 section 5.2.3.10).
+    /// ID, in each point (gpg's `merge_selfsigs_main`; RFC 9580 section 5.2.3.10). `None` also where the newest of either is
+    /// not read.
     fn attributes(&self, now: i64) -> Option<Attributes> {
-        let (direct, certified) = (newest(self.direct.iter(), now), newest(self.certified.iter(), now));
+        let (direct, certified) =
+            (newest(self.direct.iter(), now).ok()?, newest(self.certified(), now).ok()?);
         let either = direct.or(certified)?;
         Some(Attributes {
             key_lifetime: either.key_lifetime.or_else(|| certified?.key_lifetime),
@@ -328,9 +355,19 @@ impl Certificate {
         })
     }
 
+    /// Self-signatures over user IDs that are not revoked.
+    fn certified(&self) -> impl Iterator<Item = &SelfSignature> + Clone {
+        self.users.values().flat_map(UserId::valid)
+    }
+
+    /// Self-signatures about the primary key.
+    fn own(&self) -> impl Iterator<Item = &SelfSignature> + Clone {
+        self.direct.iter().chain(self.certified())
+    }
+
     /// When something about its keys begins or ends, in seconds since 1970.
     pub(crate) fn boundaries(&self) -> impl Iterator<Item = u64> {
-        let own = self.direct.iter().chain(&self.certified).map(|it| (it, self.primary.created()));
+        let own = self.own().map(|it| (it, self.primary.created()));
         let below = self
             .subkeys
             .iter()
@@ -358,9 +395,9 @@ impl Certificate {
             [vec![key.clone(), of.to_string(), is_revoked.to_string()], says].concat()
         };
         let mut own = self.direct.iter();
-        let mut entries = vec![entry(self.fingerprint(), self.is_revoked, &mut own)];
+        let mut entries = vec![entry(self.fingerprint(), self.is_revoked(), &mut own)];
         // Kept apart: what is said about the key alone comes first.
-        entries.push(entry(self.fingerprint(), self.is_revoked, &mut self.certified.iter()));
+        entries.push(entry(self.fingerprint(), self.is_revoked(), &mut self.certified()));
         entries.extend(self.subkeys.iter().map(|subkey| {
             entry(subkey.key.fingerprint(), subkey.is_revoked(), &mut subkey.bindings().iter())
         }));
@@ -373,10 +410,13 @@ impl Certificate {
 
     /// Adds what another copy of it has.
     fn add(&mut self, other: Self) {
-        self.is_revoked |= other.is_revoked;
-        for (own, more) in [(&mut self.direct, other.direct), (&mut self.certified, other.certified)] {
-            let new: Vec<_> = more.into_iter().filter(|it| !own.contains(it)).collect();
-            own.extend(new);
+        self.revoked_by_owner |= other.revoked_by_owner;
+        self.revoked_by_other |= other.revoked_by_other;
+        self.has_revoker |= other.has_revoker;
+        let new: Vec<_> = other.direct.into_iter().filter(|it| !self.direct.contains(it)).collect();
+        self.direct.extend(new);
+        for (name, user) in other.users {
+            self.add_user(name, user);
         }
         for subkey in other.subkeys {
             match self.subkeys.iter_mut().find(|known| known.key.fingerprint() == subkey.key.fingerprint()) {
@@ -384,5 +424,10 @@ impl Certificate {
                 None => self.subkeys.push(subkey),
             }
         }
+    }
+
+    /// Adds a user ID, or what another copy of it has.
+    fn add_user(&mut self, name: Vec<u8>, user: UserId) {
+        self.users.entry(name).or_default().merge(user);
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::fingerprint::Fingerprint;
-use super::limits::{MAX_KEYRING_BYTES, MAX_KEYS, MAX_MESSAGE_BYTES};
+use super::limits::{MAX_KEYRING_BYTES, MAX_KEYS, MAX_MESSAGE_BYTES, MAX_PARTS};
 
 /// Why bytes are not a sequence of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,14 @@ pub enum KeyringError {
     NoSelfSignature { key: Fingerprint },
     #[error("there are more than {MAX_KEYS} keys; export only the keys that are to count")]
     TooManyKeys,
+    /// Perhaps it restricts the key.
+    #[error("key {key} has a malformed signature; export it again with `gpg --export`")]
+    Signature { key: Fingerprint },
+    #[error(
+        "key {key} has more than {MAX_PARTS} sub-keys, or self-signatures in one place; export it again with \
+         `gpg --export --export-options export-clean`"
+    )]
+    TooManyParts { key: Fingerprint },
     #[error("no key has the fingerprint {key}; add its file to `keyrings`")]
     UnknownFingerprint { key: Fingerprint },
     #[error("{subkey} is a sub-key of {key}; name the primary key")]

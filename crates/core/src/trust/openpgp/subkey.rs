@@ -1,20 +1,17 @@
 //! Sub-keys, and what binds them to their primary key.
 
-use super::error::OpenPgpError;
-use super::hash::Hash;
+use super::error::{KeyringError, OpenPgpError};
 use super::instant;
 use super::key::PublicKey;
+use super::limits::MAX_PARTS;
 use super::self_signature::{SelfSignature, is_later, newest};
 use super::signature::{Signature, kind};
-
-/// The most bindings of one sub-key.
-const MAX_BINDINGS: usize = 64;
 
 /// A sub-key.
 #[derive(Clone, Debug)]
 pub(super) struct SubKey {
     pub(super) key: PublicKey,
-    /// Bindings by the primary key, with SHA-2. Those for signing have a back-signature: without it, somebody could claim the
+    /// Bindings by the primary key. Those for signing have a back-signature: without it, somebody could claim the
     /// signing key of somebody else as his own (RFC 9580 section 5.2.1.9).
     bindings: Vec<SelfSignature>,
     is_revoked: bool,
@@ -33,29 +30,39 @@ impl SubKey {
         self.is_revoked
     }
 
-    /// Adds a binding that was verified to be by `primary`.
-    pub(super) fn bind(&mut self, primary: &PublicKey, signature: &Signature) {
-        let Some(binding) = SelfSignature::of(signature).filter(|it| !it.is_weak()) else { return };
-        if self.bindings.len() >= MAX_BINDINGS {
-            return;
+    /// Adds a binding by `primary`, as it says. One for signing without a back-signature is not read: gpg, too, takes the
+    /// newest binding and then refuses it (`check_backsigs` in `g10/getkey.c`). Nor is one with SHA-1.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(super) fn bind(&mut self, primary: &PublicKey, signature: &Signature) -> Result<(), KeyringError> {
+        let (above, own) = (primary.hashed(), self.key.hashed());
+        let Some(binding) = SelfSignature::of(signature, primary, &[&above, &own]) else { return Ok(()) };
+        let binding = match binding.may_sign() {
+            _ if !binding.is_strong() => binding.as_unreadable(),
+            Some(true) => match self.back_signature(&[&above, &own], signature) {
+                Some(back) => binding.within(&back),
+                None => binding.as_unreadable(),
+            },
+            _ => binding,
+        };
+        self.add(binding, primary)
+    }
+
+    /// Adds a binding that is not read.
+    pub(super) fn add(&mut self, binding: SelfSignature, primary: &PublicKey) -> Result<(), KeyringError> {
+        if self.bindings.len() >= MAX_PARTS {
+            return Err(KeyringError::TooManyParts { key: *primary.fingerprint() });
         }
-        if binding.may_sign() != Some(true) {
-            self.bindings.push(binding);
-            return;
-        }
-        if let Some(back) = self.back_signature(primary, signature) {
-            self.bindings.push(binding.within(&back));
-        }
+        self.bindings.push(binding);
+        Ok(())
     }
 
     /// The back-signature in a binding: by the sub-key, over both.
-    fn back_signature(&self, primary: &PublicKey, binding: &Signature) -> Option<SelfSignature> {
-        let (above, own) = (primary.hashed(), self.key.hashed());
+    fn back_signature(&self, parts: &[&[u8]], binding: &Signature) -> Option<SelfSignature> {
         binding.subpackets.embedded.iter().find_map(|body| {
-            let signature = Signature::read(body).ok()?;
-            let is_one = signature.kind == kind::BACK_SIGNATURE && matches!(signature.hash, Hash::Strong(_));
-            let back = SelfSignature::of(&signature).filter(|_| is_one)?;
-            signature.is_by(&self.key, &[&above, &own]).then_some(back)
+            let signature = Signature::read(body).ok().filter(|it| it.kind == kind::BACK_SIGNATURE)?;
+            SelfSignature::of(&signature, &self.key, parts).filter(SelfSignature::is_strong)
         })
     }
 
@@ -65,11 +72,12 @@ impl SubKey {
         if self.is_revoked {
             return Err(OpenPgpError::SubKeyRevoked { subkey, key });
         }
-        let bound =
-            newest(self.bindings.iter(), now).ok_or_else(|| match is_later(self.bindings.iter(), now) {
+        let bound = newest(self.bindings.iter(), now).ok().flatten().ok_or_else(|| {
+            match is_later(self.bindings.iter(), now) {
                 true => OpenPgpError::NotYet { key: subkey },
                 false => OpenPgpError::NotBound { subkey, key },
-            })?;
+            }
+        })?;
         if let Some(end) = bound.key_end(self.key.created()).filter(|end| expired(*end, now)) {
             return Err(OpenPgpError::SubKeyExpired { subkey, key, at: instant(end) });
         }

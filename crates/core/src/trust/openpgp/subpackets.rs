@@ -10,7 +10,7 @@ const MAY_SIGN: u8 = 0x02;
 /// The most embedded signatures that are looked at; a binding has one.
 const MAX_EMBEDDED: usize = 4;
 
-/// The most issuers that are looked at.
+/// The most issuers. Each is a public-key operation at worst, and signatures name one key in one or two ways.
 const MAX_ISSUERS: usize = 4;
 
 /// What the subpackets of a signature say. Times and flags are taken from the hashed ones only.
@@ -94,10 +94,10 @@ impl Subpackets {
                 self.is_ambiguous |= self.may_sign.replace(flags & MAY_SIGN != 0).is_some();
             }
             12 if hashed => self.has_revoker = true,
-            16 => self.issuer(Issuer::KeyId(body.array()?)),
+            16 => self.issuer(Issuer::KeyId(body.array()?))?,
             // A fingerprint of another version is of a key that is not read.
             33 if body.byte()? == 4 => {
-                self.issuer(Issuer::Fingerprint(Fingerprint::from_bytes(body.array()?)));
+                self.issuer(Issuer::Fingerprint(Fingerprint::from_bytes(body.array()?)))?;
             }
             32 if self.embedded.len() < MAX_EMBEDDED => self.embedded.push(body.rest().to_vec()),
             _ => {}
@@ -108,11 +108,9 @@ impl Subpackets {
         Some(())
     }
 
-    /// Adds an issuer. Each is a public-key operation at worst, and signatures name one key in one or two ways.
-    fn issuer(&mut self, issuer: Issuer) {
-        if self.issuers.len() < MAX_ISSUERS {
-            self.issuers.push(issuer);
-        }
+    fn issuer(&mut self, issuer: Issuer) -> Option<()> {
+        self.issuers.push(issuer);
+        (self.issuers.len() <= MAX_ISSUERS).then_some(())
     }
 }
 

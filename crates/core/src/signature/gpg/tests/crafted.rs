@@ -161,7 +161,7 @@ fn a_message_says_once_and_hashed_when_it_was_made_and_nothing_that_is_not_under
         ("usual", made(), vec![issuer()], "ok"),
         ("hashed issuer", [made(), vec![issuer()]].concat(), vec![], "ok"),
         ("no issuer", made(), vec![], "NoIssuer"),
-        ("the fifth issuer", made(), [vec![author(2).issuer(); 4], vec![issuer()]].concat(), "UnknownKey"),
+        ("a fifth issuer", made(), [vec![author(2).issuer(); 4], vec![issuer()]].concat(), "Malformed"),
         ("the fourth issuer", made(), [vec![author(2).issuer(); 3], vec![issuer()]].concat(), "ok"),
         ("another issuer", made(), vec![author(2).issuer()], "UnknownKey"),
         ("no time", vec![issuer()], vec![issuer()], "NoTime"),
@@ -380,6 +380,212 @@ fn what_the_owner_says_last_about_a_key_counts() {
     }
 }
 
+/// A signature packet that claims this hash.
+fn with_hash(mut packet: Vec<u8>, hash: u8) -> Vec<u8> {
+    // The number of the hash is the fourth byte of the body, behind six of the packet.
+    packet[6 + 3] = hash;
+    packet
+}
+
+/// A signature of version 3: length, type, time, key ID, algorithm, hash, two bytes of the hash, and a number.
+fn old(author: &Author, kind: u8, created: u32) -> Vec<u8> {
+    let head = [&[3, 5, kind][..], &created.to_be_bytes(), &author.fingerprint()[12..]].concat();
+    packet(2, &[&head[..], &[1, 1, 0, 0, 0, 1, 1]].concat())
+}
+
+/// When it was made, in hours after [`MADE`], and that the key may sign.
+fn signs_since(hour: u32) -> Vec<Vec<u8>> {
+    vec![number(CREATED, MADE + hour * 3600), subpacket(KEY_FLAGS, &[SIGN])]
+}
+
+/// The hashes MD5, SHA-1 (which is verified only for RSA), SHA-224 and SHA3-256.
+const UNREAD: [u8; 4] = [1, 2, 11, 12];
+
+#[test]
+fn a_newer_self_signature_that_is_not_read_makes_its_key_unusable() {
+    let (one, other) = (author(1), author(2));
+    let user = one.user(&signs_since(1));
+    let parts = [one.hashed(), user_hashed()];
+    let certified_by = |author: &Author, issuer: Vec<u8>, hashed: &[Vec<u8>]| {
+        packet(2, &author.sign(0x13, hashed, &[issuer], &[&parts[0], &parts[1]]))
+    };
+    let certified = |hashed: &[Vec<u8>]| certified_by(&one, one.issuer(), hashed);
+    let alone = |hashed: &[Vec<u8>]| one.direct(0x1f, hashed);
+    let also = |hashed: Vec<Vec<u8>>, more: Vec<u8>| [hashed, vec![more]].concat();
+    let critical = also(signs_since(2), subpacket(CRITICAL | 99, b""));
+    let timeless = vec![subpacket(KEY_FLAGS, &[SIGN])];
+    let later = |kind: u8, version: u8| packet(2, &[&[version, kind][..], &[0; 20]].concat());
+    let revocation = one.direct(0x30, &signs_since(2));
+    let mut rows: Vec<(String, Vec<Vec<u8>>, &str)> = Vec::new();
+    for hash in UNREAD {
+        let unread = |hour: u32| with_hash(certified(&signs_since(hour)), hash);
+        let elsewhere = packet(13, b"another name");
+        rows.extend([
+            (format!("newer, {hash}"), vec![user.clone(), unread(2)], "NotCertified"),
+            (format!("as new, {hash}"), vec![user.clone(), unread(1)], "NotCertified"),
+            (format!("older, {hash}"), vec![user.clone(), unread(0)], "ok"),
+            (format!("later, {hash}"), vec![user.clone(), unread(40)], "ok"),
+            (format!("replaced, {hash}"), vec![user.clone(), unread(2), certified(&signs_since(3))], "ok"),
+            (format!("elsewhere, {hash}"), vec![user.clone(), elsewhere, unread(2)], "NotCertified"),
+            (
+                format!("alone, {hash}"),
+                vec![with_hash(alone(&signs_since(0)), hash), user.clone()],
+                "NotCertified",
+            ),
+        ]);
+    }
+    let named = |name: &str, packets: Vec<Vec<u8>>, expected| (name.to_owned(), packets, expected);
+    let user = || user.clone();
+    rows.extend([
+        named("critical unknown", vec![user(), certified(&critical)], "NotCertified"),
+        named("alone, critical unknown", vec![alone(&critical), user()], "NotCertified"),
+        named("no time", vec![user(), certified(&timeless)], "NotCertified"),
+        named(
+            "two times",
+            vec![user(), certified(&also(signs_since(2), number(CREATED, MADE)))],
+            "NotCertified",
+        ),
+        named("version 3", vec![user(), old(&one, 0x13, MADE + 7200)], "NotCertified"),
+        named("version 3, older", vec![user(), old(&one, 0x13, MADE)], "ok"),
+        named("version 3, alone", vec![old(&one, 0x1f, MADE), user()], "NotCertified"),
+        named("a revocation alone", vec![alone(&signs_since(1)), revocation.clone()], "NotCertified"),
+        named(
+            "a revocation alone, and again",
+            vec![alone(&signs_since(1)), revocation, alone(&signs_since(3))],
+            "ok",
+        ),
+        // Not the owner's.
+        named("forged", vec![user(), certified_by(&other, one.issuer(), &signs_since(2))], "ok"),
+        named("of version 3 by somebody else", vec![user(), old(&other, 0x13, MADE + 7200)], "ok"),
+        named("of version 6", vec![user(), later(0x13, 6)], "ok"),
+        named(
+            "by somebody else",
+            vec![user(), with_hash(certified_by(&other, other.issuer(), &signs_since(2)), 1)],
+            "ok",
+        ),
+    ]);
+    for (name, packets, expected) in rows {
+        let opened = set(&one.keyring(&packets)).open(&one.usual_message(), at(NOW));
+        assert_eq!(outcome(&opened), expected, "{name}");
+    }
+    // Also in another copy, and alone it says nothing.
+    let unread = [packet(13, USER), with_hash(certified(&signs_since(2)), 1)].concat();
+    let copies = [one.keyring(&[user()]), one.keyring(&[user(), unread.clone()])].concat();
+    assert_eq!(outcome(&set(&copies).open(&one.usual_message(), at(NOW))), "NotCertified");
+    let error = read_keyring(&one.keyring(&[unread])).unwrap_err();
+    assert!(matches!(error, KeyringError::NoSelfSignature { .. }), "{error}");
+}
+
+#[test]
+fn a_newer_binding_that_is_not_read_makes_its_sub_key_unusable() {
+    let (above, below) = (author(1), author(2));
+    let user = above.user(&about(CERTIFY));
+    let back = below.back(&above);
+    let binding = |hashed: &[Vec<u8>], more: &[Vec<u8>]| {
+        let more = [more, &[above.issuer()]].concat();
+        packet(2, &above.sign(0x18, hashed, &more, &[&above.hashed(), &below.hashed()]))
+    };
+    let good = |hour: u32| binding(&signs_since(hour), std::slice::from_ref(&back));
+    let mut weak_back = below.sign(0x19, &made(), &[], &[&above.hashed(), &below.hashed()]);
+    weak_back[3] = 2;
+    let unbacked = |more: &[Vec<u8>]| binding(&signs_since(2), more);
+    let critical = [signs_since(2), vec![subpacket(CRITICAL | 99, b"")]].concat();
+    let mut rows = vec![
+        ("without a back-signature", vec![good(1), unbacked(&[])], "NotBound"),
+        ("with a weak one", vec![good(1), unbacked(&[subpacket(EMBEDDED, &weak_back)])], "NotBound"),
+        ("without, and again", vec![good(1), unbacked(&[]), good(3)], "ok"),
+        ("without, older", vec![good(3), unbacked(&[])], "ok"),
+        ("critical unknown", vec![good(1), binding(&critical, std::slice::from_ref(&back))], "NotBound"),
+        ("version 3", vec![good(1), old(&above, 0x18, MADE + 7200)], "NotBound"),
+        ("version 3 by somebody else", vec![good(1), old(&below, 0x18, MADE + 7200)], "ok"),
+    ];
+    for hash in UNREAD {
+        rows.push(("newer", vec![good(1), with_hash(good(2), hash)], "NotBound"));
+        rows.push(("older", vec![good(1), with_hash(good(0), hash)], "ok"));
+    }
+    for (name, bindings, expected) in rows {
+        let subkey = [packet(14, &below.body()), bindings.concat()].concat();
+        let opened = set(&above.keyring(&[user.clone(), subkey])).open(&below.usual_message(), at(NOW));
+        assert_eq!(outcome(&opened), expected, "{name}");
+    }
+    let copies: Vec<u8> = [good(1), with_hash(good(2), 1)]
+        .iter()
+        .flat_map(|binding| above.keyring(&[user.clone(), packet(14, &below.body()), binding.clone()]))
+        .collect();
+    assert_eq!(outcome(&set(&copies).open(&below.usual_message(), at(NOW))), "NotBound");
+}
+
+#[test]
+fn what_one_copy_of_a_key_revokes_does_not_count_by_another() {
+    let (one, other) = (author(1), author(2));
+    let signs = one.user(&signs_since(1));
+    let revocation = |kind: u8, hour: u32| {
+        let parts = [one.hashed(), user_hashed()];
+        packet(2, &one.sign(kind, &signs_since(hour), &[one.issuer()], &[&parts[0], &parts[1]]))
+    };
+    let revoked = |hour| [packet(13, USER), revocation(0x30, hour)].concat();
+    let of_version_3 = [packet(13, USER), old(&one, 0x30, MADE + 7200)].concat();
+    // Another user ID that only certifies, and is older.
+    let second = {
+        let hashed = [&[0xb4, 0, 0, 0, 6][..], b"second"].concat();
+        let signature = one.sign(0x13, &about(CERTIFY), &[one.issuer()], &[&one.hashed(), &hashed]);
+        [packet(13, b"second"), packet(2, &signature)].concat()
+    };
+    let revoker =
+        [made(), vec![subpacket(REVOKER, &[&[0x80, 22], &other.fingerprint()[..]].concat())]].concat();
+    let names_other = one.direct(0x1f, &revoker);
+    let by_other = packet(2, &other.sign(0x20, &made(), &[other.issuer()], &[&one.hashed()]));
+    for (name, copies, expected) in [
+        ("neither", [vec![signs.clone()], vec![second.clone()]], "ok"),
+        ("a user ID", [vec![signs.clone()], vec![second.clone(), revoked(2)]], "Usage"),
+        ("a user ID, in version 3", [vec![signs.clone()], vec![second.clone(), of_version_3]], "Usage"),
+        ("a user ID, certified again", [vec![signs.clone()], vec![second.clone(), revoked(0)]], "ok"),
+        (
+            "a user ID, in the same copy",
+            [vec![signs.clone(), second.clone(), revoked(2)], vec![second.clone()]],
+            "Usage",
+        ),
+        ("by a revoker", [vec![names_other, signs.clone()], vec![by_other.clone(), second]], "Revoked"),
+        ("by nobody's revoker", [vec![signs.clone()], vec![by_other, signs]], "ok"),
+    ] {
+        for order in [[0, 1], [1, 0]] {
+            let rings = order.map(|at| read_keyring(&one.keyring(&copies[at])).unwrap());
+            let set = GpgSet::new(rings.into(), Vec::new()).unwrap();
+            let opened = set.open(&one.usual_message(), at(NOW));
+            assert_eq!(outcome(&opened), expected, "{name} {order:?}");
+        }
+    }
+}
+
+#[test]
+fn a_keyring_of_which_something_would_be_left_out_does_not_load() {
+    let (one, below) = (author(1), author(2));
+    let user = one.user(&about(SIGN));
+    let certification = user[packet(13, USER).len()..].to_vec();
+    let alone = one.direct(0x1f, &about(SIGN));
+    let subkey = one.subkey(&below, &about(SIGN), &[below.back(&one)]);
+    let binding = subkey[packet(14, &below.body()).len()..].to_vec();
+    let cut = packet(2, &one.sign(0x13, &about(SIGN), &[one.issuer()], &[])[..40]);
+    let issuers = [vec![below.issuer(); 4], vec![one.issuer()]].concat();
+    let five = packet(2, &one.sign(0x20, &made(), &issuers, &[&one.hashed()]));
+    let named = packet(13, USER);
+    for (name, before, repeated, most) in [
+        ("certifications", vec![named], certification, 256),
+        ("self-signatures alone", vec![], alone, 256),
+        ("bindings", vec![user.clone(), packet(14, &below.body())], binding, 256),
+        ("sub-keys", vec![user.clone()], subkey, 256),
+    ] {
+        let keyring = |count: usize| one.keyring(&[before.clone(), vec![repeated.clone(); count]].concat());
+        assert!(read_keyring(&keyring(most)).is_ok(), "{name}");
+        let error = read_keyring(&keyring(most + 1)).map(|_| ()).unwrap_err();
+        assert!(format!("{error:?}").starts_with("TooManyParts"), "{name}: {error:?}");
+    }
+    for (name, packet) in [("cut", cut), ("five issuers", five)] {
+        let error = read_keyring(&one.keyring(&[user.clone(), packet])).map(|_| ()).unwrap_err();
+        assert!(format!("{error:?}").starts_with("Signature"), "{name}: {error:?}");
+    }
+}
+
 #[test]
 fn every_revocation_counts_that_could_be_the_owners() {
     let (one, below, other) = (author(1), author(2), author(3));
@@ -391,15 +597,7 @@ fn every_revocation_counts_that_could_be_the_owners() {
     };
     let of_key = |author: &Author, issuer| by(author, 0x20, issuer, &[&parts[0]]);
     let of_subkey = |author: &Author, issuer| by(author, 0x28, issuer, &[&parts[0], &parts[1]]);
-    let unhashed = |mut body: Vec<u8>, hash: u8| {
-        // The number of the hash is the fourth byte of the body, behind six of the packet.
-        body[6 + 3] = hash;
-        body
-    };
-    // Version 3: length, type, time, key ID, algorithm, hash, two bytes of the hash.
-    let old = |author: &Author, kind: u8| {
-        packet(2, &[&[3, 5, kind, 0, 0, 0, 0], &author.fingerprint()[12..], &[1, 1, 0, 0, 0, 1, 1]].concat())
-    };
+    let old = |author: &Author, kind: u8| old(author, kind, 0);
     let revoker =
         [made(), vec![subpacket(REVOKER, &[&[0x80, 22], &other.fingerprint()[..]].concat())]].concat();
     let names_other = one.direct(0x1f, &revoker);
@@ -409,20 +607,20 @@ fn every_revocation_counts_that_could_be_the_owners() {
         ("of the sub-key", vec![], vec![of_subkey(&one, one.issuer())], ["ok", "SubKeyRevoked"]),
         (
             "of the key, with MD5",
-            vec![unhashed(of_key(&one, one.issuer()), 1)],
+            vec![with_hash(of_key(&one, one.issuer()), 1)],
             vec![],
             ["Revoked", "Revoked"],
         ),
         (
             "of the key, with SHA-1",
-            vec![unhashed(of_key(&one, one.issuer()), 2)],
+            vec![with_hash(of_key(&one, one.issuer()), 2)],
             vec![],
             ["Revoked", "Revoked"],
         ),
         (
             "of the sub-key, with MD5",
             vec![],
-            vec![unhashed(of_subkey(&one, one.issuer()), 1)],
+            vec![with_hash(of_subkey(&one, one.issuer()), 1)],
             ["ok", "SubKeyRevoked"],
         ),
         ("of the key, of version 3", vec![old(&one, 0x20)], vec![], ["Revoked", "Revoked"]),
