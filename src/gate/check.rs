@@ -12,7 +12,7 @@ use crate::ledger::Evidence;
 use crate::policy::{Condition, Policy, Requirement, Rule};
 use crate::signature::{self, Attachment, Fault, Format, Known, Proof, RepositoryIdentity, Subject};
 use crate::trust::Authenticator;
-use crate::trust::x509::FetchedCrls;
+use crate::trust::x509::{CrlSource, FetchedCrls};
 use pullgate_core::untrusted::error_chain;
 
 /// Attestations up to this size, in bytes, are checked without a part of the memory budget: so many checks run at a time.
@@ -45,8 +45,8 @@ pub(super) struct Checked {
     pub(super) findings: Vec<Finding>,
     /// The signatures that are valid.
     pub(super) proofs: Vec<Proof>,
-    /// The addresses of lists of revoked certificates that have to be fetched first.
-    pub(super) crls_to_fetch: BTreeSet<String>,
+    /// The lists of revoked certificates that have to be fetched first.
+    pub(super) crls_to_fetch: BTreeSet<CrlSource>,
     /// The time of the check: what rests on the proofs ends with the first key or root that ends after it.
     pub(super) at: jiff::Timestamp,
 }
@@ -168,7 +168,7 @@ impl Check {
 struct Unverified {
     why: String,
     fault: Option<Fault>,
-    crls_to_fetch: Vec<String>,
+    crls_to_fetch: Vec<CrlSource>,
 }
 
 /// Cancels a check when its caller no longer waits.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use self::asked::Asked;
 use self::evaluation::{PresentEvaluation, RestsOn, exception};
-use super::crl_fetcher::CRL_ROUNDS;
 use super::{CachedVerdict, Gate, HeldContent, Pod, PresentVerdict, Refusal, present_cache, quorum};
 use crate::api::Image;
 use crate::digest::Digest;
@@ -165,7 +164,6 @@ async fn evaluate(
         return (decided, RestsOn::Policy(until));
     }
     let work = async {
-        let mut crl_rounds = 0;
         loop {
             let once = move |most| {
                 let decided = evaluation.decide(most);
@@ -177,13 +175,9 @@ async fn evaluate(
                 Err(refusal) => return (Err(refusal), RestsOn::Unknown),
             };
             let (open, crls) = evaluation.open_checks(&decided);
-            let fetches = !crls.is_empty() && crl_rounds < CRL_ROUNDS;
-            if open.is_empty() && !fetches {
+            let fetched = evaluation.crls.fetch((&gate.shared.crls, &gate.shared.registry), crls).await;
+            if open.is_empty() && !fetched {
                 return (decided, rests_on);
-            }
-            if fetches {
-                crl_rounds += 1;
-                gate.shared.crls.fetch(&gate.shared.registry, crls).await;
             }
             // Each check that is made here was open before and is not from now on, so this ends.
             evaluation.confirm(quorum::ask(&gate.shared.remote_verifier, open).await);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Refusal;
 use super::admission::Verified;
 use super::check::{Check, Checked};
-use super::crl_fetcher::CRL_ROUNDS;
+use super::crl_fetcher::CrlRounds;
 use super::lookup::{Fetched, Lookup};
 use super::quorum::{self, QuorumResult};
 use super::refusal::Found;
@@ -145,13 +145,11 @@ impl Verification {
     /// Evaluates signatures. `collected` has what could not be read.
     async fn judge(&mut self, evidence: &Evidence, collected: &Collected) -> Result<Satisfaction, Refusal> {
         let shared = self.lookup.shared.clone();
-        let mut checked = self.check(evidence).await?;
-        for _ in 0..CRL_ROUNDS {
-            if checked.crls_to_fetch.is_empty() {
-                break;
-            }
-            shared.crls.fetch(&shared.registry, std::mem::take(&mut checked.crls_to_fetch)).await;
-            checked = self.check(evidence).await?;
+        let mut crls = CrlRounds::default();
+        let mut checked = self.check(evidence, &crls).await?;
+        let fetcher = (&shared.crls, &shared.registry);
+        while crls.fetch(fetcher, std::mem::take(&mut checked.crls_to_fetch)).await {
+            checked = self.check(evidence, &crls).await?;
         }
         let end = checked.end();
         let Checked { mut findings, proofs, at, .. } = checked;
@@ -182,9 +180,9 @@ impl Verification {
     }
 
     /// Verifies each signature with what is known now.
-    async fn check(&mut self, evidence: &Evidence) -> Result<Checked, Refusal> {
+    async fn check(&mut self, evidence: &Evidence, crls: &CrlRounds) -> Result<Checked, Refusal> {
         let shared = self.lookup.shared.clone();
-        let crls = shared.crls.known();
+        let crls = crls.known(&shared.crls);
         let check = Check::new(&self.policy, &self.rule, &self.requirement, evidence, crls);
         let _stopper = check.stopper();
         let reserved = self.lookup.reserve(check.working_memory()).await?;

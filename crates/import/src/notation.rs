@@ -185,6 +185,9 @@ impl Converter<'_> {
         if enforced.revocation {
             let text = "revocation is checked by CRLs: a certificate that names only an OCSP responder does not count";
             self.draft.note(Effect::Stricter, &subject, text);
+            // notation-core-go `revocation/internal/crl/crl.go` `CertCheckStatus`: all of them are needed.
+            let text = "where a certificate names several CRLs, one current CRL is enough, and delta CRLs (freshestCRL) are not read";
+            self.draft.note(Effect::Wider, &subject, text);
             settings.push(("distribution-points", Setting::Text("fetch".to_owned())));
             settings.push(("revocation", Setting::Text(RevocationMode::IfNamed.name().to_owned())));
         }

@@ -1,5 +1,7 @@
 //! A signer of the Notary Project whose certificate says where it would be listed if it were revoked.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use pullgate::digest::Digest;
@@ -46,6 +48,11 @@ impl Notary {
         Self { root: root.pem(), ca: (ca, key), signer, chain }
     }
 
+    /// The certificate of the CA in DER.
+    pub fn ca(&self) -> &[u8] {
+        &self.chain[1]
+    }
+
     /// An envelope in JWS that signs a manifest.
     pub fn sign(&self, manifest: &[u8]) -> Vec<u8> {
         let protected = json!({
@@ -74,18 +81,28 @@ impl Notary {
 
     /// The list of what is revoked, from 2026 until the begin of a year.
     pub fn list(&self, revoked: bool, until: i32) -> Vec<u8> {
-        let entry = RevokedCertParams {
-            serial_number: SerialNumber::from(SERIAL),
+        self.list_of(revoked, 2026, until)
+    }
+
+    /// The list of what is revoked, from the begin of a year until the begin of another.
+    pub fn list_of(&self, revoked: bool, from: i32, until: i32) -> Vec<u8> {
+        self.list_with(SERIAL..SERIAL + u64::from(revoked), (from, until))
+    }
+
+    /// A list with these serial numbers, from the begin of a year until the begin of another.
+    pub fn list_with(&self, revoked: Range<u64>, (from, until): (i32, i32)) -> Vec<u8> {
+        let entry = |serial| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
             revocation_time: rcgen::date_time_ymd(2026, 6, 1),
             reason_code: Some(RevocationReason::KeyCompromise),
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: rcgen::date_time_ymd(2026, 1, 1),
+            this_update: rcgen::date_time_ymd(from, 1, 1),
             next_update: rcgen::date_time_ymd(until, 1, 2),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
-            revoked_certs: if revoked { vec![entry] } else { Vec::new() },
+            revoked_certs: revoked.map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let (params, key) = &self.ca;

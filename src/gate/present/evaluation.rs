@@ -10,6 +10,7 @@ use pullgate_net::ttl_cache::Expiry;
 
 use super::super::admission::Verified;
 use super::super::check::{Check, Checked};
+use super::super::crl_fetcher::CrlRounds;
 use super::super::evaluate::{Fact, Facts, Need, Object, Rules, Stop, evaluate};
 use super::super::quorum::{Confirmations, OpenChecks, QuorumResult};
 use super::super::refusal::Found;
@@ -22,6 +23,7 @@ use crate::ledger::{Evidence, FileStamp, MAX_LINKS, Place};
 use crate::policy::{Action, BreakGlass, Mode, Policy, Requirement, Rule};
 use crate::reference::{Reference, Repository};
 use crate::registry::Collected;
+use crate::trust::x509::CrlSource;
 
 /// The evaluation of one present image, with the policy that was in force when it began.
 #[derive(Debug)]
@@ -35,8 +37,10 @@ pub(super) struct PresentEvaluation {
     until: Expiry,
     confirmations: Confirmations,
     open: OpenChecks,
-    /// The addresses of lists of revoked certificates that were missing.
-    crls_to_fetch: BTreeSet<String>,
+    /// The lists of revoked certificates that were missing.
+    crls_to_fetch: BTreeSet<CrlSource>,
+    /// Those that were fetched for this image.
+    pub(super) crls: CrlRounds,
 }
 
 /// Evidence that leads to the image.
@@ -119,14 +123,15 @@ impl PresentEvaluation {
             confirmations: Confirmations::default(),
             open: OpenChecks::new(),
             crls_to_fetch: BTreeSet::new(),
+            crls: CrlRounds::default(),
         }
     }
 
-    /// The remote checks that may change `decided`, and the addresses of lists of revoked certificates.
+    /// The remote checks and the lists of revoked certificates that may change `decided`.
     pub(super) fn open_checks(
         &mut self,
         decided: &Result<PresentVerdict, Refusal>,
-    ) -> (OpenChecks, BTreeSet<String>) {
+    ) -> (OpenChecks, BTreeSet<CrlSource>) {
         let open = (std::mem::take(&mut self.open), std::mem::take(&mut self.crls_to_fetch));
         let settled = decided.as_ref().is_ok_and(|verdict| verdict.audited().is_empty());
         if settled { (OpenChecks::new(), BTreeSet::new()) } else { open }
@@ -317,7 +322,7 @@ impl PresentEvaluation {
     ) -> Result<Verified, Refusal> {
         let digest = evidence.digest.clone();
         let key = VerdictKey::new(&self.policy, rule, &evidence.repository, &digest);
-        let crls = self.shared.crls.known();
+        let crls = self.crls.known(&self.shared.crls);
         let checked = Check::new(&self.policy, rule, requirement, evidence, crls).run();
         let ends = checked.end();
         let Checked { mut findings, proofs, at, crls_to_fetch } = checked;

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use pullgate::policy::{Action, Mode, Policy};
 use pullgate::reference::Repository;
 use pullgate::trust::{Signers, TimestampCheck, VerificationLevel};
-use pullgate_import::{self as import, Effect, ImportError, Imported, Options};
+use pullgate_import::{self as import, Effect, ImportError, Imported, Note, Options};
 use pullgate_test::signer::notation_file;
 
 use super::load;
@@ -200,7 +200,14 @@ proptest! {
             return Ok(());
         };
         let (policy, wide) = (load(&kept), load(&widened));
-        let has = |imported: &Imported, effect| imported.notes().iter().any(|note| note.effect == effect);
+        let is_crl = |note: &&Note| note.effect == Effect::Wider && note.text.contains("freshestCRL");
+        for imported in [&kept, &widened] {
+            let noted = imported.notes().iter().any(|note| is_crl(&note));
+            prop_assert_eq!(noted, imported.policy().contains("distribution-points = \"fetch\""));
+        }
+        let has = |imported: &Imported, effect| {
+            imported.notes().iter().filter(|note| !is_crl(note)).any(|note| note.effect == effect)
+        };
         prop_assert!(!has(&kept, Effect::Wider));
         for repository in HOSTS.iter().flat_map(|host| PATHS.map(|path| format!("{host}/{path}"))) {
             let (narrow, exact) = compare(&original, &policy, &repository);

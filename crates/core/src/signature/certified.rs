@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::Fault;
 use super::timestamp::{self, TimestampError};
 use crate::trust::TimestampCheck;
-use crate::trust::x509::{Chain, RevocationCheck, RevocationError, Store, X509Error};
+use crate::trust::x509::{Chain, CrlSource, RevocationCheck, RevocationError, Store, X509Error};
 use crate::untrusted::Quoted;
 
 /// When the certificates of a signature must be valid: now, or at the time of a timestamp.
@@ -90,11 +90,11 @@ impl CertifiedError {
         use TimestampError::Revoked;
         match (self, later) {
             (
-                Self::Timestamp(Revoked(RevocationError::NotFetched { mut addresses })),
-                Self::Timestamp(Revoked(RevocationError::NotFetched { addresses: others })),
+                Self::Timestamp(Revoked(RevocationError::NotFetched { mut sources })),
+                Self::Timestamp(Revoked(RevocationError::NotFetched { sources: others })),
             ) => {
-                addresses.extend(others);
-                Self::Timestamp(Revoked(RevocationError::NotFetched { addresses }))
+                sources.extend(others);
+                Self::Timestamp(Revoked(RevocationError::NotFetched { sources }))
             }
             (earlier, later) if earlier.openness() > later.openness() => earlier,
             (_, later) => later,
@@ -127,12 +127,10 @@ impl CertifiedError {
     }
 
     /// As [`super::SignatureError::crls_to_fetch`].
-    pub(super) fn crls_to_fetch(&self) -> &[String] {
+    pub(super) fn crls_to_fetch(&self) -> &[CrlSource] {
         match self {
-            Self::Revoked(RevocationError::NotFetched { addresses })
-            | Self::Timestamp(TimestampError::Revoked(RevocationError::NotFetched { addresses })) => {
-                addresses
-            }
+            Self::Revoked(RevocationError::NotFetched { sources })
+            | Self::Timestamp(TimestampError::Revoked(RevocationError::NotFetched { sources })) => sources,
             _ => &[],
         }
     }

@@ -3,6 +3,7 @@
 use super::{CertifiedError, Fault, FieldError, Format, KeylessError, NotationError, SignatureKind};
 use crate::trust::TrustError;
 use crate::trust::openpgp::OpenPgpError;
+use crate::trust::x509::CrlSource;
 use crate::untrusted::Quoted;
 
 /// Why an attachment is not a valid signature of the subject.
@@ -88,9 +89,8 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
-    /// The addresses of the lists of revoked certificates without which nothing is known yet: they are named by certificates
-    /// that are trusted.
-    pub fn crls_to_fetch(&self) -> &[String] {
+    /// The lists of revoked certificates without which nothing is known yet: certificates that are trusted say where they are.
+    pub fn crls_to_fetch(&self) -> &[CrlSource] {
         match self {
             Self::Certified(error) => error.crls_to_fetch(),
             _ => &[],

@@ -12,13 +12,16 @@ fn fixture(path: &str) -> Vec<u8> {
     fs::read(fixtures.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The result for a signature `notation` with these timestamps.
-fn check(stamps: &[&[u8]], revocation: &Revocation) -> CertifiedError {
+fn certificate() -> Certificate {
     let root = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
-    let signer = Certificate::parse(params.self_signed(&root).unwrap().der()).unwrap();
-    let chain = Chain::check(vec![signer], Purpose::CodeSigning).unwrap();
+    Certificate::parse(params.self_signed(&root).unwrap().der()).unwrap()
+}
+
+/// The result for a signature `notation` with these timestamps.
+fn check(stamps: &[&[u8]], revocation: &Revocation) -> CertifiedError {
+    let chain = Chain::check(vec![certificate()], Purpose::CodeSigning).unwrap();
     let mut tsa = Store::default();
     tsa.add(&fixture("notation/upstream/tspclient-go/testdata/GlobalSignRootCA.crt")).unwrap();
     let (denied, fetched) = (BTreeMap::new(), FetchedCrls::default());
@@ -47,10 +50,12 @@ fn an_open_question_about_one_timestamp_is_not_hidden_by_another() {
 
 #[test]
 fn what_is_open_about_several_timestamps_is_fetched_at_once() {
+    let issuer = certificate();
     let open = |address: &str| {
-        let addresses = vec![address.to_owned()];
-        CertifiedError::from(TimestampError::Revoked(RevocationError::NotFetched { addresses }))
+        let sources = vec![CrlSource::new(address.to_owned(), &issuer)];
+        CertifiedError::from(TimestampError::Revoked(RevocationError::NotFetched { sources }))
     };
     let both = open("http://a.example/").or(open("http://b.example/")).or(CertifiedError::NoTimestamp);
-    assert_eq!(both.crls_to_fetch(), ["http://a.example/", "http://b.example/"]);
+    let addresses: Vec<&str> = both.crls_to_fetch().iter().map(CrlSource::address).collect();
+    assert_eq!(addresses, ["http://a.example/", "http://b.example/"]);
 }

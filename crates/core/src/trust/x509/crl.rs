@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use const_oid::AssociatedOid as _;
 use const_oid::db::rfc5280 as oid;
-use der::Decode as _;
-use der::asn1::GeneralizedTime;
+use der::asn1::{BitStringRef, GeneralizedTime};
+use der::{Decode as _, Reader as _, SliceReader};
 use jiff::Timestamp;
 use x509_cert::crl::{CertificateList, RevokedCert};
 use x509_cert::ext::Extensions;
@@ -23,7 +23,7 @@ use super::limits::MAX_CRL_BYTES;
 use super::revocation_error::{CrlError, Unknown};
 use crate::digest::Digest;
 use crate::trust::instant::instant;
-use crate::trust::pem;
+use crate::trust::{PssSalt, PublicKey, pem};
 use crate::untrusted::{Quoted, quoted};
 
 /// A list that was parsed and not verified.
@@ -126,6 +126,12 @@ impl Crl {
         quoted(&self.issuer.to_string())
     }
 
+    /// When it was made.
+    #[must_use]
+    pub fn this_update(&self) -> Timestamp {
+        self.this_update
+    }
+
     /// The last instant at which it counts.
     #[must_use]
     pub fn next_update(&self) -> Timestamp {
@@ -161,10 +167,15 @@ impl Crl {
         if !issuer.may_sign_crls() {
             return Err(Unknown::NoCrlSigning);
         }
-        let algorithm = algorithm::signature_algorithm(&self.signature_algorithm, None, issuer.key());
-        let verified =
-            algorithm.and_then(|algorithm| issuer.verify(algorithm, &self.signed, &self.signature));
-        verified.map(|_| ()).ok_or(Unknown::OtherSigner)
+        let signature = (&self.signature_algorithm, self.signature.as_slice());
+        if is_signed(&self.signed, signature, issuer.key()) { Ok(()) } else { Err(Unknown::OtherSigner) }
+    }
+
+    /// Checks that the holder of a key signed a list that is not parsed yet.
+    pub(super) fn check_signed(der: &[u8], key: &[u8]) -> Result<(), CrlError> {
+        let (signed, algorithm, signature) = signed_parts(der).map_err(|_| CrlError::Malformed)?;
+        let signature = (&algorithm, signature.raw_bytes());
+        if is_signed(signed, signature, key) { Ok(()) } else { Err(CrlError::OtherSigner) }
     }
 
     /// The entry by which the certificate with this serial number was revoked when it signed, at `signed` if that is
@@ -199,6 +210,20 @@ impl std::fmt::Debug for Crl {
             .field("entries", &entries)
             .finish_non_exhaustive()
     }
+}
+
+fn is_signed(signed: &[u8], (algorithm, signature): (&AlgorithmIdentifierOwned, &[u8]), key: &[u8]) -> bool {
+    let algorithm = algorithm::signature_algorithm(algorithm, None, key);
+    let key = algorithm.and_then(|algorithm| PublicKey::from_der(key, algorithm, PssSalt::default()).ok());
+    key.is_some_and(|key| key.verify(signed, signature).is_ok())
+}
+
+/// The signed part with its header, the algorithm, and the signature.
+fn signed_parts(der: &[u8]) -> der::Result<(&[u8], AlgorithmIdentifierOwned, BitStringRef<'_>)> {
+    SliceReader::new(der)?.sequence(|inner| {
+        let parts = (inner.tlv_bytes()?, inner.decode()?, inner.decode()?);
+        Ok::<_, der::Error>(parts)
+    })
 }
 
 fn scope_of(extensions: Option<&Extensions>, issuer: &dyn Fn() -> Quoted) -> Result<Scope, CrlError> {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::certificate::Certificate;
 use super::chain::Chain;
 use super::crl::Crl;
+use super::fetched_crls::{CrlSource, FetchedCrls};
 use super::limits::MAX_CRLS;
 use super::revocation_error::{CrlError, RevocationError, Unknown};
 use crate::untrusted::Quoted;
@@ -94,9 +95,8 @@ impl Revocation {
     }
 }
 
-/// The lists that were fetched, or why they were not, by their addresses.
-#[derive(Clone, Debug, Default)]
-pub struct FetchedCrls(pub BTreeMap<String, Result<Arc<Crl>, String>>);
+/// How long the result counts that rests on a list that could not be fetched: a failure is remembered as long.
+const UNKNOWN: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of revoked certificates at a time.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +111,7 @@ pub struct RevocationCheck<'a> {
     pub now: Timestamp,
 }
 
-impl RevocationCheck<'_> {
+impl<'a> RevocationCheck<'a> {
     /// Checks that no certificate of a chain is revoked, whose signature was made at `signed`, if somebody trusted says
     /// so. Returns the last instant at which the result is the same. Roots are not checked: nobody but the policy revokes
     /// them.
@@ -129,32 +129,35 @@ impl RevocationCheck<'_> {
         if !self.revocation.is_on() {
             return Ok(None);
         }
-        let (mut until, mut unknown, mut addresses) = (None, None, Vec::new());
+        let (mut until, mut unknown, mut sources) = (None, None, Vec::new());
         for (certificate, issuer) in chain.certificates().zip(chain.certificates().skip(1)) {
             match self.status(certificate, issuer, signed)? {
                 Status::Unknown(Unknown::NoCrl | Unknown::NoAddress)
                     if self.revocation.mode == RevocationMode::IfNamed && !certificate.names_revocation() => {
                 }
                 Status::Good { until: end } => until = until.into_iter().chain([end]).min(),
-                Status::NotFetched(missing) => addresses.extend(missing),
+                Status::NotFetched(missing) => sources.extend(missing),
                 Status::Unknown(why) => {
                     unknown.get_or_insert((certificate.name(), why));
                 }
             }
         }
-        if !addresses.is_empty() {
-            return Err(RevocationError::NotFetched { addresses });
+        if !sources.is_empty() {
+            return Err(RevocationError::NotFetched { sources });
         }
-        self.conclude(unknown).map(|()| until)
+        let unknown_until = self.conclude(unknown)?;
+        Ok(until.into_iter().chain(unknown_until).min())
     }
 
-    fn conclude(self, unknown: Option<(Quoted, Unknown)>) -> Result<(), RevocationError> {
-        match (unknown, self.revocation.mode) {
-            (None, _) | (_, RevocationMode::IfKnown) => Ok(()),
-            (Some((subject, why)), RevocationMode::Required | RevocationMode::IfNamed) => {
-                Err(RevocationError::Unknown { subject, why })
-            }
+    /// How long what is not known counts.
+    fn conclude(self, unknown: Option<(Quoted, Unknown)>) -> Result<Option<Timestamp>, RevocationError> {
+        let Some((subject, why)) = unknown else { return Ok(None) };
+        if self.revocation.mode != RevocationMode::IfKnown {
+            return Err(RevocationError::Unknown { subject, why });
         }
+        // Without a fetch only a reload of the policy changes it.
+        let changes = self.revocation.fetch && why != Unknown::NoAddress;
+        Ok(changes.then(|| self.now.saturating_add(UNKNOWN).unwrap_or(self.now)))
     }
 
     fn status(
@@ -163,8 +166,10 @@ impl RevocationCheck<'_> {
         issuer: &Certificate,
         signed: Option<Timestamp>,
     ) -> Result<Status, RevocationError> {
-        let (points, mut why) = self.fetched_for(certificate);
-        let lists = self.revocation.lists.iter().chain(points.iter());
+        let sources = self.sources(certificate, issuer);
+        let (fetched, mut why) = self.fetched_from(&sources);
+        let lists = self.revocation.lists.iter().chain(fetched);
+        let missing = self.not_fetched(sources.clone());
         let mut lists: Vec<&Crl> = lists.map(Arc::as_ref).filter(|list| list.covers(certificate)).collect();
         lists.sort_by_key(|list| std::cmp::Reverse(list.this_update));
         let (mut until, mut is_newest) = (None, true);
@@ -173,9 +178,12 @@ impl RevocationCheck<'_> {
                 why.get_or_insert(error);
                 continue;
             }
-            // A list that is out of its time is right in what it says all the same; what was on hold may not be any more.
+            // A list that is out of its time is right in what it says all the same; what was on hold may not be any more, also
+            // by a list that is still to be fetched.
             let entry = list.revokes(certificate.serial(), signed);
-            if let Some(entry) = entry.filter(|entry| is_newest || !entry.is_temporary()) {
+            if let Some(entry) =
+                entry.filter(|entry| is_newest && missing.is_empty() || !entry.is_temporary())
+            {
                 return Err(RevocationError::Revoked { subject: certificate.name(), since: entry.since });
             }
             is_newest = false;
@@ -188,7 +196,6 @@ impl RevocationCheck<'_> {
             }
         }
         // Before a list of a file counts: it may be much older than the one that is fetched.
-        let missing = self.not_fetched(certificate);
         if !missing.is_empty() {
             return Ok(Status::NotFetched(missing));
         }
@@ -199,33 +206,32 @@ impl RevocationCheck<'_> {
         Ok(Status::Unknown(why.unwrap_or(nothing)))
     }
 
-    /// What was fetched for a certificate, and why something was not.
-    fn fetched_for(self, certificate: &Certificate) -> (Vec<Arc<Crl>>, Option<Unknown>) {
-        let (mut lists, mut why) = (Vec::new(), None);
+    /// Where lists about a certificate are.
+    fn sources(self, certificate: &Certificate, issuer: &Certificate) -> Vec<CrlSource> {
         let points = if self.revocation.fetch { certificate.distribution_points() } else { Vec::new() };
-        for point in &points {
-            match self.fetched.0.get(point) {
-                Some(Ok(list)) => lists.push(Arc::clone(list)),
-                Some(Err(error)) => {
-                    why.get_or_insert(Unknown::Fetch { why: error.clone() });
-                }
-                None => {}
-            }
-        }
-        (lists, why)
+        points.into_iter().map(|point| CrlSource::new(point, issuer)).collect()
     }
 
-    fn not_fetched(self, certificate: &Certificate) -> Vec<String> {
-        let mut points = if self.revocation.fetch { certificate.distribution_points() } else { Vec::new() };
-        points.retain(|point| is_fetchable(point) && !self.fetched.0.contains_key(point));
-        points
+    /// What was fetched, and why something was not.
+    fn fetched_from(self, sources: &[CrlSource]) -> (Vec<&'a Arc<Crl>>, Option<Unknown>) {
+        let found: Vec<_> = sources.iter().filter_map(|source| self.fetched.0.get(source)).collect();
+        let why = found.iter().find_map(|fetched| fetched.failed.clone());
+        let lists = found.iter().filter_map(|fetched| fetched.list.as_ref()).collect();
+        (lists, why.map(|why| Unknown::Fetch { why }))
+    }
+
+    fn not_fetched(self, mut sources: Vec<CrlSource>) -> Vec<CrlSource> {
+        let is_known =
+            |source: &CrlSource| self.fetched.0.get(source).is_some_and(|fetched| !fetched.is_stale);
+        sources.retain(|source| is_fetchable(source.address()) && !is_known(source));
+        sources
     }
 }
 
 /// What is known of one certificate that is not revoked.
 enum Status {
     Good { until: Timestamp },
-    NotFetched(Vec<String>),
+    NotFetched(Vec<CrlSource>),
     Unknown(Unknown),
 }
 

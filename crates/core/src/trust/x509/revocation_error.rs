@@ -3,6 +3,7 @@
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
+use super::fetched_crls::CrlSource;
 use super::limits::{MAX_CRL_BYTES, MAX_CRLS};
 use crate::trust::PemError;
 use crate::untrusted::Quoted;
@@ -29,6 +30,8 @@ pub enum CrlError {
     Partial { issuer: Quoted },
     #[error("CRL of {issuer} has the critical extension {oid}, which pullgate does not evaluate")]
     CriticalExtension { issuer: Quoted, oid: ObjectIdentifier },
+    #[error("the CRL is not signed by its issuer")]
+    OtherSigner,
     #[error("there are more than {MAX_CRLS} CRLs")]
     TooMany,
 }
@@ -44,9 +47,9 @@ pub enum RevocationError {
     Revoked { subject: Quoted, since: Timestamp },
     #[error("whether certificate {subject} is revoked is not known: {why}")]
     Unknown { subject: Quoted, why: Unknown },
-    /// Lists that have to be fetched first, by their addresses.
+    /// Lists that have to be fetched first.
     #[error("CRLs were not fetched")]
-    NotFetched { addresses: Vec<String> },
+    NotFetched { sources: Vec<CrlSource> },
 }
 
 /// Why it is not known whether a certificate is revoked.

@@ -9,7 +9,7 @@ use rcgen::{
 };
 
 use super::*;
-use crate::trust::x509::Unknown;
+use crate::trust::x509::{CrlSource, FetchedCrl, Unknown};
 
 const POINT: &str = "http://crl.example/ca.crl";
 
@@ -233,18 +233,30 @@ fn lists_are_fetched_from_where_the_certificate_says() {
     let world = World::with_point();
     let chain = world.chain();
     let mut revocation = Revocation::new(RevocationMode::Required, true);
-    let fetched = |outcome| FetchedCrls(BTreeMap::from([(POINT.to_owned(), outcome)]));
-    let list = |bytes: &[u8]| fetched(Ok(Arc::new(Crl::parse(bytes).unwrap())));
+    let source = CrlSource::new(POINT.to_owned(), &world.ca.own());
+    let fetched = |fetched| FetchedCrls(BTreeMap::from([(source.clone(), fetched)]));
+    let known = |bytes: &[u8]| FetchedCrl {
+        list: Some(Arc::new(Crl::parse(bytes).unwrap())),
+        ..FetchedCrl::default()
+    };
+    let list = |bytes: &[u8]| fetched(known(bytes));
+    let stale = |bytes: &[u8]| fetched(FetchedCrl { is_stale: true, ..known(bytes) });
     let denied = BTreeMap::new();
     let none = FetchedCrls::default();
     for mode in RevocationMode::ALL {
         revocation.mode = mode;
         let check = RevocationCheck { denied: &denied, revocation: &revocation, fetched: &none, now: now() };
-        let addresses = vec![POINT.to_owned()];
-        assert_eq!(check.check(&chain, None), Err(RevocationError::NotFetched { addresses }), "{mode:?}");
+        let sources = vec![source.clone()];
+        assert_eq!(check.check(&chain, None), Err(RevocationError::NotFetched { sources }), "{mode:?}");
     }
     revocation.mode = RevocationMode::Required;
-    let failed = fetched(Err("no answer".to_owned()));
+    let failed = FetchedCrl { failed: Some("no answer".to_owned()), ..FetchedCrl::default() };
+    let kept = |bytes: &[u8]| fetched(FetchedCrl { failed: failed.failed.clone(), ..known(bytes) });
+    let failed = fetched(failed.clone());
+    let ended = |list: &mut CertificateRevocationListParams| {
+        (list.this_update, list.next_update) =
+            (rcgen::date_time_ymd(2024, 1, 1), rcgen::date_time_ymd(2025, 1, 1));
+    };
     for (name, fetched, expected) in [
         ("good", &list(&world.list(|_| {})), "ok until 2027-01-01"),
         ("revoked", &list(&world.revoking(RevocationReason::KeyCompromise)), "Revoked"),
@@ -254,11 +266,26 @@ fn lists_are_fetched_from_where_the_certificate_says() {
             "NoAddress",
         ),
         ("failed", &failed, "Fetch"),
+        ("kept", &kept(&world.list(|_| {})), "ok until 2027-01-01"),
+        ("kept and ended", &kept(&world.list(ended)), "Fetch"),
+        ("to be asked for again", &stale(&world.list(|_| {})), "NotFetched"),
+        ("revoked before", &stale(&world.revoking(RevocationReason::KeyCompromise)), "Revoked"),
+        ("on hold", &list(&world.revoking(RevocationReason::CertificateHold)), "Revoked"),
+        ("on hold before", &stale(&world.revoking(RevocationReason::CertificateHold)), "NotFetched"),
     ] {
         assert_eq!(judge(&chain, &revocation, fetched, None), expected, "{name}");
     }
     revocation.mode = RevocationMode::IfKnown;
-    assert_eq!(judge(&chain, &revocation, &failed, None), "ok");
+    // What is not known is asked again when a failure is forgotten, and not an hour later.
+    for (name, fetched, expected) in [
+        ("failed", &failed, Some("2026-12-01T00:01:00Z")),
+        ("ended", &list(&world.list(ended)), Some("2026-12-01T00:01:00Z")),
+        ("good", &list(&world.list(|_| {})), Some("2027-01-01T00:00:00Z")),
+    ] {
+        let check = RevocationCheck { denied: &denied, revocation: &revocation, fetched, now: now() };
+        let expected = expected.map(|time| time.parse().unwrap());
+        assert_eq!(check.check(&chain, None), Ok(expected), "{name}");
+    }
     // One of a file counts where the fetch failed, and does not replace the fetch.
     revocation.add(&world.list(|_| {})).unwrap();
     for mode in RevocationMode::ALL {
