@@ -39,6 +39,7 @@ doc:
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
 
 cycles:
+	python3 -B -m doctest tests/lint/rust_source.py
 	tests/lint/import-cycles
 	tests/lint/serving-thread
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::Method;
 use jiff::Timestamp;
 use pullgate_config::file::Guard;
-use pullgate_core::tuf::{MAX_METADATA_BYTES, MAX_TIMESTAMP_BYTES, Trusted};
+use pullgate_core::tuf::{MAX_METADATA_BYTES, MAX_TIMESTAMP_BYTES, Trusted, TufError};
 
 pub use self::error::TufClientError;
 pub use self::repository::TrustRepository;
@@ -25,6 +25,9 @@ use crate::trust::{MAX_ROOT_BYTES, TrustedRoot};
 const MAX_ROOTS: u64 = 64;
 /// Maximum time of the refresh of one repository.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
+
+const TIMESTAMP: &str = "timestamp.json";
+const SNAPSHOT: &str = "snapshot.json";
 
 /// The result of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +43,8 @@ pub struct Refreshed {
 /// Refreshes the trusted root of one repository, and records the outcome for `pullgate status`.
 ///
 /// # Errors
-/// When the repository cannot be read, is not trusted, or is older than before. The old trusted root stays.
+/// When the repository cannot be read, is not trusted, or is older than before. The old trusted root stays. When another
+/// refresh of the repository is running; then nothing is recorded.
 pub async fn refresh(
     repository: &TrustRepository,
     directory: &Path,
@@ -48,6 +52,7 @@ pub async fn refresh(
     now: Timestamp,
 ) -> Result<Refreshed, TufClientError> {
     let state = State::of(directory, &repository.name);
+    let _lock = state.lock()?;
     let limit = u64::try_from(MAX_METADATA_BYTES).unwrap_or(u64::MAX);
     let client = Client::new(ServiceSettings { answer: limit, ..settings });
     let refresh = Refresh { repository, state: &state, client: &client, now };
@@ -80,17 +85,24 @@ impl Refresh<'_> {
         let pinned = self.pinned()?;
         let mut trusted = Trusted::pinned(&pinned).map_err(|cause| TufClientError::Pinned { cause })?;
         // The pinned root vouches for each of them again, so that nothing is believed because it was stored.
-        while let Some(kept) = self.state.root(trusted.root_version().saturating_add(1))
-            && trusted.next_root(&kept).is_ok()
-        {}
-        for _ in 0..MAX_ROOTS {
+        loop {
             let version = trusted.root_version().saturating_add(1);
-            let name = format!("{version}.root.json");
+            let Some(kept) = self.state.root(version)? else { break };
+            if !self.is_current(&State::root_name(version), trusted.next_root(&kept))? {
+                break;
+            }
+        }
+        for followed in 0..=MAX_ROOTS {
+            let version = trusted.root_version().saturating_add(1);
+            let name = State::root_name(version);
             let Some(root) = self.find(&self.repository.url, &name, MAX_METADATA_BYTES).await? else {
-                let name = format!("{}.root.json", trusted.root_version());
+                let name = State::root_name(trusted.root_version());
                 trusted.check_root(self.now).map_err(|cause| TufClientError::Metadata { name, cause })?;
                 return Ok(trusted);
             };
+            if followed == MAX_ROOTS {
+                break;
+            }
             trusted.next_root(&root).map_err(|cause| TufClientError::Metadata { name, cause })?;
             self.state.keep_root(version, &root)?;
         }
@@ -112,26 +124,37 @@ impl Refresh<'_> {
         let prefix = |trusted: &Trusted, version| {
             if trusted.has_consistent_snapshots() { format!("{version}.") } else { String::new() }
         };
-        // What is not by the keys of the current root means nothing any more.
-        let _ = self.state.timestamp().map(|kept| trusted.remember_timestamp(&kept));
-        let _ = self.state.snapshot().map(|kept| trusted.remember_snapshot(&kept));
+        if let Some(kept) = self.state.kept(TIMESTAMP)? {
+            self.is_current(TIMESTAMP, trusted.remember_timestamp(&kept))?;
+        }
+        if let Some(kept) = self.state.kept(SNAPSHOT)? {
+            self.is_current(SNAPSHOT, trusted.remember_snapshot(&kept))?;
+        }
         let failed = |name: &str| {
             let name = name.to_owned();
             move |cause| TufClientError::Metadata { name, cause }
         };
-        let name = "timestamp.json";
-        let timestamp = self.get(url, name, MAX_TIMESTAMP_BYTES).await?;
-        trusted.timestamp(&timestamp, self.now).map_err(failed(name))?;
-        self.state.keep_timestamp(&timestamp)?;
-        let (version, limit) = trusted.wanted_snapshot().map_err(failed(name))?;
-        let name = format!("{}snapshot.json", prefix(trusted, version));
+        let timestamp = self.get(url, TIMESTAMP, MAX_TIMESTAMP_BYTES).await?;
+        trusted.timestamp(&timestamp, self.now).map_err(failed(TIMESTAMP))?;
+        self.state.keep(TIMESTAMP, &timestamp)?;
+        let (version, limit) = trusted.wanted_snapshot().map_err(failed(TIMESTAMP))?;
+        let name = format!("{}{SNAPSHOT}", prefix(trusted, version));
         let snapshot = self.get(url, &name, limit).await?;
         trusted.snapshot(&snapshot, self.now).map_err(failed(&name))?;
-        self.state.keep_snapshot(&snapshot)?;
+        self.state.keep(SNAPSHOT, &snapshot)?;
         let (version, limit) = trusted.wanted_targets().map_err(failed(&name))?;
         let name = format!("{}targets.json", prefix(trusted, version));
         let targets = self.get(url, &name, limit).await?;
         trusted.targets(&targets, self.now).map_err(failed(&name))
+    }
+
+    /// Whether what was kept under this name still counts: what is not by the keys of the current root does not.
+    fn is_current(&self, name: &str, remembered: Result<(), TufError>) -> Result<bool, TufClientError> {
+        match remembered {
+            Ok(()) => Ok(true),
+            Err(TufError::Threshold { .. }) => Ok(false),
+            Err(cause) => Err(TufClientError::Kept { path: self.state.path(name), cause }),
+        }
     }
 
     /// The trusted root. Returns whether it is another than before.
@@ -155,13 +178,17 @@ impl Refresh<'_> {
         Ok(true)
     }
 
-    async fn get(&self, base: &str, name: &str, limit: usize) -> Result<Vec<u8>, TufClientError> {
-        let found = self.find(base, name, limit).await?;
-        found.ok_or_else(|| TufClientError::Status { name: name.to_owned(), status: 404 })
-    }
-
     /// A file of at most `limit` bytes, if there is one.
     async fn find(&self, base: &str, name: &str, limit: usize) -> Result<Option<Vec<u8>>, TufClientError> {
+        match self.get(base, name, limit).await {
+            // Some object stores answer 403 for what they do not have (python-tuf `ngclient/updater.py` takes both, too).
+            Err(TufClientError::Status { status: 403 | 404, .. }) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// A file of at most `limit` bytes.
+    async fn get(&self, base: &str, name: &str, limit: usize) -> Result<Vec<u8>, TufClientError> {
         let url = format!("{base}/{name}");
         let request = Request { method: Method::GET, url: &url, headers: &[], body: None, plain: false };
         let name = name.to_owned();
@@ -171,9 +198,7 @@ impl Refresh<'_> {
         };
         match status {
             200 if body.len() > limit => Err(TufClientError::TooLarge { name, found: body.len(), limit }),
-            200 => Ok(Some(body.to_vec())),
-            // Some object stores answer 403 for what they do not have.
-            403 | 404 => Ok(None),
+            200 => Ok(body.to_vec()),
             _ => Err(TufClientError::Status { name, status }),
         }
     }

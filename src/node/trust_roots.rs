@@ -60,7 +60,12 @@ pub fn warnings(policy: Option<&Policy>, trust: &Trust, now: Timestamp) -> Vec<S
         policy.into_iter().flat_map(|policy| policy.ending(now, notice)).collect();
     for repository in &trust.repositories {
         let name = &repository.name;
-        let Some(checked) = State::of(&trust.directory, name).checked() else { continue };
+        let checked = State::of(&trust.directory, name).checked().unwrap_or_default();
+        if checked.succeeded.is_none() {
+            let why = checked.problem.as_deref().unwrap_or("`pullgate trust fetch` has not run");
+            warnings.push(format!("trust repository {name} was never refreshed: {why}"));
+            continue;
+        }
         let by = |time: &Option<String>, limit| {
             let time: Option<Timestamp> = time.as_deref().and_then(|time| time.parse().ok());
             time.filter(|time| *time <= limit)

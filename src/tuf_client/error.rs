@@ -13,6 +13,23 @@ use crate::trust::RootError;
 /// Why a trusted root was not refreshed; the old one stays.
 #[derive(Debug, thiserror::Error)]
 pub enum TufClientError {
+    /// Another process refreshes it.
+    #[error("another refresh of it is running")]
+    Busy,
+    /// What was seen before is not metadata any more. Without it, no rollback would be noticed.
+    #[error("{}, which an earlier refresh wrote, cannot be used", path.display())]
+    Kept {
+        path: PathBuf,
+        #[source]
+        cause: TufError,
+    },
+    /// What was seen before cannot be read.
+    #[error("{}, which an earlier refresh wrote, cannot be read", path.display())]
+    KeptUnreadable {
+        path: PathBuf,
+        #[source]
+        cause: FileError,
+    },
     /// Metadata, or the file itself, is not trusted.
     #[error("{name} is not trusted")]
     Metadata {

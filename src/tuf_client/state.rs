@@ -6,7 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pullgate_config::file::Guard;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use pullgate_config::file::{FileError, Guard};
 use pullgate_core::tuf::MAX_METADATA_BYTES;
 use pullgate_core::untrusted::error_chain;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,19 @@ impl State {
         serde_json::from_str(&text).ok()
     }
 
+    /// Keeps others, also other processes, from the files until it is dropped: two at once could replace what one of them
+    /// saw last by something older.
+    pub(super) fn lock(&self) -> Result<Flock<File>, TufClientError> {
+        let path = || self.directory.clone();
+        make(&self.directory).map_err(|cause| TufClientError::Write { path: path(), cause })?;
+        let file = File::open(&self.directory);
+        let file = file.map_err(|cause| TufClientError::Write { path: path(), cause })?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
+            Errno::EWOULDBLOCK => TufClientError::Busy,
+            error => TufClientError::Write { path: path(), cause: error.into() },
+        })
+    }
+
     pub(super) fn record(
         &self,
         result: &Result<(Refreshed, Timestamp), TufClientError>,
@@ -82,32 +97,22 @@ impl State {
         self.keep("last.json", text.as_bytes())
     }
 
-    pub(super) fn root(&self, version: u64) -> Option<Vec<u8>> {
-        self.kept(&format!("{version}.root.json"))
+    pub(super) fn root(&self, version: u64) -> Result<Option<Vec<u8>>, TufClientError> {
+        self.kept(&Self::root_name(version))
     }
 
     pub(super) fn keep_root(&self, version: u64, root: &[u8]) -> Result<(), TufClientError> {
-        self.keep(&format!("{version}.root.json"), root)
+        self.keep(&Self::root_name(version), root)
     }
 
-    pub(super) fn timestamp(&self) -> Option<Vec<u8>> {
-        self.kept("timestamp.json")
-    }
-
-    pub(super) fn keep_timestamp(&self, timestamp: &[u8]) -> Result<(), TufClientError> {
-        self.keep("timestamp.json", timestamp)
-    }
-
-    pub(super) fn snapshot(&self) -> Option<Vec<u8>> {
-        self.kept("snapshot.json")
-    }
-
-    pub(super) fn keep_snapshot(&self, snapshot: &[u8]) -> Result<(), TufClientError> {
-        self.keep("snapshot.json", snapshot)
+    /// The name of a root, here and in the repository.
+    pub(super) fn root_name(version: u64) -> String {
+        format!("{version}.root.json")
     }
 
     pub(super) fn trusted_root(&self) -> Option<Vec<u8>> {
-        read(&self.file)
+        // One that cannot be read is replaced.
+        read(&self.file).ok()
     }
 
     pub(super) fn keep_trusted_root(&self, root: &[u8]) -> Result<(), TufClientError> {
@@ -115,24 +120,39 @@ impl State {
         write(parent, &self.file, root)
     }
 
-    fn kept(&self, name: &str) -> Option<Vec<u8>> {
-        read(&self.directory.join(name))
+    /// A file of what was seen; `None` if there is none.
+    pub(super) fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, TufClientError> {
+        let path = self.path(name);
+        match read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(FileError::Missing) => Ok(None),
+            Err(cause) => Err(TufClientError::KeptUnreadable { path, cause }),
+        }
     }
 
-    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), TufClientError> {
-        write(&self.directory, &self.directory.join(name), bytes)
+    pub(super) fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), TufClientError> {
+        write(&self.directory, &self.path(name), bytes)
+    }
+
+    /// Where a file of what was seen is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 }
 
-fn read(path: &Path) -> Option<Vec<u8>> {
+fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let limit = u64::try_from(MAX_METADATA_BYTES).unwrap_or(u64::MAX);
-    Guard::read_any(path, limit).ok().map(String::into_bytes)
+    Guard::read_any(path, limit).map(String::into_bytes)
 }
 
 /// Writes a file of `directory` whole or not at all.
 fn write(directory: &Path, path: &Path, bytes: &[u8]) -> Result<(), TufClientError> {
     let put = || -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        make(directory)?;
         let unfinished = path.with_extension("unfinished");
         match fs::remove_file(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

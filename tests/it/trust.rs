@@ -161,12 +161,14 @@ async fn metadata_that_has_expired_is_reported() {
         "[trust]\ndirectory = \"{at}/trust\"\n[[trust.repository]]\nname = \"own\"\nurl = \"{}\"\nroot = \"{at}/root.json\"\n",
         repository.url()
     );
-    assert_eq!(fetch(path, &text, &[]).await.0, Some(0));
+    std::fs::write(path.join("pullgate.toml"), &text).unwrap();
     let daemon = config::load_daemon(&path.join("pullgate.toml")).unwrap();
     let warnings = |hours| {
         let now = Timestamp::now() + SignedDuration::from_hours(hours);
         trust_roots::warnings(None, &daemon.trust, now).join("; ")
     };
+    assert_eq!(warnings(0), "trust repository own was never refreshed: `pullgate trust fetch` has not run");
+    assert_eq!(fetch(path, &text, &[]).await.0, Some(0));
     assert_eq!(warnings(0), "");
     let late = warnings(25);
     assert!(late.starts_with("metadata of the trust repository own expired at "), "{late}");

@@ -234,7 +234,8 @@ impl SignerSet for KeySet {
     }
 
     fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
-        keyless::ending_roots(&self.log_roots, now, notice)
+        let horizon = keyless::horizon(now, notice);
+        self.log_roots.iter().filter_map(|root| root.logs_ending(horizon)).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -57,7 +57,7 @@ impl Trusted {
     /// When it is not metadata of a root, or not signed by enough of its own keys.
     pub fn pinned(root: &[u8]) -> Result<Self, TufError> {
         let root = Metadata::<Root>::parse(root)?;
-        root.check_signed_by(&root.signed, Role::Root)?;
+        root.check_signed_by(&root.signed)?;
         Ok(Self { root, timestamp: None, snapshot: None, targets: None })
     }
 
@@ -92,9 +92,8 @@ impl Trusted {
     /// # Errors
     /// In all other cases; the old root stays.
     pub fn next_root(&mut self, root: &[u8]) -> Result<(), TufError> {
-        let next = Metadata::<Root>::parse(root)?;
-        next.check_signed_by(&self.root.signed, Role::Root)?;
-        next.check_signed_by(&next.signed, Role::Root)?;
+        let next = Metadata::<Root>::verified(root, &self.root.signed)?;
+        next.check_signed_by(&next.signed)?;
         let wanted = self.root.version.checked_add(1);
         if wanted != Some(next.version) {
             return Err(TufError::RootVersion { trusted: self.root.version, found: next.version });
@@ -117,9 +116,7 @@ impl Trusted {
     /// # Errors
     /// When it is not by the keys of the trusted root, as after their rotation. Then it means nothing any more.
     pub fn remember_timestamp(&mut self, timestamp: &[u8]) -> Result<(), TufError> {
-        let timestamp = Metadata::<TimestampRole>::parse(timestamp)?;
-        timestamp.check_signed_by(&self.root.signed, Role::Timestamp)?;
-        self.timestamp = Some(timestamp);
+        self.timestamp = Some(Metadata::verified(timestamp, &self.root.signed)?);
         Ok(())
     }
 
@@ -128,9 +125,7 @@ impl Trusted {
     /// # Errors
     /// As [`Self::remember_timestamp`].
     pub fn remember_snapshot(&mut self, snapshot: &[u8]) -> Result<(), TufError> {
-        let snapshot = Metadata::<Snapshot>::parse(snapshot)?;
-        snapshot.check_signed_by(&self.root.signed, Role::Snapshot)?;
-        self.snapshot = Some(snapshot);
+        self.snapshot = Some(Metadata::verified(snapshot, &self.root.signed)?);
         Ok(())
     }
 
@@ -140,8 +135,7 @@ impl Trusted {
     /// When it is not signed by enough keys, is older than the one before or names an older snapshot, or has expired. Of
     /// the same version as before, it must be the same.
     pub fn timestamp(&mut self, timestamp: &[u8], now: Timestamp) -> Result<(), TufError> {
-        let next = Metadata::<TimestampRole>::parse(timestamp)?;
-        next.check_signed_by(&self.root.signed, Role::Timestamp)?;
+        let next = Metadata::<TimestampRole>::verified(timestamp, &self.root.signed)?;
         let pin = next.signed.snapshot()?;
         if let Some(before) = &self.timestamp {
             check_not_older(Role::Timestamp, before.version, next.version)?;
@@ -171,8 +165,7 @@ impl Trusted {
     pub fn snapshot(&mut self, snapshot: &[u8], now: Timestamp) -> Result<(), TufError> {
         let pin = self.snapshot_pin()?;
         pin.check(Role::Snapshot, snapshot)?;
-        let next = Metadata::<Snapshot>::parse(snapshot)?;
-        next.check_signed_by(&self.root.signed, Role::Snapshot)?;
+        let next = Metadata::<Snapshot>::verified(snapshot, &self.root.signed)?;
         pin.check_version(Role::Snapshot, next.version)?;
         for (name, before) in self.snapshot.iter().flat_map(|before| &before.signed.meta) {
             let after = next.signed.meta.get(name).ok_or_else(|| TufError::Removed { name: quoted(name) })?;
@@ -198,8 +191,7 @@ impl Trusted {
     pub fn targets(&mut self, targets: &[u8], now: Timestamp) -> Result<(), TufError> {
         let pin = self.targets_pin()?;
         pin.check(Role::Targets, targets)?;
-        let next = Metadata::<Targets>::parse(targets)?;
-        next.check_signed_by(&self.root.signed, Role::Targets)?;
+        let next = Metadata::<Targets>::verified(targets, &self.root.signed)?;
         pin.check_version(Role::Targets, next.version)?;
         next.check_time(Role::Targets, now)?;
         self.targets = Some(next);

@@ -208,6 +208,14 @@ const ATTACKS: &[(&str, Change, &str)] = &[
         "the repository answers 404 for timestamp.json",
     ),
     (
+        "forbidden timestamp",
+        |it, next| {
+            it.publish_next(next);
+            it.script("/timestamp.json", Scripted::status(403));
+        },
+        "the repository answers 403 for timestamp.json",
+    ),
+    (
         "no snapshot",
         |it, next| {
             it.publish_next(next);
@@ -455,6 +463,41 @@ async fn t88_a_root_of_somebody_else_is_refused() {
     client.assert_refused("nothing", "cannot be read").await;
 }
 
+/// Two at once could write into each other's files, or replace what one of them saw last by something older.
+#[tokio::test]
+async fn one_refresh_of_a_repository_runs_at_a_time() {
+    let (client, first) = Client::start().await;
+    let (one, other) = tokio::join!(client.refresh(), client.refresh());
+    assert_eq!(one, Ok(true));
+    assert_eq!(other, Err("another refresh of it is running".to_owned()));
+    assert_eq!(client.file(), Some(first.clone()));
+    client.assert_refreshed("afterwards", &first).await;
+}
+
+/// If what was seen could be made unreadable, a rollback would not be noticed.
+#[tokio::test]
+async fn t88_what_was_seen_counts_as_long_as_it_is_there() {
+    for name in ["timestamp.json", "snapshot.json", "2.root.json"] {
+        let (mut client, first) = Client::start().await;
+        client.repository.next_root(|_| ());
+        client.assert_refreshed(name, &first).await;
+        let path = client.directory.path().join("trust/own").join(name);
+        let seen = std::fs::read(&path).unwrap();
+        let named =
+            |what: &str| format!("{}, which an earlier refresh wrote, cannot be {what}", path.display());
+        std::fs::write(&path, "{").unwrap();
+        client.assert_refused(name, &named("used: it is not JSON")).await;
+        std::fs::write(&path, [0xff]).unwrap();
+        client.assert_refused(name, &named("read: file is not UTF-8 text")).await;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        client.assert_refused(name, &named("read: is not a regular file")).await;
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, seen).unwrap();
+        client.assert_refreshed(name, &first).await;
+    }
+}
+
 #[tokio::test]
 async fn keys_are_followed_over_several_roots() {
     let (mut client, first) = Client::start().await;
@@ -491,9 +534,10 @@ async fn keys_are_followed_over_several_roots() {
 #[tokio::test]
 async fn many_roots_are_followed_in_several_refreshes() {
     let (mut client, first) = Client::start().await;
-    for _ in 0..65 {
-        client.repository.next_root(|_| ());
-    }
+    let publish = |client: &mut Client, roots| (0..roots).for_each(|_| client.repository.next_root(|_| ()));
+    publish(&mut client, 64);
+    client.assert_refreshed("64", &first).await;
+    publish(&mut client, 65);
     client.assert_refused("65", "more than 64 new roots").await;
     client.assert_refreshed("the rest", &first).await;
 }

@@ -82,10 +82,9 @@ impl KeylessSet {
     }
 }
 
-/// Which roots have ended or will within `notice`.
-pub(super) fn ending_roots(roots: &[TrustedRoot], now: Timestamp, notice: SignedDuration) -> Vec<String> {
-    let horizon = now.checked_add(notice).unwrap_or(Timestamp::MAX);
-    roots.iter().filter_map(|root| root.ending(horizon)).collect()
+/// By when something must not end, to be reported `notice` before.
+pub(super) fn horizon(now: Timestamp, notice: SignedDuration) -> Timestamp {
+    now.checked_add(notice).unwrap_or(Timestamp::MAX)
 }
 
 /// Checks the roots of an authenticator; `missing` says what one lacks.
@@ -138,7 +137,8 @@ impl SignerSet for KeylessSet {
     }
 
     fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
-        ending_roots(&self.roots, now, notice)
+        let horizon = horizon(now, notice);
+        self.roots.iter().filter_map(|root| root.ending(horizon)).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -18,7 +18,12 @@ struct KeyValue {
 }
 
 /// Before the 32 bytes of an Ed25519 key (RFC 8410).
-const ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const ED25519: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// Before the 65 bytes of an uncompressed point on P-256 (RFC 5480), as the first roots of Sigstore have their keys.
+const P256: &[u8] = &[
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
 
 impl Key {
     /// The key with the one algorithm of its scheme; `None` for schemes that are not read, whose signatures do not count.
@@ -30,11 +35,15 @@ impl Key {
             "ed25519" => Algorithm::Ed25519,
             _ => return None,
         };
-        let text = match bytes_of_hex(&self.keyval.public) {
-            Some(raw) if algorithm == Algorithm::Ed25519 && raw.len() == 32 => {
-                pem::write("PUBLIC KEY", &[&ED25519[..], &raw].concat())
-            }
-            _ => self.keyval.public.clone(),
+        let raw = bytes_of_hex(&self.keyval.public).unwrap_or_default();
+        let head = match (algorithm, raw.len()) {
+            (Algorithm::Ed25519, 32) => Some(ED25519),
+            (Algorithm::EcdsaSha256, 65) => Some(P256),
+            _ => None,
+        };
+        let text = match head {
+            Some(head) => pem::write("PUBLIC KEY", &[head, &raw].concat()),
+            None => self.keyval.public.clone(),
         };
         PublicKey::from_pem(&text, algorithm, PssSalt::default()).ok()
     }

@@ -88,13 +88,21 @@ impl<T: Content> Metadata<T> {
         })
     }
 
+    /// Parses metadata of this role that enough of its keys in `root` have signed.
+    pub(super) fn verified(bytes: &[u8], root: &Root) -> Result<Self, TufError> {
+        let metadata = Self::parse(bytes)?;
+        metadata.check_signed_by(root)?;
+        Ok(metadata)
+    }
+
     /// The bytes that are signed.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Checks that enough keys of `role` in `root` have signed. A key that has two identifiers counts once.
-    pub(super) fn check_signed_by(&self, root: &Root, role: Role) -> Result<(), TufError> {
+    /// Checks that enough keys of the role in `root` have signed. A key that has two identifiers counts once.
+    pub(super) fn check_signed_by(&self, root: &Root) -> Result<(), TufError> {
+        let role = T::ROLE;
         let (keyids, threshold) = root.signers_of(role)?;
         let mut found = BTreeSet::new();
         for signature in self.signatures.iter().filter(|signature| keyids.contains(&signature.keyid)) {

@@ -113,12 +113,12 @@ fn roots_that_others_refuse_are_refused() {
     }
 }
 
-/// A key that has two identifiers signs once.
-#[test]
-fn a_key_counts_once() {
+/// A root whose only key has two identifiers, with `public` as its value, and both signatures.
+fn root_of_one_key(public: impl Fn(&rcgen::KeyPair) -> String, threshold: usize) -> String {
     let key = rcgen::KeyPair::generate().unwrap();
-    let entry = json!({ "keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": { "public": key.public_key_pem() } });
-    let role = json!({ "keyids": ["a", "b"], "threshold": 2 });
+    let entry =
+        json!({ "keytype": "ecdsa", "scheme": "ecdsa-sha2-nistp256", "keyval": { "public": public(&key) } });
+    let role = json!({ "keyids": ["a", "b"], "threshold": threshold });
     let signed = json!({
         "_type": "root", "spec_version": "1.0", "version": 1, "expires": "2099-01-01T00:00:00Z",
         "keys": { "a": entry, "b": entry },
@@ -134,9 +134,30 @@ fn a_key_counts_once() {
         crate::digest::hex(signature.to_der().as_bytes())
     };
     let by = |id: &str| json!({ "keyid": id, "sig": signature });
-    let root = json!({ "signatures": [by("a"), by("b")], "signed": signed }).to_string();
+    json!({ "signatures": [by("a"), by("b")], "signed": signed }).to_string()
+}
+
+/// A key that has two identifiers signs once.
+#[test]
+fn a_key_counts_once() {
+    let root = root_of_one_key(rcgen::KeyPair::public_key_pem, 2);
     let error = Trusted::pinned(root.as_bytes()).unwrap_err();
     assert_eq!(error, TufError::Threshold { role: Role::Root, found: 1, threshold: 2 });
+}
+
+/// The first roots of Sigstore have the points of their keys in hexadecimal.
+#[test]
+fn a_key_can_be_a_point_in_hexadecimal() {
+    for (public, found) in [
+        (|key: &rcgen::KeyPair| crate::digest::hex(key.public_key_raw()), 1),
+        (|key: &rcgen::KeyPair| crate::digest::hex(&key.public_key_raw()[1..]), 0),
+        (|key: &rcgen::KeyPair| crate::digest::hex(key.public_key_raw()).replacen("04", "05", 1), 0),
+    ] as [(fn(&rcgen::KeyPair) -> String, usize); 3]
+    {
+        let trusted = Trusted::pinned(root_of_one_key(public, 1).as_bytes()).map(drop);
+        let threshold = TufError::Threshold { role: Role::Root, found, threshold: 1 };
+        assert_eq!(trusted, if found == 1 { Ok(()) } else { Err(threshold) });
+    }
 }
 
 #[test]

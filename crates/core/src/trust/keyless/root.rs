@@ -25,6 +25,8 @@ const BOUNDS: Bounds = Bounds { depth: 16, values: 1 << 14, keys: Keys::Exact };
 /// How long before its end a root is reported, where nothing else is configured.
 pub const ROOT_NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+const TRANSPARENCY_LOG: &str = "transparency log";
+
 /// Media types of versions 0.1 and 0.2.
 const MEDIA_TYPES: [&str; 2] = [
     "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
@@ -44,6 +46,7 @@ pub struct TrustedRoot {
     /// When something of it ends, and when nothing of one kind is left.
     ends: Vec<Timestamp>,
     end: Option<RootEnd>,
+    log_end: Option<RootEnd>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,12 +95,13 @@ impl TrustedRoot {
         };
         let groups = groups(&root)?;
         let ends = groups.iter().flat_map(|(_, ends)| ends.iter().flatten().copied()).collect();
-        let end = groups.iter().filter_map(|(what, ends)| last_end(ends).map(|at| RootEnd { at, what }));
-        let end = end.min_by_key(|end| end.at);
+        let of_kinds = groups.iter().filter_map(|(what, ends)| last_end(ends).map(|at| RootEnd { at, what }));
+        let log_end = of_kinds.clone().find(|end| end.what == TRANSPARENCY_LOG);
+        let end = of_kinds.min_by_key(|end| end.at);
         let digest = Digest::of(text.as_bytes());
         let timeless = Verifier::new(&without_times(root.clone())).ok().map(Arc::new);
         let (verifier, parsed) = (Arc::new(verifier), Arc::new(root));
-        Ok(Self { origin, digest, verifier, timeless, parsed, counts, ends, end })
+        Ok(Self { origin, digest, verifier, timeless, parsed, counts, ends, end, log_end })
     }
 
     /// The name of its file, for messages.
@@ -122,8 +126,16 @@ impl TrustedRoot {
 
     /// That it will not cover new signatures any more by `horizon`, in words that do not change until then.
     pub fn ending(&self, horizon: Timestamp) -> Option<String> {
-        let end = self.end.filter(|end| end.at <= horizon)?;
-        let RootEnd { at, what } = end;
+        self.ends_by(self.end, horizon)
+    }
+
+    /// The same where only its transparency logs count: for signatures by keys.
+    pub(in crate::trust) fn logs_ending(&self, horizon: Timestamp) -> Option<String> {
+        self.ends_by(self.log_end, horizon)
+    }
+
+    fn ends_by(&self, end: Option<RootEnd>, horizon: Timestamp) -> Option<String> {
+        let RootEnd { at, what } = end.filter(|end| end.at <= horizon)?;
         Some(format!(
             "trusted root {} will not cover signatures made after {at}, when its last {what} expires",
             self.origin
@@ -212,7 +224,7 @@ fn groups(root: &Parsed) -> Result<[Group; 4], RootError> {
     let certificate_logs = root.ctlogs.iter().map(|log| end(log.public_key.valid_for)).collect();
     Ok([
         ("certificate authority", authorities),
-        ("transparency log", logs),
+        (TRANSPARENCY_LOG, logs),
         ("certificate transparency log", certificate_logs),
         ("timestamp authority", stamps),
     ])

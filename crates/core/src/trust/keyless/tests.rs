@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::policy::{Action, Policy, PolicyError, Requirement, Rule, Scope};
-use crate::trust::{Authenticator, Signers};
+use crate::trust::{Authenticator, KeySet, PssSalt, Signers};
 
 const ISSUER: &str = "https://issuer.example";
 
@@ -254,6 +254,28 @@ fn a_root_ends_when_nothing_of_one_kind_is_left() {
     );
     let set = KeylessSet::new(vec![parse(&root)], by("a@b.example"), LogUse::Required).unwrap();
     assert_eq!(set.first_end(time("2027-06-01T00:00:00Z")), Some(end.at), "of those that are still to come");
+}
+
+/// Of a root for signatures by keys, certificates and their authorities do not matter.
+#[test]
+fn a_root_for_logs_alone_ends_with_its_logs() {
+    let pem = include_str!("../../../../../tests/fixtures/keys/throw-away-p256.pub.pem");
+    let public = PublicKey::from_pem(pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
+    let key = Key { public, not_before: None, not_after: None, origin: "a".to_owned(), remote: None };
+    let mut root: serde_json::Value = serde_json::from_str(&text("production.json")).unwrap();
+    let warnings = |root: &serde_json::Value, time| {
+        let root = TrustedRoot::parse("a.json".to_owned(), &root.to_string()).unwrap();
+        let keys =
+            KeySet::new("a".to_owned(), vec![key.clone()]).unwrap().logged(vec![root.clone()]).unwrap();
+        let keyless = KeylessSet::new(vec![root], by("a@b.example"), LogUse::Required).unwrap();
+        [keys.ending(time, SignedDuration::ZERO).len(), keyless.ending(time, SignedDuration::ZERO).len()]
+    };
+    let late = "2099-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(warnings(&root, late), [0, 1]);
+    for log in root["tlogs"].as_array_mut().unwrap() {
+        log["publicKey"]["validFor"]["end"] = "2028-01-01T00:00:00Z".into();
+    }
+    assert_eq!(warnings(&root, late), [1, 1]);
 }
 
 /// RFC 5280 section 4.1.2.5.
