@@ -89,6 +89,8 @@ impl Verification {
     /// Identifies equal verifications. Refusals contain the image as written and the label of the rule.
     fn key(&self) -> Key {
         let identity = self.rule.identity();
+        // What was fetched is the callers' for their other rules, too.
+        let wanted = format!("{:?}", self.lookup.wanted);
         let parts = [
             self.lookup.image(),
             self.digest.as_str(),
@@ -96,6 +98,7 @@ impl Verification {
             self.policy.hash(),
             identity.as_str(),
             self.rule.label(),
+            &wanted,
         ];
         self.lookup.shared.registry.key("verify", &parts, &self.lookup.request.credentials)
     }
@@ -124,7 +127,8 @@ impl Verification {
             fetched.evidence.rule = self.rule.label().to_owned();
             fetched.evidence.keys.clone_from(&satisfaction.identities);
             // The next pull of the same image does not have to wait for this one to end.
-            let (ledger, noted) = (Arc::clone(&self.lookup.shared.ledger), fetched.evidence.clone());
+            let (ledger, mut noted) = (Arc::clone(&self.lookup.shared.ledger), fetched.evidence.clone());
+            self.lookup.prefer(&mut noted, &fetched.collected);
             offload::document(noted.bytes(), move || ledger.note(noted)).await;
         }
         self.lookup.keep_fetched(fetched);

@@ -416,6 +416,37 @@ async fn t142_a_newer_scan_that_cannot_be_read_is_not_ignored() {
     }
 }
 
+/// Scans that an admission did not need are not kept without the newest, by which a later policy would judge them.
+#[tokio::test]
+async fn t142_an_older_scan_is_not_kept_without_a_newer_one() {
+    let world = World::start(node().limits(impatient())).await;
+    for (what, size, unread) in [("small", 100, false), ("large", 70 << 10, false), ("unread", 100, true)] {
+        let (path, name) = (format!("team/{what}"), format!("team/{what}:1"));
+        let digest = world.registry.image(&path, "1", what);
+        sign_classic(&world.registry, &path, &digest, &p256());
+        let bad = scan(&digest, days_ago(1), "High").replace("CVE-2026-0001", &"1".repeat(size));
+        let statements = [review(&digest, &json!(true)), scan(&digest, days_ago(10), "Low"), bad];
+        let documents = statements.map(|statement| envelope(&statement, &security()).to_string());
+        attach_envelopes(&world.registry, &path, &digest, &documents);
+        let bad = Digest::of(documents[2].as_bytes());
+        world.registry.hook(move |request| {
+            (unread && request.uri.path().ends_with(bad.as_str())).then(|| Scripted::status(500))
+        });
+        world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"reviewed\"]", REVIEWED));
+        let outcome = world.outcome(&name).await;
+        let verdict = world.pinned(&path, &digest);
+        let requests = &format!("{UNATTESTED} blob*3{}", if unread { "..9" } else { "" });
+        outcome.assert(what, Expect { requests, bytes: 1..=1 << 20, ..Expect::verified(&verdict) });
+        world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"scanned\"]", SCANNED));
+        let expect = match unread {
+            true => Expect::unavailable("registry-unavailable"),
+            false => Expect::refused("attestation-not-met"),
+        };
+        let outcome = world.outcome(&name).await;
+        outcome.assert(what, Expect { requests, bytes: 1..=1 << 20, ..expect });
+    }
+}
+
 #[tokio::test]
 async fn t143_attestations_are_no_signatures_and_signatures_no_attestations() {
     let world = World::start(node()).await;
