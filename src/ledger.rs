@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use entry::{EntryError, MAX_ENTRY_BYTES};
 pub use error::LedgerError;
-pub use evidence::{Evidence, Image, MAX_IMAGES, MAX_NAMES, Place};
+pub use evidence::{Dropped, Evidence, Image, MAX_IMAGES, MAX_NAMES, Place};
 pub use file_stamp::FileStamp;
 use file_stamp::MAX_FILES;
 pub use health::{Health, Usage};

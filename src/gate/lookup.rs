@@ -10,7 +10,7 @@ use super::quorum::Confirmations;
 use super::stored_evidence::{Kept, StoredEvidence};
 use super::{AdmissionRequest, Explanation, Finding, Refusal, Shared, provenance};
 use crate::digest::Digest;
-use crate::ledger::{Evidence, Place};
+use crate::ledger::{Dropped, Evidence, Place};
 use crate::reference::Reference;
 use crate::registry::{Collected, Platform, RegistryError, Resolved, Wanted};
 use crate::telemetry::Step;
@@ -182,17 +182,29 @@ impl Lookup {
         self.fetched.push(fetched);
     }
 
+    /// Reduces fetched evidence to what is worth keeping: what the findings rest on, and a bounded part of the rest.
+    pub(super) fn prefer(&self, evidence: &mut Evidence, collected: &Collected) -> Dropped {
+        let valid = |finding: &&Finding| finding.outcome.is_ok();
+        let findings = self.explanation.findings.iter().filter(valid);
+        let places = findings.map(|finding| finding.place.as_str()).collect();
+        evidence.prefer(&places, collected.hiding().is_none())
+    }
+
     /// The evidence about `digest` that is worth keeping.
     pub(super) fn into_evidence(mut self, digest: &Digest) -> Option<Arc<Evidence>> {
         let fetched = self.fetched.iter().position(|fetched| fetched.evidence.digest == *digest);
         if let Some(at) = fetched {
-            let mut evidence = self.fetched.swap_remove(at).evidence;
-            let valid = |finding: &&Finding| finding.outcome.is_ok();
-            let findings = self.explanation.findings.iter().filter(valid);
-            let dropped = evidence.prefer(&findings.map(|finding| finding.place.as_str()).collect());
-            if !dropped.is_empty() {
-                let image = self.request.image.as_str();
+            let fetched = self.fetched.swap_remove(at);
+            let mut evidence = fetched.evidence;
+            let dropped = self.prefer(&mut evidence, &fetched.collected);
+            let image = self.request.image.as_str();
+            if !dropped.needed.is_empty() {
+                let dropped = dropped.needed;
                 tracing::warn!(image, ?dropped, "attestations are too large to be kept as evidence");
+            }
+            if !dropped.others.is_empty() {
+                let dropped = dropped.others;
+                tracing::info!(image, ?dropped, "attestations that no rule needed are not kept as evidence");
             }
             return Some(Arc::new(evidence));
         }

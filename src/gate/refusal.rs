@@ -10,7 +10,7 @@ use self::found::list_problems;
 use crate::policy::{Policy, Requirement};
 use crate::registry::{Bound, RegistryError};
 use crate::signature::Fault;
-use crate::telemetry::{Kind, Reason};
+use crate::telemetry::{Cause, Kind, Reason};
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 use pullgate_net::memory::MemoryError;
 
@@ -290,6 +290,17 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     }
 }
 
+/// Whether another attempt may end otherwise, for example with another clock.
+fn is_of_attempt(fault: Fault) -> bool {
+    reason_of_fault(fault).0.kind() == Kind::Refused(Cause::Attempt)
+}
+
+/// Of several faults, the largest gives the reason. Only if none is of the attempt, the refusal is about the signatures, which
+/// lets a scan remove the image.
+fn rank(fault: &Fault) -> (bool, Fault) {
+    (is_of_attempt(*fault), *fault)
+}
+
 fn reason_of(error: &RegistryError) -> Reason {
     use RegistryError as E;
     match error {
@@ -335,7 +346,8 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Cause;
+    use crate::gate::Finding;
+    use crate::registry::Collected;
 
     /// A scan must not remove signed images because of a trusted root that is out of date, or a clock that is slow.
     #[test]
@@ -350,6 +362,43 @@ mod tests {
         ] {
             let (reason, _) = reason_of_fault(fault);
             assert_eq!(reason.kind(), Kind::Refused(Cause::Attempt), "{reason}");
+        }
+    }
+
+    /// The same where others are wrong for good.
+    #[test]
+    fn a_wrong_clock_is_never_final() {
+        let collected = Collected::default();
+        let finding = |fault| Finding {
+            place: "place".to_owned(),
+            authenticator: "someone".to_owned(),
+            condition: None,
+            outcome: Err("why".to_owned()),
+            fault,
+        };
+        for (faults, attested, signed) in [
+            (vec![Some(Fault::FutureTime)], Reason::FutureSigningTime, Reason::FutureSigningTime),
+            (
+                vec![Some(Fault::KeyNotValidNow), Some(Fault::WrongIdentity), None],
+                Reason::KeyNotValidNow,
+                Reason::KeyNotValidNow,
+            ),
+            (
+                vec![Some(Fault::NotMet), Some(Fault::CertificateNotValidNow)],
+                Reason::CertificateNotValidNow,
+                Reason::CertificateNotValidNow,
+            ),
+            (
+                vec![Some(Fault::NotMet), Some(Fault::Stale)],
+                Reason::AttestationStale,
+                Reason::AttestationStale,
+            ),
+            (vec![Some(Fault::NotMet), None], Reason::AttestationNotMet, Reason::AttestationNotMet),
+            (vec![Some(Fault::WrongIdentity)], Reason::NoValidAttestation, Reason::WrongIdentity),
+        ] {
+            let findings: Vec<_> = faults.iter().map(|fault| finding(*fault)).collect();
+            let found = Found::failed(&collected, &findings);
+            assert_eq!((attested::reason(&found).0, found.reason().0), (attested, signed), "{faults:?}");
         }
     }
 }

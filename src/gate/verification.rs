@@ -21,9 +21,10 @@ use super::stored_evidence::Kept;
 use super::verdict_cache::{VerdictKey, earliest_end};
 use crate::digest::Digest;
 use crate::ledger::Evidence;
-use crate::policy::{Policy, Requirement, Rule, Satisfied};
+use crate::policy::{Condition, Policy, Requirement, Rule, Satisfied};
 use crate::reference::Reference;
 use crate::registry::{Collected, RegistryError};
+use crate::signature::attestation::StatementTerms;
 use crate::telemetry::Step;
 
 /// One verification: a digest, and the requirement that it must meet.
@@ -88,6 +89,8 @@ impl Verification {
     /// Identifies equal verifications. Refusals contain the image as written and the label of the rule.
     fn key(&self) -> Key {
         let identity = self.rule.identity();
+        // What was fetched is the callers' for their other rules, too.
+        let wanted = format!("{:?}", self.lookup.wanted);
         let parts = [
             self.lookup.image(),
             self.digest.as_str(),
@@ -95,6 +98,7 @@ impl Verification {
             self.policy.hash(),
             identity.as_str(),
             self.rule.label(),
+            &wanted,
         ];
         self.lookup.shared.registry.key("verify", &parts, &self.lookup.request.credentials)
     }
@@ -123,7 +127,8 @@ impl Verification {
             fetched.evidence.rule = self.rule.label().to_owned();
             fetched.evidence.keys.clone_from(&satisfaction.identities);
             // The next pull of the same image does not have to wait for this one to end.
-            let (ledger, noted) = (Arc::clone(&self.lookup.shared.ledger), fetched.evidence.clone());
+            let (ledger, mut noted) = (Arc::clone(&self.lookup.shared.ledger), fetched.evidence.clone());
+            self.lookup.prefer(&mut noted, &fetched.collected);
             offload::document(noted.bytes(), move || ledger.note(noted)).await;
         }
         self.lookup.keep_fetched(fetched);
@@ -163,9 +168,10 @@ impl Verification {
             self.lookup.explanation.steps.add(Step::KeyService, begin.elapsed());
         }
         let judged = match result {
-            QuorumResult::Met { satisfied, identities, until } => {
-                Ok(Satisfaction { satisfied: Arc::new(satisfied), identities, until, at, end })
-            }
+            QuorumResult::Met { satisfied, identities, until } => match self.hidden(collected) {
+                None => Ok(Satisfaction { satisfied: Arc::new(satisfied), identities, until, at, end }),
+                Some(refusal) => Err(refusal),
+            },
             QuorumResult::Unanswered(why) => {
                 let (image, rule) = (self.lookup.image(), self.rule.label());
                 Err(Refusal::key_service(image, self.digest.as_str(), rule, &why))
@@ -196,6 +202,15 @@ impl Verification {
         });
         let checked = self.lookup.explanation.steps.time(Step::Judge, checking).await;
         checked.map_err(|_| Refusal::internal(self.lookup.image()))
+    }
+
+    /// The refusal if an attestation that was not read may be newer than the one that counted.
+    fn hidden(&self, collected: &Collected) -> Option<Refusal> {
+        let conditions =
+            self.requirement.attestations().iter().filter_map(|name| self.policy.condition(name));
+        let newest_counts = conditions.map(Condition::terms).any(StatementTerms::limits_age);
+        let problem = collected.hiding().filter(|_| newest_counts)?;
+        Some(self.lookup.unanswered(&problem.error))
     }
 
     /// Signatures that were not read might have sufficed: "the registry failed" is never reported as "no signature".

@@ -86,24 +86,33 @@ impl Evidence {
     }
 
     /// Puts the attachments at `places` first, and bounds the others: anyone who can push to a repository can attach
-    /// anything to its images, and must not evict other evidence from the ledger with it. Returns the places of those
-    /// that are too large to be kept.
-    pub fn prefer(&mut self, places: &BTreeSet<&str>) -> Vec<String> {
+    /// anything to its images, and must not evict other evidence from the ledger with it.
+    ///
+    /// Of the others that may be attestations it keeps all or none, and none unless they are `complete`: without a newer bad
+    /// one, an older good one would meet a condition that asks for the newest.
+    pub fn prefer(&mut self, places: &BTreeSet<&str>, complete: bool) -> Dropped {
         let all = std::mem::take(&mut self.attachments);
         let (mut held, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|attachment| places.contains(attachment.place()));
         // What remains may still meet another rule, so as many as possible are kept.
         held.sort_by_key(attachment_bytes);
-        let mut dropped = Vec::new();
+        let mut dropped = Dropped::default();
         let mut bytes = 0_usize;
         for attachment in held {
             bytes = bytes.saturating_add(attachment_bytes(&attachment));
             match bytes <= MAX_ATTACHMENT_BYTES {
                 true => self.attachments.push(attachment),
-                false => dropped.push(attachment.place().to_owned()),
+                false => dropped.needed.push(attachment.place().to_owned()),
             }
         }
-        let mut bytes = 0_usize;
+        let (statements, others): (Vec<_>, Vec<_>) = others.into_iter().partition(may_state);
+        let mut bytes: usize = statements.iter().map(attachment_bytes).sum();
+        if complete && bytes <= MAX_OTHER_BYTES {
+            self.attachments.extend(statements);
+        } else {
+            bytes = 0;
+            dropped.others = statements.iter().map(|other| other.place().to_owned()).collect();
+        }
         for other in others {
             bytes = bytes.saturating_add(attachment_bytes(&other));
             if bytes <= MAX_OTHER_BYTES {
@@ -176,6 +185,23 @@ impl Evidence {
         let manifests = self.images.iter().filter_map(|image| image.manifest.as_ref()).map(Bytes::len);
         let attachments = self.attachments.iter().map(attachment_bytes);
         self.document.len() + manifests.chain(attachments).sum::<usize>()
+    }
+}
+
+/// The places of attachments that are not kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Those that the admission rests on.
+    pub needed: Vec<String>,
+    /// Others that may be attestations.
+    pub others: Vec<String>,
+}
+
+/// Whether an attachment may be an attestation.
+fn may_state(attachment: &Attachment) -> bool {
+    match attachment {
+        Attachment::Bundle { .. } | Attachment::Attestation { .. } => true,
+        Attachment::SimpleSigning { .. } | Attachment::Notation { .. } | Attachment::Gpg { .. } => false,
     }
 }
 

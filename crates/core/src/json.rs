@@ -302,6 +302,18 @@ mod tests {
             let kept = parse_kept(document.as_bytes(), BOUNDS, &Keep::paths(paths)).unwrap();
             assert_eq!(kept.to_string(), expected, "{paths:?}");
         }
+        // A name beside `*`, in whichever of the two the name is.
+        for (names, expected) in [
+            (&["a", "b", "1", "e"][..], r#"{"a":{"b":[{"c":1},{"c":[2],"e":{}}]}}"#),
+            (&["a", "b", "0", "c"], r#"{"a":{"b":[{"c":1},{"c":[2]}]}}"#),
+            (&["a", "b", "0"], r#"{"a":{"b":[{"c":1,"d":"x"},{"c":[2]}]}}"#),
+            (&["a", "b", "2", "c"], r#"{"a":{"b":[{"c":1},{"c":[2]}]}}"#),
+        ] {
+            let mut keep = Keep::paths(&["a/b/*/c"]);
+            keep.add(names.iter().copied());
+            let kept = parse_kept(document.as_bytes(), BOUNDS, &keep).unwrap();
+            assert_eq!(kept.to_string(), expected, "{names:?}");
+        }
         // What is not kept is checked all the same.
         for (document, expected) in [
             (r#"{"a":1,"x":{"b":1,"b":1}}"#.to_owned(), "duplicate"),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::credentials::Credentials;
-use super::error::{Bound, Class, RegistryError};
+use super::error::{Bound, RegistryError};
 use super::hosts::Capability;
 use super::manifest::{Descriptor, ManifestKind, OCI_MANIFEST, ParsedManifest, parsed};
 use super::mirrors::{ACCEPT_IMAGE, ApiRequest};
@@ -174,7 +174,7 @@ async fn collect(own: Search<'_>) -> Collected {
         }
     };
     let (mut collected, other, local, beside) = tokio::join!(of_image, other, local, beside);
-    for more in [other, local, beside] {
+    for more in [other, local, beside.hiding_nothing()] {
         collected.add(more);
     }
     collected
@@ -182,11 +182,12 @@ async fn collect(own: Search<'_>) -> Collected {
 
 /// Searches one repository for what is attached to an image, which may be in another one.
 async fn search(search: Search<'_>) -> Collected {
-    let (mut collected, bundles, attestations) = tokio::join!(
+    let (signatures, bundles, attestations) = tokio::join!(
         classic::signatures(&search),
         referrers::bundles(&search),
         envelopes::attestations(&search)
     );
+    let mut collected = signatures.hiding_nothing();
     collected.add(bundles);
     collected.add(attestations);
     collected

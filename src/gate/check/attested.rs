@@ -11,7 +11,7 @@ use pullgate_core::untrusted::error_chain;
 
 /// Adds what was found about the attestations, condition by condition.
 ///
-/// One document is in memory at a time. Each is verified once for each authenticator, whatever the number of conditions.
+/// One document is in memory at a time. Each is verified once for each condition and each authenticator that it trusts.
 pub(super) fn check(check: &Check, checked: &mut Checked) {
     let mut readings: BTreeMap<&str, Vec<Reading>> = BTreeMap::new();
     for attachment in &check.attachments {

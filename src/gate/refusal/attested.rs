@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Found, list_problems, quote, reason_of, reason_of_fault};
+use super::{Found, is_of_attempt, list_problems, quote, rank, reason_of, reason_of_fault};
 use crate::policy::Condition;
 use crate::signature::Fault;
 use crate::telemetry::Reason;
@@ -34,13 +34,15 @@ pub(super) fn explain(condition: &Condition, found: &Found<'_>) -> (Reason, Stri
 }
 
 /// The reason, by the attestation that got furthest.
-fn reason(found: &Found<'_>) -> (Reason, &'static str) {
+pub(super) fn reason(found: &Found<'_>) -> (Reason, &'static str) {
     if let Some(problem) = found.collected.exceeded() {
         return (reason_of(&problem.error), "remove attachments that are not needed, or raise the limit");
     }
     let failed = found.findings.iter().filter(|finding| finding.outcome.is_err());
-    match failed.filter_map(|finding| finding.fault).max() {
-        Some(fault @ (Fault::NotMet | Fault::Stale)) => reason_of_fault(fault),
+    match failed.filter_map(|finding| finding.fault).max_by_key(rank) {
+        // Another attempt may find something else, whatever is wrong with the others.
+        Some(fault) if is_of_attempt(fault) => reason_of_fault(fault),
+        Some(fault @ Fault::NotMet) => reason_of_fault(fault),
         _ if found.findings.is_empty() && found.collected.problems.is_empty() => {
             (Reason::NoAttestation, "attest this digest, then pull again")
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{quote, reason_of, reason_of_fault};
+use super::{quote, rank, reason_of, reason_of_fault};
 use crate::gate::Finding;
 use crate::ledger::Evidence;
 use crate::registry::{Collected, Unfetched};
@@ -41,6 +41,12 @@ impl<'a> Found<'a> {
         Self { attachments: signatures.count(), collected, valid, condition, findings: findings.collect() }
     }
 
+    /// One attachment, about which these findings are.
+    #[cfg(test)]
+    pub(super) fn failed(collected: &'a Collected, findings: &'a [Finding]) -> Self {
+        Self { attachments: 1, collected, valid: &[], condition: None, findings: findings.iter().collect() }
+    }
+
     pub(super) fn reason(&self) -> (Reason, &'static str) {
         if let Some(problem) = self.collected.exceeded() {
             let reason = reason_of(&problem.error);
@@ -60,11 +66,11 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What is wrong with the signature that got furthest. That the kind is another counts if nothing else was found.
+    /// What is wrong with the signature that got furthest; what another attempt may heal comes first. That the kind is another counts if nothing else was found.
     pub(super) fn fault(&self) -> Option<Fault> {
         let failed = self.findings.iter().filter(|finding| finding.outcome.is_err());
         let read = failed.map(|finding| finding.fault).filter(|fault| !is_other_kind(*fault));
-        match read.max() {
+        match read.max_by_key(|fault| fault.as_ref().map(rank)) {
             Some(furthest) => furthest,
             None if self.collected.problems.is_empty() => {
                 self.other_kinds().into_values().min().map(Fault::OtherKind)
@@ -220,14 +226,7 @@ mod tests {
         ] {
             let mut places: Vec<_> = findings.iter().map(|finding| &finding.place).collect();
             places.dedup();
-            let attachments = places.len();
-            let found = Found {
-                attachments,
-                collected: &collected,
-                valid: &[],
-                condition: None,
-                findings: findings.iter().collect(),
-            };
+            let found = Found { attachments: places.len(), ..Found::failed(&collected, &findings) };
             assert_eq!((found.reason().0, found.summary().as_str()), (reason, summary));
         }
     }

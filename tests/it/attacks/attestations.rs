@@ -51,6 +51,14 @@ max-age = \"30d\"
 max-severity = \"medium\"
 ";
 
+/// The same whatever the age is.
+const SCANNED_ONCE: &str = "[attestation.scanned]
+type = \"custom\"
+by = \"security\"
+predicate-type = \"https://cosign.sigstore.dev/attestation/vuln/v1\"
+fields = { \"/scanner/result/matches/0/vulnerability/severity\" = \"Low\" }
+";
+
 /// A world whose images in `team` need a signature and a review, with one signed image.
 async fn reviewed() -> (World, Digest) {
     let world = World::start(node()).await;
@@ -343,6 +351,100 @@ async fn t142_an_older_scan_does_not_replace_a_newer_one() {
     let verdict = admitted(&world, &digest);
     attest(&world.registry, "team/app", &digest, &[scan(10, "High"), scan(1, "Low")], &security());
     pull(&world).await.assert("the newest is good", Expect { requests: two, ..Expect::verified(&verdict) });
+}
+
+/// An older good scan must not count beside a newer one that pullgate cannot read; without `max-age` it counts.
+#[tokio::test]
+async fn t142_a_newer_scan_that_cannot_be_read_is_not_ignored() {
+    let large = 64 << 10;
+    let limits =
+        Limits { attestation_max_size: large, signature_max_size: large, signatures: 3, ..impatient() };
+    let world = World::start(node().limits(limits)).await;
+    let required = "all = [\"release\"], attestations = [\"scanned\"]";
+    // Good ones, and a newer bad one of this size, whose document the registry may not answer.
+    let attach = |path: &str, digest: &Digest, layout: &str, good: i64, size: usize| {
+        let bad = scan(digest, days_ago(1), "High").replace("CVE-2026-0001", &"1".repeat(size));
+        let scans: Vec<_> =
+            (0..good).map(|more| scan(digest, days_ago(10 + more), "Low")).chain([bad]).collect();
+        let document = |scan: &String| match layout {
+            "envelope" => envelope(scan, &security()).to_string(),
+            _ => attestation_bundle(scan, &security()),
+        };
+        let documents: Vec<_> = scans.iter().map(document).collect();
+        match layout {
+            "envelope" => attach_envelopes(&world.registry, path, digest, &documents),
+            _ => documents.iter().for_each(|it| attach_bundle(&world.registry, path, digest, it)),
+        }
+        Digest::of(documents.last().unwrap().as_bytes())
+    };
+    let unanswered = Some("registry-unavailable");
+    for (what, layout, (good, size), requests, reason) in [
+        ("500", "envelope", (1, 2000), "blob*2..9", unanswered),
+        ("too-large", "envelope", (1, 64 << 10), "blob", Some("attestation-too-large")),
+        ("too-many", "envelope", (3, 2000), "blob*3", Some("too-many-signatures")),
+        ("500", "bundle", (1, 2000), "manifest*2 blob*2..9", unanswered),
+        ("too-large", "bundle", (1, 64 << 10), "manifest*2 blob", Some("attestation-too-large")),
+        ("too-many", "bundle", (3, 2000), "manifest*4 blob*3", Some("too-many-signatures")),
+        ("absent", "envelope", (1, 2000), "blob*2", None),
+    ] {
+        for limited in [true, false] {
+            let condition = if limited { SCANNED } else { SCANNED_ONCE };
+            world.set_policy(&policy(&world, required, condition));
+            let path = format!("team/{what}-{layout}-{limited}");
+            let digest = world.registry.image(&path, "1", &path);
+            sign_classic(&world.registry, &path, &digest, &p256());
+            let bad = attach(&path, &digest, layout, good, size);
+            let status = match what {
+                "500" => Some(500),
+                "absent" => Some(404),
+                _ => None,
+            };
+            world.registry.hook(move |request| {
+                let status = status.filter(|_| request.uri.path().ends_with(bad.as_str()));
+                status.map(Scripted::status)
+            });
+            let verdict = world.pinned(&path, &digest);
+            let expect = match reason.filter(|_| limited) {
+                None => Expect::verified(&verdict),
+                Some("registry-unavailable") => Expect::unavailable("registry-unavailable"),
+                Some(reason) => Expect::refused(reason),
+            };
+            let requests = &format!("{UNATTESTED} {requests}");
+            let outcome = world.outcome(&format!("{path}:1")).await;
+            outcome.assert(&path, Expect { requests, bytes: 1..=64 << 10, ..expect });
+        }
+    }
+}
+
+/// Scans that an admission did not need are not kept without the newest, by which a later policy would judge them.
+#[tokio::test]
+async fn t142_an_older_scan_is_not_kept_without_a_newer_one() {
+    let world = World::start(node().limits(impatient())).await;
+    for (what, size, unread) in [("small", 100, false), ("large", 70 << 10, false), ("unread", 100, true)] {
+        let (path, name) = (format!("team/{what}"), format!("team/{what}:1"));
+        let digest = world.registry.image(&path, "1", what);
+        sign_classic(&world.registry, &path, &digest, &p256());
+        let bad = scan(&digest, days_ago(1), "High").replace("CVE-2026-0001", &"1".repeat(size));
+        let statements = [review(&digest, &json!(true)), scan(&digest, days_ago(10), "Low"), bad];
+        let documents = statements.map(|statement| envelope(&statement, &security()).to_string());
+        attach_envelopes(&world.registry, &path, &digest, &documents);
+        let bad = Digest::of(documents[2].as_bytes());
+        world.registry.hook(move |request| {
+            (unread && request.uri.path().ends_with(bad.as_str())).then(|| Scripted::status(500))
+        });
+        world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"reviewed\"]", REVIEWED));
+        let outcome = world.outcome(&name).await;
+        let verdict = world.pinned(&path, &digest);
+        let requests = &format!("{UNATTESTED} blob*3{}", if unread { "..9" } else { "" });
+        outcome.assert(what, Expect { requests, bytes: 1..=1 << 20, ..Expect::verified(&verdict) });
+        world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"scanned\"]", SCANNED));
+        let expect = match unread {
+            true => Expect::unavailable("registry-unavailable"),
+            false => Expect::refused("attestation-not-met"),
+        };
+        let outcome = world.outcome(&name).await;
+        outcome.assert(what, Expect { requests, bytes: 1..=1 << 20, ..expect });
+    }
 }
 
 #[tokio::test]

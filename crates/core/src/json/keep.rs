@@ -39,11 +39,13 @@ impl Keep {
         keep
     }
 
-    /// Keeps what these names lead to, too; they stand for themselves.
+    /// Keeps what these names lead to, too; they stand for themselves. What is kept of each element of an array stays kept of
+    /// the one that a name leads to.
     pub fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         let mut at = self;
         for name in names {
-            at = at.named.entry(name.to_owned()).or_default();
+            let each = at.each.as_deref();
+            at = at.named.entry(name.to_owned()).or_insert_with(|| each.cloned().unwrap_or_default());
         }
         at.whole = true;
     }
@@ -68,10 +70,7 @@ impl Keep {
         if self.whole {
             return &EVERYTHING;
         }
-        match &self.each {
-            Some(each) => each,
-            None if self.named.is_empty() => &NOTHING,
-            None => self.named.get(&index.to_string()).unwrap_or(&NOTHING),
-        }
+        let named = if self.named.is_empty() { None } else { self.named.get(&index.to_string()) };
+        named.or(self.each.as_deref()).unwrap_or(&NOTHING)
     }
 }

@@ -16,7 +16,7 @@ use super::super::mirrors::ask;
 use super::budget::Budget;
 use super::fetch::each;
 use super::{
-    ACCEPT_IMAGE, Algorithm, ApiRequest, Attachment, Bound, Capability, Class, Collected, Descriptor, Digest,
+    ACCEPT_IMAGE, Algorithm, ApiRequest, Attachment, Bound, Capability, Collected, Descriptor, Digest,
     ManifestKind, ParsedManifest, RegistryError, Search, hashed, parsed,
 };
 use pullgate_core::signature::{CertificateAnnotations, usual_payloads};
@@ -102,9 +102,7 @@ pub(super) async fn layers(
     let answer = ask(search.state, search.repository, Capability::Resolve, &request, search.context).await;
     let read = match answer {
         Err(errors) => {
-            for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
-                collected.problem(tag, error);
-            }
+            collected.problems_of_hosts(tag, errors);
             return None;
         }
         Ok((answer, _)) => match hashed(&answer, None, &what).await {

@@ -30,6 +30,20 @@ impl Collected {
         self.first(&[Class::Limit])
     }
 
+    /// The first problem that may hide an attestation: a place that could not be read, or not completely. Something that does
+    /// not exist hides nothing.
+    #[must_use]
+    pub fn hiding(&self) -> Option<&AttachmentProblem> {
+        let hides = |problem: &&AttachmentProblem| problem.hides && problem.error.class() != Class::NotFound;
+        self.problems.iter().find(hides)
+    }
+
+    /// The same, from a place that has no attestations.
+    pub(super) fn hiding_nothing(mut self) -> Self {
+        self.problems.iter_mut().for_each(|problem| problem.hides = false);
+        self
+    }
+
     /// Adds what was found in another place.
     pub(super) fn add(&mut self, more: Self) {
         self.attachments.extend(more.attachments);
@@ -47,7 +61,17 @@ impl Collected {
     }
 
     pub(in super::super) fn problem(&mut self, place: impl Into<String>, error: RegistryError) {
-        self.problems.push(AttachmentProblem { place: place.into(), error });
+        self.problems.push(AttachmentProblem { place: place.into(), error, hides: true });
+    }
+
+    /// Adds the errors of all hosts that were asked for one document, in their order. "Not found" is no problem; if the last
+    /// host says so, which is the registry itself behind its mirrors, those before it hide nothing.
+    pub(super) fn problems_of_hosts(&mut self, place: &str, errors: Vec<RegistryError>) {
+        let absent = |error: &RegistryError| error.class() == Class::NotFound;
+        let hides = !errors.last().is_some_and(absent);
+        for error in errors.into_iter().filter(|error| !absent(error)) {
+            self.problems.push(AttachmentProblem { place: place.to_owned(), error, hides });
+        }
     }
 }
 
@@ -66,4 +90,6 @@ pub struct AttachmentProblem {
     /// A tag, a layer of it or a referrer, for messages.
     pub place: String,
     pub error: RegistryError,
+    /// Whether an attestation may be in it.
+    pub hides: bool,
 }

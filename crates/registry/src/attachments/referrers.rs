@@ -18,9 +18,9 @@ use super::super::mirrors::{ask, hosts};
 use super::budget::Budget;
 use super::fetch::{Fetch, each};
 use super::{
-    ACCEPT_IMAGE, ApiRequest, Attachment, AttachmentProblem, BUNDLE, Bound, Capability, Class, Collected,
-    Descriptor, Digest, HashSet, ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search,
-    Unfetched, Wanted, fallback_tag, parsed,
+    ACCEPT_IMAGE, ApiRequest, Attachment, BUNDLE, Bound, Capability, Collected, Descriptor, Digest, HashSet,
+    ManifestKind, OCI_MANIFEST, ParsedManifest, RegistryError, Search, Unfetched, Wanted, fallback_tag,
+    parsed,
 };
 
 /// The longest media type that is compared, in bytes (RFC 6838: 127 on each side of the slash).
@@ -42,8 +42,8 @@ pub(super) async fn bundles(search: &Search<'_>) -> Collected {
     let (listed, tagged) = tokio::join!(listed(search), tagged(search));
     let mut found = listed.referrers;
     found.extend(tagged.referrers);
-    let mut collected = Collected { problems: listed.problems, ..Collected::default() };
-    collected.problems.extend(tagged.problems);
+    let mut collected = listed.collected;
+    collected.add(tagged.collected);
     let limits = search.state.limits();
     let mut seen = HashSet::new();
     found.retain(|referrer| referrer.media_type == OCI_MANIFEST && seen.insert(referrer.digest.clone()));
@@ -141,7 +141,7 @@ async fn listed(search: &Search<'_>) -> Listing {
     loop {
         let listing = listed_once(search).await;
         let transient = listing.referrers.is_empty()
-            && listing.problems.iter().any(|problem| problem.error.is_transient());
+            && listing.collected.problems.iter().any(|problem| problem.error.is_transient());
         if !transient || !search.context.wait_for_retry(tried).await {
             return listing;
         }
@@ -154,13 +154,15 @@ async fn listed_once(search: &Search<'_>) -> Listing {
     let hosts = match hosts(search.state, search.repository, search.context.need(Capability::Pull)) {
         Ok(hosts) => hosts,
         Err(error) => {
-            listing.problem("referrers", error);
+            listing.collected.problem("referrers", error);
             return listing;
         }
     };
     for host in hosts {
-        if let Err(error) = listed_by(search, &host, &mut listing).await {
-            listing.problem("referrers", error);
+        match listed_by(search, &host, &mut listing).await {
+            // The answer of one host is enough, as for a document: the failure of a mirror before it hides nothing.
+            Ok(()) => listing.collected = listing.collected.hiding_nothing(),
+            Err(error) => listing.collected.problem("referrers", error),
         }
         if !listing.referrers.is_empty() {
             break;
@@ -234,9 +236,7 @@ async fn tagged(search: &Search<'_>) -> Listing {
     let request = ApiRequest::get(format!("manifests/{tag}"), Some(ACCEPT_IMAGE), what.clone(), limit);
     match ask(search.state, search.repository, Capability::Resolve, &request, search.context).await {
         Err(errors) => {
-            for error in errors.into_iter().filter(|error| error.class() != Class::NotFound) {
-                listing.problem(&tag, error);
-            }
+            listing.collected.problems_of_hosts(&tag, errors);
         }
         Ok((answer, _)) => {
             let limits = search.state.limits();
@@ -247,31 +247,25 @@ async fn tagged(search: &Search<'_>) -> Listing {
             match parsed(&answer.body, answer.content_type(), &what, listed).await {
                 Ok(Some(mut referrers)) => {
                     if referrers.len() > limits.referrers {
-                        listing.problem(&tag, too_many(limits));
+                        listing.collected.problem(&tag, too_many(limits));
                         referrers.truncate(limits.referrers);
                     }
                     listing.referrers = referrers;
                 }
                 // "If the response is not an index, there are no referrers": an unrelated tag of the same name.
                 Ok(None) => {}
-                Err(error) => listing.problem(&tag, error),
+                Err(error) => listing.collected.problem(&tag, error),
             }
         }
     }
     listing
 }
 
-/// Referrers as an index lists them, and the problems that make the list incomplete.
+/// Referrers as an index lists them, and in `collected` the problems that make the list incomplete.
 #[derive(Default)]
 struct Listing {
     referrers: Vec<Descriptor>,
-    problems: Vec<AttachmentProblem>,
-}
-
-impl Listing {
-    fn problem(&mut self, place: &str, error: RegistryError) {
-        self.problems.push(AttachmentProblem { place: place.to_owned(), error });
-    }
+    collected: Collected,
 }
 
 /// The first `most` referrers of an index; `None` for another document. What a search does not use is dropped: the index

@@ -66,6 +66,12 @@ impl StatementTerms {
         &self.condition
     }
 
+    /// Whether only the newest statement of each authenticator counts, so that one that was not read might be that.
+    #[must_use]
+    pub fn limits_age(&self) -> bool {
+        self.max_age.is_some()
+    }
+
     /// Whether statements of this type are the ones that the condition asks for.
     #[must_use]
     pub fn asks_for(&self, predicate_type: &str) -> bool {

@@ -586,6 +586,13 @@ fn fields_are_equal_in_value_and_type() {
     let terms = with_fields(kind, &[("/creationInfo/creators/0", text("Tool: other"))]);
     let found = outcome_by(&terms, SPDX, &predicate("spdx"));
     assert_eq!(found, "/creationInfo/creators/0 is \"Tool: example\", required is \"Tool: other\"");
+    // Also in the arrays that the type reads.
+    let differs = "/packages/0/versionInfo is \"1.0.0\", required is \"2\"";
+    for (version, expected) in [("1.0.0", "met"), ("2", differs)] {
+        let kind = TermsKind::Sbom(Sbom::new(SbomFormat::ALL.into_iter().collect()));
+        let terms = with_fields(kind, &[("/packages/0/versionInfo", text(version))]);
+        assert_eq!(outcome_by(&terms, SPDX, &predicate("spdx")), expected);
+    }
 }
 
 #[test]
