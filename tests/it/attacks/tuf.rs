@@ -254,7 +254,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             let padded = it.answer("/timestamp.json").text() + &" ".repeat(16 << 10);
             it.script("/timestamp.json", with(&padded));
         },
-        "at most 16384 are read",
+        "more than the limit of 16384",
     ),
     (
         "truncated snapshot",
@@ -496,6 +496,6 @@ async fn many_roots_are_followed_in_several_refreshes() {
     for _ in 0..65 {
         client.repository.next_root(|_| ());
     }
-    client.assert_refused("65", "more than 64 new roots").await;
+    client.assert_refused("65", "more than 64 new root versions").await;
     client.assert_refreshed("the rest", &first).await;
 }
