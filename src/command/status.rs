@@ -149,7 +149,7 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     for root in &status.trust_roots {
         let names = root.authenticators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let until = match (&root.end, &root.what) {
-            (Some(end), Some(what)) => format!("until {end}, when its last {what} ends"),
+            (Some(end), Some(what)) => format!("until {end}, when its last {what} expires"),
             _ => "without a known end".to_owned(),
         };
         row("trust root", format!("{} of {names}: covers signatures {until}", root.file));

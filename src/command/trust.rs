@@ -92,8 +92,12 @@ impl Fetch {
         let find = |name: &String| {
             let found = all.iter().find(|repository| repository.name == *name);
             let known: Vec<_> = all.iter().map(|repository| repository.name.as_str()).collect();
-            found
-                .ok_or_else(|| format!("no repository has the name {name:?}; there are {}", known.join(", ")))
+            found.ok_or_else(|| {
+                format!(
+                    "no [[trust.repository]] has the name {name:?}; the configured names are {}",
+                    known.join(", ")
+                )
+            })
         };
         self.names.iter().map(find).collect()
     }

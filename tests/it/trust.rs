@@ -112,7 +112,9 @@ pub(crate) async fn trusted_roots_are_fetched_as_configured() {
     assert_eq!((code, &rows[0]["changed"], &rows[0]["root_version"]), (Some(0), &json!(false), &json!(1)));
     let (code, output) = fetch(path, &good, &["another"]).await;
     assert!(
-        code == Some(2) && output.contains("no repository has the name \"another\"; there are own"),
+        code == Some(2)
+            && output
+                .contains("no [[trust.repository]] has the name \"another\"; the configured names are own"),
         "{output}"
     );
     let (code, output) = fetch(path, "", &[]).await;

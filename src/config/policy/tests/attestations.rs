@@ -128,11 +128,11 @@ fn says_what_is_wrong_with_a_rule_that_names_conditions() {
     for (require, expected) in [
         (
             "attestations = []",
-            "policy.toml:10:28: requirement of attestations names none, so nothing more would be required",
+            "policy.toml:10:28: `attestations` of the requirement is empty, so it would require no attestation",
         ),
         (
             "all = [\"release\"], attestations = []",
-            "policy.toml:10:47: requirement of attestations names none",
+            "policy.toml:10:47: `attestations` of the requirement is empty",
         ),
         ("attestations = [\"c\", \"c\"]", "policy.toml:10:28: requirement names attestation `c` twice"),
         (

@@ -48,7 +48,7 @@ pub enum KeylessError {
         "timestamp is not issued by a timestamp authority of the trusted root, or not for this signature"
     )]
     UntrustedTimestamp,
-    #[error("signing time {time} is in the future; check this node's clock")]
+    #[error("signing time {time} is in the future")]
     Future { time: Timestamp },
     #[error("signature is valid, but made by an identity that the authenticator does not accept: {0}")]
     Identity(WrongIdentity),

@@ -101,7 +101,7 @@ pub enum OpenPgpError {
     #[error("signature is by sub-key {subkey} of {key}, which expired at {at}")]
     SubKeyExpired { subkey: Fingerprint, key: Fingerprint, at: Timestamp },
     /// All that its owner says about the key is said later: the clock of the node may be slow.
-    #[error("signature is by key {key}, which is not valid yet; check this node's clock")]
+    #[error("signature is by key {key}, which is not valid yet")]
     NotYet { key: Fingerprint },
     /// No self-signature is valid at the time of the check.
     #[error("signature is by key {key}, which has no self-signature that is valid now")]
@@ -113,7 +113,7 @@ pub enum OpenPgpError {
     Usage { key: Fingerprint },
     #[error("signature expired at {at}")]
     Expired { at: Timestamp },
-    #[error("signing time {at} is in the future; check this node's clock")]
+    #[error("signing time {at} is in the future")]
     Future { at: Timestamp },
     #[error("signature was made at {at}, before its key was created")]
     BeforeKey { at: Timestamp },
