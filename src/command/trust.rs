@@ -32,9 +32,9 @@ impl TrustCommand {
 #[command(after_help = "\
 A trusted root that cannot be refreshed stays as it is. Reload the daemon after a change.
 
-Exit codes: 0 all are current, 2 usage, configuration or output error, 3 at least one could not be refreshed.")]
+Exit codes: 0 all trusted roots are current, 2 usage, configuration or output error, 3 at least one could not be refreshed.")]
 pub(super) struct Fetch {
-    /// Names of repositories; all without
+    /// Names of the repositories in [[trust.repository]] to refresh; without names, all of them
     names: Vec<String>,
     #[command(flatten)]
     output: OutputOption,
