@@ -311,7 +311,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = -1",
-            "x:2:14: `signatures` is out of range\n  hint: it must be a number from zero on",
+            "x:2:14: `signatures` is out of range\n  hint: it must be zero or a positive number",
         ),
         (
             "[limits]\nsignatures = \"8\"",
@@ -425,7 +425,7 @@ fn repositories_of_trusted_roots_are_complete() {
         (table(&good.replace("/r.json", "r.json")), "`root` is not an absolute path"),
         (table(&format!("{good}\ntarget = \"../a\"")), "`target` is not a file name"),
         (table(&format!("{good}\ntarget = \".a\"")), "`target` is not a file name"),
-        (table(good) + &table(good), "two repositories have the `name` \"a\""),
+        (table(good) + &table(good), "more than one [[trust.repository]] has the `name` \"a\""),
         ("[trust]\nnotice = \"1h\"".to_owned(), "`notice` is not a text such as"),
         ("[trust]\nnotice = \"1m\"".to_owned(), "it may be from 1440m to 366d; the default is 30d"),
     ] {

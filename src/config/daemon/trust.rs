@@ -64,7 +64,7 @@ fn check_names(trust: &Trust, pass: &mut Pass<'_, '_, '_>) {
     if let Some(twice) = names().enumerate().find_map(|(at, name)| names().take(at).find(|it| *it == name)) {
         pass.problem(
             "repository",
-            format!("two repositories have the `name` {twice:?}"),
+            format!("more than one [[trust.repository]] has the `name` {twice:?}"),
             "rename one of them",
         );
     }

@@ -156,7 +156,7 @@ impl Reader<'_, '_> {
             let span = value.span.clone();
             let pattern = self.pattern("source-repository", value)?;
             if !pattern.names_somebody() {
-                let hint = "fix at least the owner behind the host, as in `https://host/acme/**`";
+                let hint = "name at least the owner after the host, as in `https://host/acme/**`";
                 self.document.problem(span, "`source-repository` accepts every repository", hint);
                 return None;
             }
@@ -199,7 +199,11 @@ impl Reader<'_, '_> {
         let read = elements.into_iter().filter_map(|element| choice.read(self.document, "formats", element));
         let read: Vec<SbomFormat> = read.collect();
         if count == 0 {
-            self.document.problem(span, "`formats` is empty, so nothing would count", "remove it");
+            self.document.problem(
+                span,
+                "`formats` is empty, so no SBOM would meet the condition",
+                "remove it",
+            );
             return None;
         }
         (read.len() == count).then(|| Sbom::new(read.into_iter().collect()))
@@ -273,8 +277,8 @@ impl Reader<'_, '_> {
             .map(|(text, _)| text)
             .collect();
         if count == 0 || count > most || texts.iter().any(String::is_empty) {
-            let message = format!("`{key}` is not 1 to {most} texts");
-            self.document.problem(span, message, "each is compared exactly, and none is empty");
+            let message = format!("`{key}` must be 1 to {most} texts");
+            self.document.problem(span, message, "each text is compared exactly and must not be empty");
             return None;
         }
         (texts.len() == count).then(|| texts.into_iter().collect())
@@ -310,7 +314,7 @@ impl Reader<'_, '_> {
         let entries = self.document.open_table(value, "`fields`")?.entries;
         let count = entries.len();
         if count == 0 || count > MAX_FIELDS {
-            let message = format!("`fields` has {count} entries, not 1 to {MAX_FIELDS}");
+            let message = format!("`fields` has {count} entries, but must have 1 to {MAX_FIELDS}");
             self.document.problem(
                 span,
                 message,
@@ -339,7 +343,7 @@ impl Reader<'_, '_> {
                     self.document.problem(
                         value.span,
                         "a field is out of range",
-                        "it must be a number of 64 bits",
+                        "it must be a 64-bit integer",
                     );
                 }
                 number.map(Expected::Integer)

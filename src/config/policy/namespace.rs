@@ -174,7 +174,7 @@ fn read_digests(document: &mut Document<'_>, value: Value<'_>) -> Option<Vec<Dig
     let elements = document.array(value, "`digests`", "a list, as in [\"sha256:…\"]")?;
     let count = elements.len();
     if count == 0 || count > MAX_DIGESTS {
-        let message = format!("`digests` has {count} entries, not 1 to {MAX_DIGESTS}");
+        let message = format!("`digests` has {count} entries, but must have 1 to {MAX_DIGESTS}");
         document.problem(span, message, "without `digests`, all images of the scope are allowed");
         return None;
     }

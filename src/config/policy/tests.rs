@@ -230,7 +230,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = -1, of = [\"release\"] }",
-        "policy.toml:7:24: `at-least` is out of range\n  hint: it must be a number from zero on",
+        "policy.toml:7:24: `at-least` is out of range\n  hint: it must be zero or a positive number",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\", \"release\"] }",
@@ -458,7 +458,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = 2026-01-01T00:00:00 }]",
-        "policy.toml:7:47: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z",
+        "policy.toml:7:47: `not-after` is a local date or time, which means another moment in every time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = \"2026-01-01T00:00:00Z\" }]",
@@ -558,7 +558,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, but repository names are lower case\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which means another moment in every time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, but repository names are lower case\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
     ),
 ];
 
@@ -736,7 +736,7 @@ require = { any = [\"old\", \"new\"] }
     assert_eq!(
         warnings,
         [
-            "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: remove it, or require it",
+            "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: remove it, or require it in a rule",
             "policy.toml:5:16: authenticator `old` has no key that is valid now, so it accepts no signature\n  hint: add a key whose `not-before` has passed and whose `not-after` has not",
         ]
     );
@@ -943,7 +943,7 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
         (rule(&format!("{require}\nlayouts = \"classic\"")), "`layouts` is a string"),
         (rule(&format!("{require}\ndigests = []")), "`digests` cannot be combined with `require`"),
         (rule("deny = \"x\"\nuntil = 2027-01-01T00:00:00Z"), "`until` cannot be combined with `deny`"),
-        (rule(&format!("{allow}\ndigests = []")), "`digests` has 0 entries, not 1 to 10000"),
+        (rule(&format!("{allow}\ndigests = []")), "`digests` has 0 entries, but must have 1 to 10000"),
         (rule(&format!("{allow}\ndigests = [\"sha1:0\"]")), "a digest, `sha1:0`, is not valid"),
         (rule(&format!("{allow}\nuntil = 2027-01-01")), "`until` is a local date or time"),
         (rule(&format!("{require}\n[deny]\nkey = []")), "unknown key `key` in [deny]"),

@@ -45,7 +45,7 @@ fn says_what_is_wrong_with_a_condition() {
         ),
         (
             format!("{SBOM}\nformats = []"),
-            "policy.toml:8:11: `formats` is empty, so nothing would count\n  hint: remove it",
+            "policy.toml:8:11: `formats` is empty, so no SBOM would meet the condition\n  hint: remove it",
         ),
         (format!("{SBOM}\nformats = [\"swid\"]"), "policy.toml:8:12: `formats` is `swid`"),
         (format!("{SBOM}\nbuilder = \"x\""), "policy.toml:8:1: unknown key `builder` in [attestation.c]"),
@@ -53,7 +53,7 @@ fn says_what_is_wrong_with_a_condition() {
             format!("{SBOM}\nmax-age = \"7\""),
             "policy.toml:8:11: `max-age` is not an age of 1m to 3650d\n  hint: write for example `12h` or `7d`",
         ),
-        (format!("{SBOM}\nfields = {{}}"), "policy.toml:8:10: `fields` has 0 entries, not 1 to 32"),
+        (format!("{SBOM}\nfields = {{}}"), "policy.toml:8:10: `fields` has 0 entries, but must have 1 to 32"),
         (
             format!("{SBOM}\nfields = {{ a = 1 }}"),
             "policy.toml:8:12: field `a` is not a JSON pointer such as `/a/b`",
@@ -61,8 +61,8 @@ fn says_what_is_wrong_with_a_condition() {
         (format!("{SBOM}\nfields = {{ \"/a\" = 1.5 }}"), "policy.toml:8:19: a field is a float"),
         (format!("{SBOM}\nfields = {{ \"/a\" = [1] }}"), "policy.toml:8:19: a field is an array"),
         (slsa.to_owned(), "policy.toml:5:14: attestation `c` has no `builder`"),
-        (format!("{slsa}\nbuilder = []"), "policy.toml:8:11: `builder` is not 1 to 16 texts"),
-        (format!("{slsa}\nbuilder = \"\""), "policy.toml:8:11: `builder` is not 1 to 16 texts"),
+        (format!("{slsa}\nbuilder = []"), "policy.toml:8:11: `builder` must be 1 to 16 texts"),
+        (format!("{slsa}\nbuilder = \"\""), "policy.toml:8:11: `builder` must be 1 to 16 texts"),
         (
             format!("{slsa}\nbuilder = \"b\"\nsource-repository = \"**\""),
             "policy.toml:9:21: `source-repository` accepts every repository",
@@ -177,7 +177,9 @@ fn warns_of_conditions_that_no_rule_requires() {
     assert_eq!(warned("attestations = [\"c\"]"), [""; 0]);
     assert_eq!(
         warned("all = [\"release\"]"),
-        ["policy.toml:5:14: attestation `c` is required by no rule\n  hint: remove it, or require it"]
+        [
+            "policy.toml:5:14: attestation `c` is required by no rule\n  hint: remove it, or require it in a rule"
+        ]
     );
 }
 
