@@ -194,7 +194,7 @@ fn credentials_are_names_of_closed_files() {
             "[registry.acr]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]",
             "[[registry.acr]] is incomplete",
         ),
-        ("[registry.acr]\nhosts = []", "`hosts` has 0 entries\n  hint: it may have 1 to 16"),
+        ("[registry.acr]\nhosts = []", "`hosts` has 0 entries\n  hint: write 1 to 16 entries"),
         ("[registry]\nacr = 1", "`acr` is an integer"),
         ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [[registry.acr]] is incomplete"),
         (&format!("{ACR}{ACR}"), "`a.example` is listed in more than one [[registry.acr]]"),
@@ -215,11 +215,11 @@ fn says_what_is_wrong() {
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
             "[listen]\nsocket = \"run/x.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/`",
+            "x:2:10: `socket` is not an absolute path\n  hint: write the path from `/` on",
         ),
         (
             "[runtime]\nsocket = \"unix:///run/x.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: leave out everything before the path",
+            "x:2:10: `socket` is not an absolute path\n  hint: write only the path, without a scheme such as `unix://`",
         ),
         (
             "[listen]\nmode = \"0666\"",
@@ -231,7 +231,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",
-            "x:2:13: `directory` is not an absolute path\n  hint: write it from `/`\nx:3:15: `max-entries` is out of range\n  hint: it may be from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: it may be from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
+            "x:2:13: `directory` is not an absolute path\n  hint: write the path from `/` on\nx:3:15: `max-entries` is out of range\n  hint: it may be from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: it may be from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
         ),
         (
             "[listen]\ngroup = \"\"",
@@ -239,11 +239,11 @@ fn says_what_is_wrong() {
         ),
         (
             "[gate]\nimage-status = \"on\"",
-            "x:2:16: `image-status` is `on`\n  hint: known are `enforce`, `off`",
+            "x:2:16: unknown value `on` for `image-status`\n  hint: known are `enforce`, `off`",
         ),
         (
             "[control]\nsocket = \"control.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/`",
+            "x:2:10: `socket` is not an absolute path\n  hint: write the path from `/` on",
         ),
         (
             "[control]\nsocket = \"/run/pullgate/pullgate.sock\"",
@@ -279,11 +279,11 @@ fn says_what_is_wrong() {
         ),
         (
             "[log]\nlevel = \"warning\"",
-            "x:2:9: `level` is `warning`\n  hint: known are `error`, `warn`, `info`, `debug`, `trace`",
+            "x:2:9: unknown value `warning` for `level`\n  hint: known are `error`, `warn`, `info`, `debug`, `trace`",
         ),
         (
             "[log]\nformat = \"jsn\"",
-            "x:2:10: `format` is `jsn`\n  hint: did you mean `json`? Known are `text`, `json`",
+            "x:2:10: unknown value `jsn` for `format`\n  hint: did you mean `json`? Known are `text`, `json`",
         ),
         (
             "[limits]\npull_timeout = \"1m\"",

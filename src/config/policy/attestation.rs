@@ -124,7 +124,7 @@ fn read_type(document: &mut Document<'_>, name: &str, at: &Range<usize>, table: 
     };
     let found = Type::ALL.into_iter().find(|(name, _)| name == text).map(|(_, kind)| kind);
     if found.is_none() {
-        let message = format!("`type` is {}", suggest::quoted(text));
+        let message = format!("unknown value {} for `type`", suggest::quoted(text));
         document.problem(value.span(), message, suggest::one_of(text, &names));
     }
     found
@@ -225,8 +225,8 @@ impl Reader<'_, '_> {
         let predicate_type = predicate_type.and_then(|value| {
             let (text, span) = self.document.string(value, "`predicate-type`")?;
             if text.is_empty() || text == PREDICATE_TYPE {
-                let hint = "write the type of an attestation; signatures are required by `require`";
-                self.document.problem(span, format!("`predicate-type` is {}", suggest::quoted(&text)), hint);
+                let hint = "write a type such as \"https://example.com/review/v1\"; signatures are required by `require`";
+                self.document.problem(span, format!("`predicate-type` must be the type of an attestation, but is {}", suggest::quoted(&text)), hint);
                 return None;
             }
             Some(text)

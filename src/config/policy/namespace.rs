@@ -153,7 +153,7 @@ fn read_allow(
     let until = until.map(|value| document.time(value, "`until`"));
     let (text, span) = document.string(value, "`allow`")?;
     if text != "unsigned" {
-        let message = format!("`allow` is {}", suggest::quoted(&text));
+        let message = format!("unknown value {} for `allow`", suggest::quoted(&text));
         document.problem(span, message, "the only value is `unsigned`");
         return None;
     }

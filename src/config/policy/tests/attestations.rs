@@ -23,7 +23,7 @@ fn says_what_is_wrong_with_a_condition() {
         ),
         (
             "type = \"sboms\"\nby = \"release\"".to_owned(),
-            "policy.toml:6:8: `type` is `sboms`\n  hint: did you mean `sbom`?",
+            "policy.toml:6:8: unknown value `sboms` for `type`\n  hint: did you mean `sbom`?",
         ),
         ("type = 1".to_owned(), "policy.toml:6:8: `type` is an integer"),
         (
@@ -47,7 +47,7 @@ fn says_what_is_wrong_with_a_condition() {
             format!("{SBOM}\nformats = []"),
             "policy.toml:8:11: `formats` is empty, so no SBOM would meet the condition\n  hint: remove it",
         ),
-        (format!("{SBOM}\nformats = [\"swid\"]"), "policy.toml:8:12: `formats` is `swid`"),
+        (format!("{SBOM}\nformats = [\"swid\"]"), "policy.toml:8:12: unknown value `swid` for `formats`"),
         (format!("{SBOM}\nbuilder = \"x\""), "policy.toml:8:1: unknown key `builder` in [attestation.c]"),
         (
             format!("{SBOM}\nmax-age = \"7\""),
@@ -79,7 +79,7 @@ fn says_what_is_wrong_with_a_condition() {
         (format!("{scan}\nmax-age = \"7d\""), "policy.toml:5:14: attestation `c` has no `max-severity`"),
         (
             format!("{scan}\nmax-age = \"7d\"\nmax-severity = \"unknown\""),
-            "policy.toml:9:16: `max-severity` is `unknown`",
+            "policy.toml:9:16: unknown value `unknown` for `max-severity`",
         ),
         (
             "type = \"vsa\"\nby = \"release\"\nverifier = \"v\"".to_owned(),
@@ -88,7 +88,7 @@ fn says_what_is_wrong_with_a_condition() {
         (custom.to_owned(), "policy.toml:5:14: attestation `c` has no `predicate-type`"),
         (
             format!("{custom}\npredicate-type = \"https://sigstore.dev/cosign/sign/v1\""),
-            "policy.toml:8:18: `predicate-type` is `https://sigstore.dev/cosign/sign/v1`",
+            "policy.toml:8:18: `predicate-type` must be the type of an attestation, but is `https://sigstore.dev/cosign/sign/v1`",
         ),
         (
             format!("{custom}\npredicate-type = \"t\"\ntime = \"/at\""),

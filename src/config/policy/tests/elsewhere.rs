@@ -153,7 +153,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
         ),
         (
             policy(&at(KMS), "verify = \"always\""),
-            "`verify` is `always`\n  hint: known are `local`, `remote`",
+            "unknown value `always` for `verify`\n  hint: known are `local`, `remote`",
         ),
         (
             policy(&at(KMS), "remote-rate = 5"),
