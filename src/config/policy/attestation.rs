@@ -226,7 +226,11 @@ impl Reader<'_, '_> {
             let (text, span) = self.document.string(value, "`predicate-type`")?;
             if text.is_empty() || text == PREDICATE_TYPE {
                 let hint = "write a type such as \"https://example.com/review/v1\"; signatures are required by `require`";
-                self.document.problem(span, format!("`predicate-type` must be the type of an attestation, but is {}", suggest::quoted(&text)), hint);
+                let message = format!(
+                    "`predicate-type` must be the type of an attestation, but is {}",
+                    suggest::quoted(&text)
+                );
+                self.document.problem(span, message, hint);
                 return None;
             }
             Some(text)
