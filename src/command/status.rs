@@ -155,8 +155,8 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
         row("trust root", format!("{} of {names}: covers signatures {until}", root.file));
         if let Some(refresh) = &root.refresh {
             let succeeded = refresh.succeeded.as_deref().unwrap_or("never");
-            let problem = refresh.problem.as_deref().map(|why| format!("; since then: {why}"));
-            row("", format!("  refreshed {succeeded}{}", problem.unwrap_or_default()));
+            let problem = refresh.problem.as_deref().map(|why| format!("; the last attempt failed: {why}"));
+            row("", format!("  last successful refresh: {succeeded}{}", problem.unwrap_or_default()));
         }
     }
     for exception in &status.break_glass.exceptions {

@@ -76,8 +76,13 @@ pub(crate) async fn trusted_roots_are_fetched_as_configured() {
             3,
             "answered 404".to_owned(),
         ),
-        ("good", good.clone(), 0, format!("own: {at}/trust/own.json is new; reload the daemon")),
-        ("again", good.clone(), 0, format!("own: {at}/trust/own.json is current")),
+        (
+            "good",
+            good.clone(),
+            0,
+            format!("own: {at}/trust/own.json was updated; reload the daemon to use it"),
+        ),
+        ("again", good.clone(), 0, format!("own: {at}/trust/own.json is up to date")),
         (
             "other name",
             good.replace("\"own\"", "\"other\""),
