@@ -88,7 +88,7 @@ impl PolicyFile {
     pub(super) fn warn_of_ends(&self, trust: &config::Trust) {
         let policy = self.gate.policy();
         for warning in trust_roots::warnings(policy.as_deref(), trust, jiff::Timestamp::now()) {
-            tracing::warn!(warning, "warning about a trusted root");
+            tracing::warn!(warning, "policy");
         }
     }
 

@@ -47,7 +47,7 @@ pub enum KeyringError {
     NoSelfSignature { key: Fingerprint },
     #[error("there are more than {MAX_KEYS} keys; export only the keys that are to count")]
     TooManyKeys,
-    #[error("no key in the keyrings has the fingerprint {key}; add a keyring with this key to `keyrings`")]
+    #[error("no key has the fingerprint {key}; add its file to `keyrings`")]
     UnknownFingerprint { key: Fingerprint },
     #[error("{subkey} is a sub-key of {key}; name the primary key")]
     SubKeyFingerprint { subkey: Fingerprint, key: Fingerprint },
