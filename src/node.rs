@@ -42,7 +42,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
         gate::GateSettings { timeout: limits.pull_timeout, concurrent: limits.registry.concurrent_pulls };
     let registry = registry(config)?;
     for warning in config.warnings() {
-        tracing::warn!(%warning, "configuration");
+        tracing::warn!(%warning, "warning about pullgate.toml");
     }
     for warning in registry.check_hosts() {
         tracing::warn!(%warning, "problem in the host configuration of registries");

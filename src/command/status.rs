@@ -149,14 +149,14 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     for root in &status.trust_roots {
         let names = root.authenticators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let until = match (&root.end, &root.what) {
-            (Some(end), Some(what)) => format!("until {end}, when its last {what} ends"),
+            (Some(end), Some(what)) => format!("until {end}, when its last {what} expires"),
             _ => "without a known end".to_owned(),
         };
         row("trust root", format!("{} of {names}: covers signatures {until}", root.file));
         if let Some(refresh) = &root.refresh {
             let succeeded = refresh.succeeded.as_deref().unwrap_or("never");
-            let problem = refresh.problem.as_deref().map(|why| format!("; since then: {why}"));
-            row("", format!("  refreshed {succeeded}{}", problem.unwrap_or_default()));
+            let problem = refresh.problem.as_deref().map(|why| format!("; the last attempt failed: {why}"));
+            row("", format!("  last successful refresh: {succeeded}{}", problem.unwrap_or_default()));
         }
     }
     for exception in &status.break_glass.exceptions {

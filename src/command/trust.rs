@@ -30,11 +30,11 @@ impl TrustCommand {
 /// Arguments of `pullgate trust fetch`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A trusted root that cannot be refreshed stays as it is. Reload the daemon after a change.
+A trusted root that cannot be refreshed is left unchanged. Reload the daemon after an update.
 
-Exit codes: 0 all are current, 2 usage, configuration or output error, 3 at least one could not be refreshed.")]
+Exit codes: 0 all trusted roots are up to date, 2 usage, configuration or output error, 3 at least one could not be refreshed.")]
 pub(super) struct Fetch {
-    /// Names of repositories; all without
+    /// Names of the repositories in [[trust.repository]] to refresh; without names, all of them
     names: Vec<String>,
     #[command(flatten)]
     output: OutputOption,
@@ -92,8 +92,12 @@ impl Fetch {
         let find = |name: &String| {
             let found = all.iter().find(|repository| repository.name == *name);
             let known: Vec<_> = all.iter().map(|repository| repository.name.as_str()).collect();
-            found
-                .ok_or_else(|| format!("no repository has the name {name:?}; there are {}", known.join(", ")))
+            found.ok_or_else(|| {
+                format!(
+                    "no [[trust.repository]] has the name {name:?}; the configured names are {}",
+                    known.join(", ")
+                )
+            })
         };
         self.names.iter().map(find).collect()
     }
@@ -122,8 +126,8 @@ async fn refresh(config: &DaemonConfig, repositories: &[&TrustRepository]) -> Ve
 fn line(row: &Row) -> String {
     let Row { name, file, .. } = row;
     match (&row.problem, row.changed) {
-        (Some(problem), _) => format!("{name}: not refreshed, {file} stays as it is: {problem}"),
-        (None, Some(true)) => format!("{name}: {file} is new; reload the daemon"),
-        (None, _) => format!("{name}: {file} is current"),
+        (Some(problem), _) => format!("{name}: not refreshed, {file} is unchanged: {problem}"),
+        (None, Some(true)) => format!("{name}: {file} was updated; reload the daemon to use it"),
+        (None, _) => format!("{name}: {file} is up to date"),
     }
 }

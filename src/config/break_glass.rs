@@ -119,13 +119,13 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
                 .map(ExceptionTarget::Scope)
         }
         _ => {
-            let hint = "write exactly one of the two";
+            let hint = "write either `digest` or `scope`";
             document.problem(table.span.clone(), "[[open]] must have either `digest` or `scope`", hint);
             None
         }
     };
     let (Some(reason), Some(until)) = (reason, until) else {
-        let hint = "both are needed; `until` is at most 7 days ahead";
+        let hint = "add both; `until` is at most 7 days ahead";
         document.problem(table.span, "[[open]] has no `reason` or no `until`", hint);
         return None;
     };

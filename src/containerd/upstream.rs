@@ -133,7 +133,7 @@ pub enum UpstreamError {
     #[error("cannot connect to the runtime's socket")]
     Dial(#[source] io::Error),
     /// The process that listens there does not use HTTP/2.
-    #[error("the runtime's socket does not speak HTTP/2")]
+    #[error("the runtime's socket does not serve HTTP/2")]
     Handshake(#[source] hyper::Error),
     /// The connection ended, or the runtime reset the stream, before it responded.
     #[error("the runtime ended the call without a response")]

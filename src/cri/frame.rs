@@ -73,7 +73,7 @@ pub(super) enum FrameError {
     #[error("the call carries more than one message")]
     Trailing,
     /// The message is shorter than its length says.
-    #[error("the message is cut short")]
+    #[error("the message is truncated")]
     Truncated,
 }
 

@@ -221,7 +221,7 @@ pub enum WireError {
     #[error("field {0} is not UTF-8")]
     NotText(u64),
     /// The message ends inside a field.
-    #[error("the message is cut short")]
+    #[error("the message is truncated")]
     Truncated,
     /// A variable-length number does not end.
     #[error("invalid variable-length number (varint)")]

@@ -254,7 +254,7 @@ pub(super) async fn weigh(
         match confirmations.weigh(required, proofs, remote_verifier) {
             Ok(result) => return result,
             Err(open) if open.is_empty() => {
-                return QuorumResult::Unanswered("the service was not queried".to_owned());
+                return QuorumResult::Unanswered("the key service was not queried".to_owned());
             }
             Err(open) => confirmations.add(ask(remote_verifier, open).await),
         }

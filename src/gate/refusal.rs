@@ -234,7 +234,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
         Fault::OtherKind(_) => (
             Reason::OtherSignatureKind,
-            "require an authenticator that can verify this kind in the rule, or sign in another way",
+            "require, in the rule, an authenticator that can verify this kind of signature, or sign in another way",
         ),
         Fault::WrongIdentity => {
             (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
@@ -257,9 +257,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::CertificateRevoked => {
             (Reason::CertificateRevoked, "sign this digest with a certificate that is not revoked")
         }
-        Fault::RevocationUnknown => {
-            (Reason::RevocationUnknown, "renew the list in `crl`, or make its address reachable for the node")
-        }
+        Fault::RevocationUnknown => (
+            Reason::RevocationUnknown,
+            "renew the CRL in `crl`, or check that this node reaches the address of the CRL",
+        ),
         Fault::VerificationPlugin => {
             (Reason::VerificationPlugin, "sign this digest without `verificationPlugin`")
         }
@@ -283,9 +284,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::UntrustedTimestamp => {
             (Reason::UntrustedTimestamp, "sign with a timestamp authority that the authenticator trusts")
         }
-        Fault::NotMet => {
-            (Reason::AttestationNotMet, "correct what it says about the image, then attest it again")
-        }
+        Fault::NotMet => (
+            Reason::AttestationNotMet,
+            "build, scan or attest the image again so that it meets the condition",
+        ),
         Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
     }
 }

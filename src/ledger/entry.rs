@@ -250,7 +250,7 @@ pub enum EntryError {
     #[error("description is malformed")]
     Head(#[source] serde_json::Error),
     /// Another format or version.
-    #[error("file is not evidence, or has an unsupported version")]
+    #[error("file is not an evidence file, or has an unsupported version")]
     NotEvidence,
     #[error("repository is not valid")]
     Repository(#[source] ReferenceError),
@@ -335,7 +335,7 @@ mod tests {
         let text = String::from_utf8(good.clone()).unwrap();
         assert!(decode(&repaired(&good)).is_ok());
         for (from, to, error) in [
-            ("evidence 1 ", "evidence 2 ", "file is not evidence, or has an unsupported version"),
+            ("evidence 1 ", "evidence 2 ", "file is not an evidence file, or has an unsupported version"),
             ("payload{", "payloaD{", "checksum does not match"),
         ] {
             let bytes = text.replacen(from, to, 1).into_bytes();

@@ -37,7 +37,7 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
         Ok(_) => tracing::warn!("pullgate.toml has changed: restart the daemon to apply it"),
         Err(problems) => {
             for problem in &problems {
-                tracing::error!(problem = %problem.line(), "pullgate.toml");
+                tracing::error!(problem = %problem.line(), "problem in pullgate.toml");
             }
             tracing::error!("pullgate.toml is invalid: the next start of the daemon will fail");
         }
@@ -118,7 +118,7 @@ impl PolicyFile {
         match survey.loaded {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
-                    tracing::warn!(warning = %warning.line(), "policy");
+                    tracing::warn!(warning = %warning.line(), "warning about the policy");
                 }
                 let hash = loaded.policy.hash().to_owned();
                 // The policy first: when the log or the status report it, it must be in effect.
@@ -128,7 +128,7 @@ impl PolicyFile {
             }
             Err(problems) => {
                 for problem in problems.iter() {
-                    tracing::error!(problem = %problem.line(), "policy");
+                    tracing::error!(problem = %problem.line(), "problem in the policy");
                 }
                 self.state.policy_failed(problems.iter().map(ToString::to_string).collect());
                 let kept = self.state.policy();

@@ -94,7 +94,7 @@ reasons! {
     NoSignature = Refused(Signatures), "no-signature",
     /// signatures were found, but none of them is valid
     NoValidSignature = Refused(Signatures), "no-valid-signature",
-    /// a signature is by a key of the rule that is not valid now
+    /// a signature is by a key that the rule names, but the key is not valid now
     KeyNotValidNow = Refused(Attempt), "key-not-valid-now",
     /// signatures were found, but no authenticator of the rule can verify this kind
     OtherSignatureKind = Refused(Signatures), "other-signature-kind",
@@ -110,11 +110,11 @@ reasons! {
     SignatureExpired = Refused(Attempt), "signature-expired",
     /// a certificate of a signature is revoked, or its key is on the deny list
     CertificateRevoked = Refused(Signatures), "certificate-revoked",
-    /// the policy requires knowing whether a certificate of a signature is revoked, and this is not known
+    /// the policy requires a revocation check of certificates, and whether a certificate of a signature is revoked is not known
     RevocationUnknown = Refused(Attempt), "revocation-unknown",
     /// a signature requires a verification plug-in of notation, but pullgate runs no plug-ins
     VerificationPlugin = Refused(Signatures), "verification-plugin",
-    /// an authority or a log of a signature was, by the trusted root, not valid when the signature was made
+    /// a log or an authority that confirms a signature was, according to the trusted root, not valid when the signature was made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// no certificate transparency log of the trusted root vouches for the certificate of a signature
     NoCertificateLog = Refused(Signatures), "no-certificate-log",
@@ -138,7 +138,7 @@ reasons! {
     NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",
     /// the rule requires an attestation, and the digest has none of its type
     NoAttestation = Refused(Signatures), "no-attestation",
-    /// attestations of the required type were found, but none is by a signer that the policy names for it, and about this digest
+    /// attestations of the required type were found, but none of them is for this digest and by a signer that the condition names
     NoValidAttestation = Refused(Signatures), "no-valid-attestation",
     /// an attestation is valid, but does not say what the policy requires
     AttestationNotMet = Refused(Signatures), "attestation-not-met",
@@ -160,7 +160,7 @@ reasons! {
     SignaturesTooLarge = Refused(Attempt), "signatures-too-large",
     /// a manifest or index is larger than the limit
     TooLarge = Refused(Attempt), "too-large",
-    /// the header of a response from the registry is larger than the limit
+    /// the headers of a response from the registry are larger than the limit
     HeadersTooLarge = Unavailable, "headers-too-large",
     /// the response of a token service is larger than the limit
     TokenTooLarge = Unavailable, "token-too-large",

@@ -39,32 +39,34 @@ pub enum TufClientError {
         cause: TufError,
     },
     /// The target is not text.
-    #[error("the target is not a trusted root: it is not UTF-8")]
+    #[error("the file that the repository signs is not a trusted root: it is not UTF-8 text")]
     NotText,
     /// The pinned root is not the root of a repository.
-    #[error("the pinned root cannot be used")]
+    #[error("the pinned root (`root`) is not a usable TUF root")]
     Pinned {
         #[source]
         cause: TufError,
     },
     /// The repository answers with an error.
-    #[error("the repository answers {status} for {name}")]
+    #[error("the repository answered {status} to the request for {name}")]
     Status {
         /// The file in the repository.
         name: String,
         status: u16,
     },
     /// The refresh takes too long.
-    #[error("the refresh did not end within {limit:?}")]
+    #[error("the refresh of the trusted root did not end within {limit:?}")]
     Timeout { limit: Duration },
     /// A file is larger than it may be.
-    #[error("{name} has {found} bytes, at most {limit} are read")]
+    #[error("{name} has {found} bytes, more than the limit of {limit}")]
     TooLarge { name: String, found: usize, limit: usize },
     /// There are more new roots than one refresh follows.
-    #[error("the repository has more than {limit} new roots; the next refresh goes on")]
+    #[error(
+        "the repository has more than {limit} new root versions; the next refresh continues with the version after them"
+    )]
     TooManyRoots { limit: u64 },
     /// There is no complete answer.
-    #[error("{name} cannot be fetched")]
+    #[error("{name} could not be fetched from the repository")]
     Unreachable {
         /// The file in the repository.
         name: String,
@@ -72,14 +74,14 @@ pub enum TufClientError {
         cause: ServiceError,
     },
     /// The pinned root cannot be read.
-    #[error("the pinned root {} cannot be read", path.display())]
+    #[error("cannot read the pinned root {}", path.display())]
     Unreadable {
         path: PathBuf,
         #[source]
         cause: FileError,
     },
     /// The repository signed a file that is not a trusted root.
-    #[error("the target is not a trusted root")]
+    #[error("the file that the repository signs is not a usable trusted root")]
     Unusable(#[source] RootError),
     /// A file cannot be stored.
     #[error("cannot write {}", path.display())]

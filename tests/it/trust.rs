@@ -61,23 +61,28 @@ pub(crate) async fn trusted_roots_are_fetched_as_configured() {
             "other root",
             good.replace("root.json", "other.json"),
             3,
-            "the pinned root cannot be used".to_owned(),
+            "the pinned root (`root`) is not a usable TUF root".to_owned(),
         ),
         (
             "other target",
             format!("{good}target = \"x.json\"\n"),
             3,
-            "targets do not list \"x.json\"".to_owned(),
+            "targets metadata does not list \"x.json\"".to_owned(),
         ),
-        ("other address", good.replace(&address, &format!("{address}/x")), 3, "answers 404".to_owned()),
+        ("other address", good.replace(&address, &format!("{address}/x")), 3, "answered 404".to_owned()),
         (
             "no targets",
             format!("{good}targets-url = \"http://{}/x\"\n", files.host()),
             3,
-            "answers 404".to_owned(),
+            "answered 404".to_owned(),
         ),
-        ("good", good.clone(), 0, format!("own: {at}/trust/own.json is new; reload the daemon")),
-        ("again", good.clone(), 0, format!("own: {at}/trust/own.json is current")),
+        (
+            "good",
+            good.clone(),
+            0,
+            format!("own: {at}/trust/own.json was updated; reload the daemon to use it"),
+        ),
+        ("again", good.clone(), 0, format!("own: {at}/trust/own.json is up to date")),
         (
             "other name",
             good.replace("\"own\"", "\"other\""),
@@ -112,7 +117,9 @@ pub(crate) async fn trusted_roots_are_fetched_as_configured() {
     assert_eq!((code, &rows[0]["changed"], &rows[0]["root_version"]), (Some(0), &json!(false), &json!(1)));
     let (code, output) = fetch(path, &good, &["another"]).await;
     assert!(
-        code == Some(2) && output.contains("no repository has the name \"another\"; there are own"),
+        code == Some(2)
+            && output
+                .contains("no [[trust.repository]] has the name \"another\"; the configured names are own"),
         "{output}"
     );
     let (code, output) = fetch(path, "", &[]).await;
@@ -175,7 +182,11 @@ async fn metadata_that_has_expired_is_reported() {
     assert!(late.ends_with(": `pullgate trust fetch` does not run"), "{late}");
     repository.remove("/timestamp.json");
     assert_eq!(fetch(path, &text, &[]).await.0, Some(3));
-    assert!(warnings(25).ends_with(": the repository answers 404 for timestamp.json"), "{}", warnings(25));
+    assert!(
+        warnings(25).ends_with(": the repository answered 404 to the request for timestamp.json"),
+        "{}",
+        warnings(25)
+    );
     // The root alone ends within the notice.
     repository.publish_next("{}");
     let root = repository.root.expires;

@@ -169,7 +169,7 @@ async fn the_runtime_is_looked_at_again_after_a_cancelled_pull() {
     let looks = || world.runtime.calls_of("List").len();
     wait_until("the first look", || looks() > 0).await;
     record(&world, &checkpoint());
-    wait_until("its names are removed", || is_clean(&world)).await;
+    wait_until("the names of the image are removed", || is_clean(&world)).await;
 }
 
 /// The runtime has pulled, and its answer does not say so.

@@ -123,7 +123,7 @@ impl Bound {
                 Unit::Milliseconds => "not a text such as \"500ms\", \"15s\" or \"2m\"",
             },
         };
-        let hint = format!("it may be from {}; the default is {}", self.range(), self.show(self.default));
+        let hint = format!("write a value from {}; the default is {}", self.range(), self.show(self.default));
         document.problem(value.span, format!("`{key}` is {wrong}"), hint);
         None
     }

@@ -205,7 +205,7 @@ impl<'a> Document<'a> {
             self.problem(
                 value.span.clone(),
                 format!("{what} is out of range"),
-                "it must be a number from zero on",
+                "it must be zero or a positive number",
             );
         }
         number
@@ -242,7 +242,7 @@ impl<'a> Document<'a> {
         if time.date.is_none() || time.time.is_none() || time.offset.is_none() {
             self.problem(
                 value.span,
-                format!("{what} is a local date or time, which is another moment on every node"),
+                format!("{what} is a local date or time, which means another moment in every time zone"),
                 "write date, time and offset, as in 2027-01-01T00:00:00Z",
             );
             return None;

@@ -121,7 +121,7 @@ impl<T: From<&'static str>> Kind<Vec<T>> for List<T> {
         let least = usize::from(!self.example.is_empty());
         if !(least..=self.most).contains(&values.len()) {
             let message = format!("`{key}` has {} entries", values.len());
-            document.problem(span, message, format!("it may have {least} to {}", self.most));
+            document.problem(span, message, format!("write {least} to {} entries", self.most));
             return None;
         }
         values.into_iter().map(|value| (self.form.read)(document, key, value)).collect()
@@ -171,7 +171,7 @@ impl<T: Copy + PartialEq> Kind<T> for Choice<'_, T> {
         let chosen = self.0.iter().find(|(name, _)| *name == text);
         if chosen.is_none() {
             let names: Vec<&str> = self.0.iter().map(|(name, _)| *name).collect();
-            let message = format!("`{key}` is {}", suggest::quoted(&text));
+            let message = format!("unknown value {} for `{key}`", suggest::quoted(&text));
             document.problem(span, message, suggest::one_of(&text, &names));
         }
         chosen.map(|&(_, choice)| choice)
@@ -284,8 +284,11 @@ fn read_path(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option
     if path.is_absolute() && !text.contains('\0') {
         return Some(path);
     }
-    let hint =
-        if text.contains("://") { "leave out everything before the path" } else { "write it from `/`" };
+    let hint = if text.contains("://") {
+        "write only the path, without a scheme such as `unix://`"
+    } else {
+        "write the path from `/` on"
+    };
     document.problem(span, format!("`{key}` is not an absolute path"), hint);
     None
 }

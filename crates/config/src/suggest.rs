@@ -19,7 +19,7 @@ pub fn one_of<T: AsRef<str>>(text: &str, known: &[T]) -> String {
     let all = all.join(", ");
     match closest(text, known) {
         Some(name) => format!("did you mean `{name}`? Known are {all}"),
-        None if known.is_empty() => "there are no names to choose from".to_owned(),
+        None if known.is_empty() => "no names are known".to_owned(),
         None => format!("known are {all}"),
     }
 }
@@ -69,7 +69,7 @@ mod tests {
         );
         assert_eq!(one_of("not_after", &["not-after"]), "did you mean `not-after`? Known are `not-after`");
         assert_eq!(one_of("zzz", &["scope", "require"]), "known are `scope`, `require`");
-        assert_eq!(one_of::<&str>("zzz", &[]), "there are no names to choose from");
+        assert_eq!(one_of::<&str>("zzz", &[]), "no names are known");
     }
 
     #[test]

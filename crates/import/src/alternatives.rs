@@ -34,7 +34,7 @@ pub(super) fn combine(draft: &mut Draft, subject: &str, alternatives: &[Alternat
             draft.note(
                 Effect::Stricter,
                 subject,
-                "the original admits an image that meets any one of several policies; the converted rule requires the authorities of all of them",
+                "the original policies admit an image that meets any one of them; the converted rule requires the authorities of all of them",
             );
             Action::All(union.into_iter().collect())
         }

@@ -110,7 +110,7 @@ impl Converter<'_> {
         let invalid = |error| ImportError::Scope { scope: scope.to_owned(), error };
         let covered = scope::read(scope).map_err(invalid)?;
         if covered == Covered::Nothing {
-            let text = "no image name matches it: containers/image compares scopes as text, and only `*.` before a domain is a wildcard";
+            let text = "no image name matches this scope: containers/image compares scopes as text, and only `*.` before a domain is a wildcard";
             self.draft.note(Effect::None, format!("scope {scope:?}"), text);
             return Ok(());
         }
@@ -136,7 +136,7 @@ impl Converter<'_> {
 
     /// The action of a scope whose host may have upper-case letters; `None` if the scope is left out.
     fn folded(&mut self, scope: &str, folded: bool, action: Action) -> Option<Action> {
-        const CASE: &str = "its host has upper-case letters: containers/image treats it as another host than the one in lower case, but pullgate as the same host";
+        const CASE: &str = "its host has upper-case letters: containers/image treats upper and lower case as different hosts, but pullgate treats them as the same host";
         let subject = format!("scope {scope:?}");
         match action {
             action if !folded => Some(action),
@@ -275,7 +275,7 @@ impl Converter<'_> {
             Some(
                 Identity::ExactReference { .. } | Identity::ExactRepository { .. } | Identity::Remap { .. },
             ) => {
-                let text = "it accepts signatures for another name; images are refused until you add this name to `aliases` of the rule by hand";
+                let text = "it accepts signatures that contain another image name; images are refused until you add this name to `aliases` of the rule by hand";
                 self.draft.note(Effect::Stricter, subject, text);
                 false
             }

@@ -121,9 +121,9 @@ impl Converter<'_> {
         match (written, &action) {
             (Some(rule), _) if rule.action == action => {}
             (Some(rule), _) => {
-                rule.action = Action::Deny(format!("several statements are for {scope}"));
+                rule.action = Action::Deny(format!("more than one statement applies to {scope}"));
                 rule.audit = false;
-                let text = "pullgate treats it as the same scope as another one, whose spelling differs; images are refused";
+                let text = "pullgate treats this scope and a scope in another spelling as the same scope; images are refused";
                 self.draft.note(Effect::Stricter, format!("scope {scope:?}"), text);
             }
             (None, _) => {
@@ -153,7 +153,7 @@ impl Converter<'_> {
         }
         let Some(identities) = self.identities(&subject, statement)? else {
             return Ok(Converted::plain(Action::Deny(format!(
-                "statement {} accepts nobody",
+                "statement {} accepts no signer",
                 statement.name
             ))));
         };
@@ -210,7 +210,7 @@ impl Converter<'_> {
         match Subjects::parse(identities.iter().map(String::as_str)) {
             Ok(_) => Ok(Some(identities)),
             Err(error @ (IdentityError::Attribute | IdentityError::TooMany)) => {
-                let text = format!("its identities cannot be written here: {error}; images are refused");
+                let text = format!("pullgate cannot express its identities: {error}; images are refused");
                 self.draft.note(Effect::Stricter, subject, text);
                 Ok(None)
             }

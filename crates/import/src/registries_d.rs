@@ -61,11 +61,11 @@ pub fn registries_d(files: &[(String, String)]) -> Result<Lookasides, ImportErro
         if let Some(section) = document.fallback
             && fallback.replace(section).is_some()
         {
-            return Err(shape(name, "`default-docker` is in another file too"));
+            return Err(shape(name, "`default-docker` is set in more than one file"));
         }
         for (namespace, section) in document.docker.unwrap_or_default() {
             if sections.insert(namespace.clone(), section.unwrap_or_default()).is_some() {
-                return Err(shape(name, format!("namespace {namespace:?} is in another file too")));
+                return Err(shape(name, format!("namespace {namespace:?} is set in more than one file")));
             }
         }
     }
@@ -78,11 +78,10 @@ pub fn registries_d(files: &[(String, String)]) -> Result<Lookasides, ImportErro
         match scope::read(&namespace) {
             Ok(Covered::Below { folded: false, .. }) => written.table(&namespace, &address),
             Ok(Covered::Nothing) => {
-                written.note(Effect::None, &namespace, "no image name is below it");
+                written.note(Effect::None, &namespace, "no image name is below this namespace");
             }
             _ => {
-                let text = "sources of signatures are registries or repositories here; signatures of these images are looked for \
-                            where those of the repository are";
+                let text = "`[[registry.signatures]]` accepts only registries and repositories; pullgate looks for signatures of these images where the signatures of the repository are stored";
                 written.note(Effect::Stricter, &namespace, text);
             }
         }

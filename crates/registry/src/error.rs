@@ -174,7 +174,7 @@ pub enum RegistryError {
         reason: &'static str,
     },
     /// A token service that gives no token.
-    #[error("token service of registry {host} gave no token: {reason}")]
+    #[error("token service of registry {host} returned no token: {reason}")]
     Token { host: String, reason: String },
 }
 

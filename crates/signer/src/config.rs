@@ -225,8 +225,7 @@ fn check_registry(_: &RegistryOptions, pass: &mut Pass<'_, '_, '_>) {
 
 fn check_interval(reconcile: &Reconcile, pass: &mut Pass<'_, '_, '_>) {
     if reconcile.interval.is_some() && !reconcile.baseline {
-        let hint =
-            "without a baseline, a listing cannot tell new images from old ones; set `baseline = true`";
+        let hint = "without a baseline, a listing cannot distinguish new images from old ones; set `baseline = true`";
         pass.problem("interval", "`interval` needs `baseline`", hint);
     }
 }

@@ -86,7 +86,7 @@ async fn reload(signer: &Signer, file: &Path) -> bool {
         Ok(settings) => settings,
         Err(problems) => {
             for problem in problems.iter() {
-                tracing::error!(problem = %problem.line(), "signer.toml");
+                tracing::error!(problem = %problem.line(), "problem in signer.toml");
             }
             tracing::error!("reload failed: the previous rules stay in force");
             signer.note_failed_reload(problems.iter().map(ToString::to_string).collect());

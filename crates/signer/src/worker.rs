@@ -193,10 +193,24 @@ fn fail(signer: &Signer, applied: &ActiveRule, job: &Job, failure: &Failure) -> 
         }
     };
     if let Some(result) = result {
-        tracing::error!(repository, digest, rule, attempts, error, "not signed, and not tried again");
+        tracing::error!(
+            repository,
+            digest,
+            rule,
+            attempts,
+            error,
+            "image not signed, and pullgate-signer does not try again"
+        );
         return result;
     }
-    tracing::warn!(repository, digest, rule, attempts, error, "not signed yet: will be tried again");
+    tracing::warn!(
+        repository,
+        digest,
+        rule,
+        attempts,
+        error,
+        "image not signed yet: pullgate-signer tries again later"
+    );
     let pause = pause(attempts, limits.longest_pause);
     let pause = SignedDuration::try_from(pause).unwrap_or(NOT_STARTED);
     JobResult::Again { not_before: (Timestamp::now() + pause).as_millisecond(), error }

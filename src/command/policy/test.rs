@@ -225,7 +225,7 @@ deny = "elsewhere"
             ("", "there is no [[case]]"),
             ("[[case]]\nimage = \"a\"\n", "[[case]] expects nothing"),
             ("[[case]]\naction = \"deny\"\n", "[[case]] has no `image`"),
-            ("[[case]]\nimage = \"a\"\naction = \"den\"\n", "`action` is `den`"),
+            ("[[case]]\nimage = \"a\"\naction = \"den\"\n", "unknown value `den` for `action`"),
             ("[[case]]\nimage = \"a\"\nrule = \"A B\"\n", "is not a registry host"),
             ("[[case]]\nimage = \"a\"\nactoin = \"deny\"\n", "unknown key `actoin`"),
         ] {

@@ -96,7 +96,7 @@ fn credential(pass: &mut Pass<'_, '_, '_>) -> Option<HostCredential> {
     let whole = ["host", "username", "password-file"].iter().all(|key| pass.has(key));
     let given = CredentialOptions::pass(pass);
     if !whole {
-        let hint = "it needs `host`, `username` and `password-file`";
+        let hint = "set `host`, `username` and `password-file`";
         pass.problem("", "[[registry.credential]] is incomplete", hint);
     }
     Some(HostCredential { host: given.host?, username: given.username?, password_file: given.password_file? })
@@ -108,7 +108,7 @@ fn instance(pass: &mut Pass<'_, '_, '_>) -> Option<AcrSettings> {
         && matches!(identity, [true, false, false] | [false, true, true]);
     let given = AcrOptions::pass(pass);
     if !whole {
-        let hint = "it needs `instance`, `region`, `hosts`, and either `ram-role` or `access-key-id` with \
+        let hint = "set `instance`, `region`, `hosts`, and either `ram-role` or `access-key-id` with \
                     `access-key-secret-file`";
         pass.problem("", "[[registry.acr]] is incomplete", hint);
     }

@@ -194,7 +194,7 @@ fn credentials_are_names_of_closed_files() {
             "[registry.acr]\ninstance = \"i\"\nregion = \"r\"\nhosts = [\"a.example\"]",
             "[[registry.acr]] is incomplete",
         ),
-        ("[registry.acr]\nhosts = []", "`hosts` has 0 entries\n  hint: it may have 1 to 16"),
+        ("[registry.acr]\nhosts = []", "`hosts` has 0 entries\n  hint: write 1 to 16 entries"),
         ("[registry]\nacr = 1", "`acr` is an integer"),
         ("[[registry.acr]]\ninstance = \"i\"", "x:1:1: [[registry.acr]] is incomplete"),
         (&format!("{ACR}{ACR}"), "`a.example` is listed in more than one [[registry.acr]]"),
@@ -215,11 +215,11 @@ fn says_what_is_wrong() {
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
             "[listen]\nsocket = \"run/x.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/`",
+            "x:2:10: `socket` is not an absolute path\n  hint: write the path from `/` on",
         ),
         (
             "[runtime]\nsocket = \"unix:///run/x.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: leave out everything before the path",
+            "x:2:10: `socket` is not an absolute path\n  hint: write only the path, without a scheme such as `unix://`",
         ),
         (
             "[listen]\nmode = \"0666\"",
@@ -231,7 +231,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",
-            "x:2:13: `directory` is not an absolute path\n  hint: write it from `/`\nx:3:15: `max-entries` is out of range\n  hint: it may be from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: it may be from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
+            "x:2:13: `directory` is not an absolute path\n  hint: write the path from `/` on\nx:3:15: `max-entries` is out of range\n  hint: write a value from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: write a value from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
         ),
         (
             "[listen]\ngroup = \"\"",
@@ -239,11 +239,11 @@ fn says_what_is_wrong() {
         ),
         (
             "[gate]\nimage-status = \"on\"",
-            "x:2:16: `image-status` is `on`\n  hint: known are `enforce`, `off`",
+            "x:2:16: unknown value `on` for `image-status`\n  hint: known are `enforce`, `off`",
         ),
         (
             "[control]\nsocket = \"control.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write it from `/`",
+            "x:2:10: `socket` is not an absolute path\n  hint: write the path from `/` on",
         ),
         (
             "[control]\nsocket = \"/run/pullgate/pullgate.sock\"",
@@ -275,15 +275,15 @@ fn says_what_is_wrong() {
         ),
         (
             "[registry]\nwait-for-signature = \"2m\"",
-            "x:2:22: `wait-for-signature` is out of range\n  hint: it may be from 0s to 1m; the default is 0s",
+            "x:2:22: `wait-for-signature` is out of range\n  hint: write a value from 0s to 1m; the default is 0s",
         ),
         (
             "[log]\nlevel = \"warning\"",
-            "x:2:9: `level` is `warning`\n  hint: known are `error`, `warn`, `info`, `debug`, `trace`",
+            "x:2:9: unknown value `warning` for `level`\n  hint: known are `error`, `warn`, `info`, `debug`, `trace`",
         ),
         (
             "[log]\nformat = \"jsn\"",
-            "x:2:10: `format` is `jsn`\n  hint: did you mean `json`? Known are `text`, `json`",
+            "x:2:10: unknown value `jsn` for `format`\n  hint: did you mean `json`? Known are `text`, `json`",
         ),
         (
             "[limits]\npull_timeout = \"1m\"",
@@ -291,31 +291,31 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull-timeout = 60",
-            "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: it may be from 1s to 10m; the default is 2m",
+            "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: write a value from 1s to 10m; the default is 2m",
         ),
         (
             "[limits]\npull-timeout = \"1h\"",
-            "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: it may be from 1s to 10m; the default is 2m",
+            "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: write a value from 1s to 10m; the default is 2m",
         ),
         (
             "[limits]\npull-timeout = \"11m\"",
-            "x:2:16: `pull-timeout` is out of range\n  hint: it may be from 1s to 10m; the default is 2m",
+            "x:2:16: `pull-timeout` is out of range\n  hint: write a value from 1s to 10m; the default is 2m",
         ),
         (
             "[limits]\nmanifest-bytes = \"1GiB\"",
-            "x:2:18: `manifest-bytes` is neither a number of bytes nor a string such as \"512KiB\" or \"4MiB\"\n  hint: it may be from 64KiB to 16MiB; the default is 4MiB",
+            "x:2:18: `manifest-bytes` is neither a number of bytes nor a string such as \"512KiB\" or \"4MiB\"\n  hint: write a value from 64KiB to 16MiB; the default is 4MiB",
         ),
         (
             "[limits]\nsignatures = 0",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64",
+            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64",
         ),
         (
             "[limits]\nsignatures = -1",
-            "x:2:14: `signatures` is out of range\n  hint: it must be a number from zero on",
+            "x:2:14: `signatures` is out of range\n  hint: it must be zero or a positive number",
         ),
         (
             "[limits]\nsignatures = \"8\"",
-            "x:2:14: `signatures` is not a whole number\n  hint: it may be from 1 to 1024; the default is 64",
+            "x:2:14: `signatures` is not a whole number\n  hint: write a value from 1 to 1024; the default is 64",
         ),
         (
             "[limits]\npull-timeout = \"10s\"",
@@ -327,7 +327,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: it may be from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
@@ -399,7 +399,7 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
     for (text, expected) in [
         ("[keys]\ndirectory = \"keys\"".to_owned(), "`directory` is not an absolute path"),
         ("[keys]\nauthorities = [\"ca.pem\"]".to_owned(), "`authorities` is not an absolute path"),
-        ("[keys]\nfetch-timeout = \"0s\"".to_owned(), "it may be from 100ms to 2m; the default is 15s"),
+        ("[keys]\nfetch-timeout = \"0s\"".to_owned(), "write a value from 100ms to 2m; the default is 15s"),
         ("[keys.kms]\naccess-key-id = \"id\"".to_owned(), "[keys.kms] must name one way to authenticate"),
         (format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""), "one way to authenticate"),
         ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
@@ -425,9 +425,9 @@ fn repositories_of_trusted_roots_are_complete() {
         (table(&good.replace("/r.json", "r.json")), "`root` is not an absolute path"),
         (table(&format!("{good}\ntarget = \"../a\"")), "`target` is not a file name"),
         (table(&format!("{good}\ntarget = \".a\"")), "`target` is not a file name"),
-        (table(good) + &table(good), "two repositories have the `name` \"a\""),
+        (table(good) + &table(good), "more than one [[trust.repository]] has the `name` \"a\""),
         ("[trust]\nnotice = \"1h\"".to_owned(), "`notice` is not a text such as"),
-        ("[trust]\nnotice = \"1m\"".to_owned(), "it may be from 1440m to 366d; the default is 30d"),
+        ("[trust]\nnotice = \"1m\"".to_owned(), "write a value from 1440m to 366d; the default is 30d"),
     ] {
         let problems = read("x", &text).expect_err(&text).to_string();
         assert!(problems.contains(expected), "{text}: {problems}");

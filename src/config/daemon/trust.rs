@@ -53,7 +53,7 @@ pullgate_config::options! {
 fn repository(pass: &mut Pass<'_, '_, '_>) -> Option<TrustRepository> {
     let missing = ["name", "url", "root"].into_iter().find(|key| !pass.has(key));
     if let Some(key) = missing {
-        pass.problem("", format!("[[trust.repository]] has no `{key}`"), "it needs `name`, `url` and `root`");
+        pass.problem("", format!("[[trust.repository]] has no `{key}`"), "set `name`, `url` and `root`");
     }
     let RepositoryOptions { name, url, targets, root, target } = RepositoryOptions::pass(pass);
     Some(TrustRepository { name: name?, url: url?, targets, root: root?, target })
@@ -64,7 +64,7 @@ fn check_names(trust: &Trust, pass: &mut Pass<'_, '_, '_>) {
     if let Some(twice) = names().enumerate().find_map(|(at, name)| names().take(at).find(|it| *it == name)) {
         pass.problem(
             "repository",
-            format!("two repositories have the `name` {twice:?}"),
+            format!("more than one [[trust.repository]] has the `name` {twice:?}"),
             "rename one of them",
         );
     }

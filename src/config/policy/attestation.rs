@@ -124,7 +124,7 @@ fn read_type(document: &mut Document<'_>, name: &str, at: &Range<usize>, table: 
     };
     let found = Type::ALL.into_iter().find(|(name, _)| name == text).map(|(_, kind)| kind);
     if found.is_none() {
-        let message = format!("`type` is {}", suggest::quoted(text));
+        let message = format!("unknown value {} for `type`", suggest::quoted(text));
         document.problem(value.span(), message, suggest::one_of(text, &names));
     }
     found
@@ -156,7 +156,7 @@ impl Reader<'_, '_> {
             let span = value.span.clone();
             let pattern = self.pattern("source-repository", value)?;
             if !pattern.names_somebody() {
-                let hint = "fix at least the owner behind the host, as in `https://host/acme/**`";
+                let hint = "name at least the owner after the host, as in `https://host/acme/**`";
                 self.document.problem(span, "`source-repository` accepts every repository", hint);
                 return None;
             }
@@ -199,7 +199,11 @@ impl Reader<'_, '_> {
         let read = elements.into_iter().filter_map(|element| choice.read(self.document, "formats", element));
         let read: Vec<SbomFormat> = read.collect();
         if count == 0 {
-            self.document.problem(span, "`formats` is empty, so nothing would count", "remove it");
+            self.document.problem(
+                span,
+                "`formats` is empty, so no SBOM would meet the condition",
+                "remove it",
+            );
             return None;
         }
         (read.len() == count).then(|| Sbom::new(read.into_iter().collect()))
@@ -221,8 +225,12 @@ impl Reader<'_, '_> {
         let predicate_type = predicate_type.and_then(|value| {
             let (text, span) = self.document.string(value, "`predicate-type`")?;
             if text.is_empty() || text == PREDICATE_TYPE {
-                let hint = "write the type of an attestation; signatures are required by `require`";
-                self.document.problem(span, format!("`predicate-type` is {}", suggest::quoted(&text)), hint);
+                let hint = "write a type such as \"https://example.com/review/v1\"; signatures are required by `require`";
+                let message = format!(
+                    "`predicate-type` must be the type of an attestation, but is {}",
+                    suggest::quoted(&text)
+                );
+                self.document.problem(span, message, hint);
                 return None;
             }
             Some(text)
@@ -273,8 +281,8 @@ impl Reader<'_, '_> {
             .map(|(text, _)| text)
             .collect();
         if count == 0 || count > most || texts.iter().any(String::is_empty) {
-            let message = format!("`{key}` is not 1 to {most} texts");
-            self.document.problem(span, message, "each is compared exactly, and none is empty");
+            let message = format!("`{key}` must be 1 to {most} texts");
+            self.document.problem(span, message, "each text is compared exactly and must not be empty");
             return None;
         }
         (texts.len() == count).then(|| texts.into_iter().collect())
@@ -310,7 +318,7 @@ impl Reader<'_, '_> {
         let entries = self.document.open_table(value, "`fields`")?.entries;
         let count = entries.len();
         if count == 0 || count > MAX_FIELDS {
-            let message = format!("`fields` has {count} entries, not 1 to {MAX_FIELDS}");
+            let message = format!("`fields` has {count} entries, but must have 1 to {MAX_FIELDS}");
             self.document.problem(
                 span,
                 message,
@@ -339,7 +347,7 @@ impl Reader<'_, '_> {
                     self.document.problem(
                         value.span,
                         "a field is out of range",
-                        "it must be a number of 64 bits",
+                        "it must be a 64-bit integer",
                     );
                 }
                 number.map(Expected::Integer)

@@ -88,7 +88,7 @@ fn read_type(document: &mut Document<'_>, table: &Value<'_>) -> Option<Type> {
         DeValue::String(text) => {
             let found = Type::ALL.into_iter().find(|(name, _)| name == text);
             if found.is_none() {
-                let message = format!("`type` is {}", suggest::quoted(text));
+                let message = format!("unknown value {} for `type`", suggest::quoted(text));
                 document.problem(
                     value.span(),
                     message,
@@ -330,7 +330,7 @@ fn read_material(
         }
         (None, None, None) => {
             let message = "the key has neither `file` nor `pem` nor `source`";
-            document.problem(table.span.clone(), message, "write one of them");
+            document.problem(table.span.clone(), message, "write `file`, `pem` or `source`");
             None
         }
         _ => {

@@ -138,7 +138,7 @@ fn default_action(
         }
         "allow-unsigned" => reason.map(|reason| Action::AllowUnsigned(Allowance::of_all(reason))),
         other => {
-            let message = format!("`default` is {}", suggest::quoted(other));
+            let message = format!("unknown value {} for `default`", suggest::quoted(other));
             document.problem(span, message, suggest::one_of(other, &["deny", "allow-unsigned"]));
             None
         }

@@ -153,7 +153,7 @@ fn read_allow(
     let until = until.map(|value| document.time(value, "`until`"));
     let (text, span) = document.string(value, "`allow`")?;
     if text != "unsigned" {
-        let message = format!("`allow` is {}", suggest::quoted(&text));
+        let message = format!("unknown value {} for `allow`", suggest::quoted(&text));
         document.problem(span, message, "the only value is `unsigned`");
         return None;
     }
@@ -174,7 +174,7 @@ fn read_digests(document: &mut Document<'_>, value: Value<'_>) -> Option<Vec<Dig
     let elements = document.array(value, "`digests`", "a list, as in [\"sha256:…\"]")?;
     let count = elements.len();
     if count == 0 || count > MAX_DIGESTS {
-        let message = format!("`digests` has {count} entries, not 1 to {MAX_DIGESTS}");
+        let message = format!("`digests` has {count} entries, but must have 1 to {MAX_DIGESTS}");
         document.problem(span, message, "without `digests`, all images of the scope are allowed");
         return None;
     }

@@ -230,7 +230,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = -1, of = [\"release\"] }",
-        "policy.toml:7:24: `at-least` is out of range\n  hint: it must be a number from zero on",
+        "policy.toml:7:24: `at-least` is out of range\n  hint: it must be zero or a positive number",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\", \"release\"] }",
@@ -266,7 +266,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nallow = \"all\"\nreason = \"x\"",
-        "policy.toml:7:9: `allow` is `all`\n  hint: the only value is `unsigned`",
+        "policy.toml:7:9: unknown value `all` for `allow`\n  hint: the only value is `unsigned`",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nallow = \"unsigned\"\nreason = \"  \"",
@@ -314,7 +314,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:8: `type` is `keys`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`, `gpg`",
+        "policy.toml:6:8: unknown value `keys` for `type`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`, `gpg`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nidentities = [\"*\"]",
@@ -326,7 +326,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"keys\"]\nidentities = [\"*\"]\nlevel = \"audit\"",
-        "policy.toml:7:7: `ca` `keys`: `empty.pem`: the file is not PEM: the file has no PEM block\n  hint: put certificates of CAs, or a self-signed certificate of a signer, as PEM here\npolicy.toml:9:9: `level` is `audit`\n  hint: known are `strict`, `permissive`",
+        "policy.toml:7:7: `ca` `keys`: `empty.pem`: the file is not PEM: the file has no PEM block\n  hint: put certificates of CAs, or a self-signed certificate of a signer, as PEM here\npolicy.toml:9:9: unknown value `audit` for `level`\n  hint: known are `strict`, `permissive`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = []\nidentities = [\"C=US\"]\ntimestamps = \"always\"",
@@ -354,7 +354,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\ncrl = [\"keys/p256.pem\"]\ndistribution-points = \"always\"",
-        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:8: `crl` `keys/p256.pem`: the file has a PEM block that is not a CRL\n  hint: put complete lists here, as the CA issues them (`openssl ca -gencrl`)\npolicy.toml:10:23: `distribution-points` is `always`\n  hint: known are `ignore`, `fetch`",
+        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:8: `crl` `keys/p256.pem`: the file has a PEM block that is not a CRL\n  hint: put complete lists here, as the CA issues them (`openssl ca -gencrl`)\npolicy.toml:10:23: unknown value `always` for `distribution-points`\n  hint: known are `ignore`, `fetch`",
     ),
     (
         "[authenticator.b]\ntype = \"certificate\"\nnames = [\"release@example.com\"]",
@@ -454,11 +454,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ not-before = 2026-01-01T00:00:00Z }]",
-        "policy.toml:7:9: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them",
+        "policy.toml:7:9: the key has neither `file` nor `pem` nor `source`\n  hint: write `file`, `pem` or `source`",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = 2026-01-01T00:00:00 }]",
-        "policy.toml:7:47: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z",
+        "policy.toml:7:47: `not-after` is a local date or time, which means another moment in every time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = \"2026-01-01T00:00:00Z\" }]",
@@ -510,7 +510,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
     ),
     (
         &[("policy.toml", "default = \"alow\"")],
-        "policy.toml:1:11: `default` is `alow`\n  hint: known are `deny`, `allow-unsigned`",
+        "policy.toml:1:11: unknown value `alow` for `default`\n  hint: known are `deny`, `allow-unsigned`",
     ),
     (
         &[("policy.toml", "default = \"allow-unsigned\"")],
@@ -558,7 +558,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which is another moment on every node\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write one of them\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, but repository names are lower case\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which means another moment in every time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write `file`, `pem` or `source`\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, but repository names are lower case\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
     ),
 ];
 
@@ -736,7 +736,7 @@ require = { any = [\"old\", \"new\"] }
     assert_eq!(
         warnings,
         [
-            "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: remove it, or require it",
+            "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: remove it, or require it in a rule",
             "policy.toml:5:16: authenticator `old` has no key that is valid now, so it accepts no signature\n  hint: add a key whose `not-before` has passed and whose `not-after` has not",
         ]
     );
@@ -928,8 +928,8 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
         (rule(&format!("{require}\npods = []")), "`pods` is empty, so the rule would never apply"),
         (rule(&format!("{require}\npods = [\"a/b\"]")), "`a/b` cannot match any Kubernetes namespace"),
         (rule(&format!("{require}\npods = \"a\"")), "`pods` is a string"),
-        (rule(&format!("{require}\nmode = \"of\"")), "`mode` is `of`"),
-        (rule(&format!("{require}\naccept = \"all\"")), "`accept` is `all`"),
+        (rule(&format!("{require}\nmode = \"of\"")), "unknown value `of` for `mode`"),
+        (rule(&format!("{require}\naccept = \"all\"")), "unknown value `all` for `accept`"),
         (
             rule(&format!("{allow}\naccept = \"index\"")),
             "`accept` is set in a rule that requires no signature",
@@ -939,11 +939,11 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
             "`layouts` is set in a rule that requires no signature",
         ),
         (rule(&format!("{require}\nlayouts = []")), "`layouts` is empty, so no signature would count"),
-        (rule(&format!("{require}\nlayouts = [\"both\"]")), "`layouts` is `both`"),
+        (rule(&format!("{require}\nlayouts = [\"both\"]")), "unknown value `both` for `layouts`"),
         (rule(&format!("{require}\nlayouts = \"classic\"")), "`layouts` is a string"),
         (rule(&format!("{require}\ndigests = []")), "`digests` cannot be combined with `require`"),
         (rule("deny = \"x\"\nuntil = 2027-01-01T00:00:00Z"), "`until` cannot be combined with `deny`"),
-        (rule(&format!("{allow}\ndigests = []")), "`digests` has 0 entries, not 1 to 10000"),
+        (rule(&format!("{allow}\ndigests = []")), "`digests` has 0 entries, but must have 1 to 10000"),
         (rule(&format!("{allow}\ndigests = [\"sha1:0\"]")), "a digest, `sha1:0`, is not valid"),
         (rule(&format!("{allow}\nuntil = 2027-01-01")), "`until` is a local date or time"),
         (rule(&format!("{require}\n[deny]\nkey = []")), "unknown key `key` in [deny]"),
@@ -1068,7 +1068,7 @@ fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
         ),
         (
             format!("{root}\n{issuer}\n{subject}\nlog = \"off\""),
-            Some("policy.toml:7:7: `log` is `off`\n  hint: known are `required`, `none`"),
+            Some("policy.toml:7:7: unknown value `off` for `log`\n  hint: known are `required`, `none`"),
         ),
         (
             format!("{root}\n{issuer}\n{subject}\nalgorithm = \"ED25519\""),

@@ -49,7 +49,7 @@ impl Collected {
         let named: BTreeSet<&str> = named.map(|name| name.value.as_str()).collect();
         for declared in self.conditions.iter().filter(|it| !named.contains(it.value.name.as_str())) {
             let message = format!("attestation `{}` is required by no rule", declared.value.name);
-            let hint = "remove it, or require it";
+            let hint = "remove it, or require it in a rule";
             warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
         }
     }
@@ -65,7 +65,10 @@ impl Collected {
                 warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
             };
             if !used(name) {
-                warn(format!("authenticator `{name}` is required by no rule"), "remove it, or require it");
+                warn(
+                    format!("authenticator `{name}` is required by no rule"),
+                    "remove it, or require it in a rule",
+                );
             }
             let sets = declared.value.authenticator.iter().map(Authenticator::set);
             for ending in sets.flat_map(|set| set.ending(now, ROOT_NOTICE)) {
@@ -78,7 +81,7 @@ impl Collected {
                     format!(
                         "authenticator `{name}` has no key that may sign now, so it accepts no signature"
                     ),
-                    "put new exports of its keys into `keyrings`: these are revoked, expired or not for signing",
+                    "put new exports of its keys into `keyrings`: the present keys are revoked, expired or not for signing",
                 );
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);

@@ -44,7 +44,7 @@ pub(super) fn begin(
     document: AdmittedDocument,
 ) {
     let Ok(place) = Arc::clone(&hand_overs.places).try_acquire_owned() else {
-        return tracing::debug!(digest = %document.digest(), "document not handed over: too many others are");
+        return tracing::debug!(digest = %document.digest(), "document not written to containerd's content store: too many other documents are being written");
     };
     let (upstream, memory) = (upstream.clone(), memory.clone());
     tokio::spawn(async move {

@@ -345,7 +345,7 @@ impl PresentEvaluation {
             Ok(QuorumResult::Missing { verified, condition }) => (verified, condition),
             Err(open) => {
                 self.open.extend(open);
-                return Err(unanswered("the service was not queried"));
+                return Err(unanswered("the key service was not queried"));
             }
         };
         let collected = Collected::default();

@@ -20,7 +20,7 @@ pub(super) fn explain(condition: &Condition, found: &Found<'_>) -> (Reason, Stri
             write!(text, ": found {count} attestations, none of them valid")
         }
         (1, _) => write!(text, ": found 1 attestation, which does not count"),
-        (count, _) => write!(text, ": found {count} attestations, not enough of which count"),
+        (count, _) => write!(text, ": found {count} attestations, but not enough of them count"),
     };
     let failed = found.findings.iter().filter_map(|finding| {
         let why = finding.outcome.as_ref().err()?;

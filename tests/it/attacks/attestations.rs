@@ -283,11 +283,11 @@ async fn t141_an_attestation_that_says_something_else_does_not_count() {
     let (world, digest) = reviewed().await;
     let verdict = admitted(&world, &digest);
     for (value, found) in [
-        (json!(false), Some("/approved is false, required is true")),
-        (json!("true"), Some("/approved is \"true\", required is true")),
-        (json!(1), Some("/approved is 1, required is true")),
-        (json!([true]), Some("/approved is an array, required is true")),
-        (json!(null), Some("/approved is null, required is true")),
+        (json!(false), Some("/approved is false, but the policy requires true")),
+        (json!("true"), Some("/approved is \"true\", but the policy requires true")),
+        (json!(1), Some("/approved is 1, but the policy requires true")),
+        (json!([true]), Some("/approved is an array, but the policy requires true")),
+        (json!(null), Some("/approved is null, but the policy requires true")),
         (json!(true), None),
     ] {
         attest(&world.registry, "team/app", &digest, &[review(&digest, &value)], &security());
@@ -324,7 +324,7 @@ async fn t142_an_older_scan_does_not_replace_a_newer_one() {
             vec![scan(10, "Low"), scan(1, "High")],
             two,
             "attestation-not-met",
-            "is high, at most medium is allowed",
+            "has severity high, but the policy allows at most medium",
         ),
         (
             "in the other order",
@@ -334,13 +334,13 @@ async fn t142_an_older_scan_does_not_replace_a_newer_one() {
             "counts instead",
         ),
         ("too old", vec![scan(31, "Low")], ATTESTED, "attestation-stale", "more than 30d ago"),
-        ("of the future", vec![scan(-1, "Low")], ATTESTED, "attestation-stale", "which has not come"),
+        ("of the future", vec![scan(-1, "Low")], ATTESTED, "attestation-stale", "is in the future"),
         (
             "without a time",
             vec![scan(1, "Low").replace("scanFinishedOn", "scanStartedOn"), scan(2, "Low")],
             two,
             "attestation-stale",
-            "nothing that is signed shows when",
+            "no signed time",
         ),
     ] {
         attest(&world.registry, "team/app", &digest, &statements, &security());

@@ -99,7 +99,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.timestamp.expires = past();
             it.publish_next(next);
         },
-        "timestamp.json is not trusted: timestamp has expired at",
+        "timestamp.json is not trusted: timestamp expired at",
     ),
     (
         "expired snapshot",
@@ -107,7 +107,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.snapshot.expires = past();
             it.publish_next(next);
         },
-        "2.snapshot.json is not trusted: snapshot has expired at",
+        "2.snapshot.json is not trusted: snapshot expired at",
     ),
     (
         "expired targets",
@@ -115,7 +115,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.targets.expires = past();
             it.publish_next(next);
         },
-        "2.targets.json is not trusted: targets has expired at",
+        "2.targets.json is not trusted: targets expired at",
     ),
     (
         "expired root",
@@ -123,7 +123,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.next_root(|it| it.root.expires = past());
             it.publish_next(next);
         },
-        "2.root.json is not trusted: root has expired at",
+        "2.root.json is not trusted: root expired at",
     ),
     (
         "version 0",
@@ -131,12 +131,12 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.timestamp.version = 0;
             it.publish(next);
         },
-        "it is not TUF metadata of version 1: its version is 0",
+        "not TUF metadata of version 1: `version` is 0",
     ),
     (
         "other timestamp of the same version",
         |it, next| it.publish(next),
-        "timestamp has two contents with version 1",
+        "timestamp has changed, but still has version 1",
     ),
     (
         "too few signatures of targets",
@@ -144,7 +144,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.targets.signing = 1;
             it.publish_next(next);
         },
-        "2.targets.json is not trusted: targets is signed by 1 of its keys, 2 are needed",
+        "2.targets.json is not trusted: targets has valid signatures by 1 of its keys, but needs 2",
     ),
     (
         "timestamp rotated without a root",
@@ -152,7 +152,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.timestamp.rotate();
             it.publish_next(next);
         },
-        "timestamp.json is not trusted: timestamp is signed by 0 of its keys, 1 are needed",
+        "timestamp.json is not trusted: timestamp has valid signatures by 0 of its keys, but needs 1",
     ),
     (
         "snapshot rotated without a root",
@@ -160,7 +160,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.snapshot.rotate();
             it.publish_next(next);
         },
-        "2.snapshot.json is not trusted: snapshot is signed by 0 of its keys, 1 are needed",
+        "2.snapshot.json is not trusted: snapshot has valid signatures by 0 of its keys, but needs 1",
     ),
     (
         "targets rotated without a root",
@@ -168,7 +168,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.targets.rotate();
             it.publish_next(next);
         },
-        "2.targets.json is not trusted: targets is signed by 0 of its keys, 2 are needed",
+        "2.targets.json is not trusted: targets has valid signatures by 0 of its keys, but needs 2",
     ),
     (
         "snapshot without one of its names",
@@ -176,7 +176,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.delegates = false;
             it.publish_next(next);
         },
-        "2.snapshot.json is not trusted: snapshot does not list \"delegated.json\" any more",
+        "2.snapshot.json is not trusted: snapshot no longer lists \"delegated.json\", which the previous snapshot listed",
     ),
     (
         "root that its own keys do not sign enough",
@@ -187,7 +187,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             });
             it.publish_next(next);
         },
-        "2.root.json is not trusted: root is signed by 1 of its keys, 2 are needed",
+        "2.root.json is not trusted: root has valid signatures by 1 of its keys, but needs 2",
     ),
     (
         "root that is skipped",
@@ -197,7 +197,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.script("/2.root.json", it.answer("/3.root.json"));
             it.publish_next(next);
         },
-        "2.root.json is not trusted: root has version 3, and the version after 1 is needed",
+        "2.root.json is not trusted: new root has version 3, but must have the version after 1, the version of the trusted root",
     ),
     (
         "no timestamp",
@@ -205,7 +205,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.publish_next(next);
             it.remove("/timestamp.json");
         },
-        "the repository answers 404 for timestamp.json",
+        "the repository answered 404 to the request for timestamp.json",
     ),
     (
         "forbidden timestamp",
@@ -213,7 +213,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.publish_next(next);
             it.script("/timestamp.json", Scripted::status(403));
         },
-        "the repository answers 403 for timestamp.json",
+        "the repository answered 403 to the request for timestamp.json",
     ),
     (
         "no snapshot",
@@ -221,7 +221,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.publish_next(next);
             it.remove("/2.snapshot.json");
         },
-        "the repository answers 404 for 2.snapshot.json",
+        "the repository answered 404 to the request for 2.snapshot.json",
     ),
     (
         "error for the next root",
@@ -229,7 +229,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.publish_next(next);
             it.script("/2.root.json", Scripted::status(500));
         },
-        "the repository answers 500 for 2.root.json",
+        "the repository answered 500 to the request for 2.root.json",
     ),
     (
         "redirect",
@@ -262,7 +262,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             let padded = it.answer("/timestamp.json").text() + &" ".repeat(16 << 10);
             it.script("/timestamp.json", with(&padded));
         },
-        "at most 16384 are read",
+        "more than the limit of 16384",
     ),
     (
         "truncated snapshot",
@@ -272,7 +272,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             let body = Body::Truncated { announced: text.len() as u64, bytes: text[..20].to_owned().into() };
             it.script("/2.snapshot.json", Scripted::status(200).body(body));
         },
-        "2.snapshot.json cannot be fetched",
+        "2.snapshot.json could not be fetched from the repository",
     ),
     (
         "longer snapshot",
@@ -290,7 +290,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             let text = it.answer("/2.snapshot.json").text().replacen("\"signatures\"", "\"Signatures\"", 1);
             it.script("/2.snapshot.json", with(&text));
         },
-        "2.snapshot.json is not trusted: snapshot does not have the announced digest",
+        "2.snapshot.json is not trusted: snapshot does not have the digest that the signed metadata names",
     ),
     (
         "snapshot of another version than announced",
@@ -301,7 +301,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.script("/3.snapshot.json", with(&text));
             it.publish_timestamp(&pin(3, &text));
         },
-        "3.snapshot.json is not trusted: snapshot has version 2, and version 3 was announced",
+        "3.snapshot.json is not trusted: snapshot has version 2, but the signed metadata names version 3",
     ),
     (
         "targets in place of the snapshot",
@@ -312,7 +312,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.script("/2.snapshot.json", with(&text));
             it.publish_timestamp(&pin(2, &text));
         },
-        "it is metadata of another role than snapshot",
+        "metadata is of another role than snapshot",
     ),
     (
         "key twice",
@@ -339,7 +339,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             let other = it.answer(&path).text().replacen("mediaType", "mediatype", 1);
             it.script(&path, with(&other));
         },
-        "trusted_root.json is not trusted: the file does not have the announced digest",
+        "trusted_root.json is not trusted: the file does not have the digest that the signed metadata names",
     ),
     (
         "shorter file",
@@ -355,12 +355,12 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.publish_next(next);
             it.remove(&target_path(it));
         },
-        "the repository answers 404 for",
+        "the repository answered 404 to the request for",
     ),
     (
         "file that is not a trusted root",
         |it, _| it.publish_next("{}"),
-        "the target is not a trusted root: it is not a trusted root",
+        "the file that the repository signs is not a usable trusted root: it is not a trusted root",
     ),
 ];
 
@@ -413,16 +413,16 @@ async fn t88_what_is_older_than_before_is_refused() {
     client.assert_refreshed("next", &next).await;
     let current = client.repository.copy();
     client.repository.restore(old.clone());
-    client.assert_refused("all", "timestamp is rolled back: version 1 after version 2").await;
+    client.assert_refused("all", "timestamp is rolled back from version 2 to version 1").await;
     // A new timestamp for an old snapshot, and a new snapshot for old targets.
     client.repository.restore(current.clone());
     client.repository.timestamp.version = 3;
     client.repository.publish_timestamp(&pin(1, &old["/1.snapshot.json"].text()));
-    client.assert_refused("snapshot", "snapshot is rolled back: version 1 after version 2").await;
+    client.assert_refused("snapshot", "snapshot is rolled back from version 2 to version 1").await;
     client.repository.timestamp.version = 4;
     client.repository.snapshot.version = 3;
     client.repository.publish_snapshot(&pin(1, &old["/1.targets.json"].text()));
-    client.assert_refused("targets", "targets is rolled back: version 1 after version 2").await;
+    client.assert_refused("targets", "targets is rolled back from version 2 to version 1").await;
     // What was seen does not stop counting when it expires.
     client.repository.restore(old);
     client.now += SignedDuration::from_hours(48);
@@ -434,7 +434,7 @@ async fn t88_what_is_older_than_before_is_refused() {
     repository.root.expires += SignedDuration::from_hours(72);
     repository.next_root(|_| ());
     repository.publish(&first);
-    client.assert_refused("later", "timestamp is rolled back: version 1 after version 4").await;
+    client.assert_refused("later", "timestamp is rolled back from version 4 to version 1").await;
     client.repository.timestamp.version = 5;
     client.repository.snapshot.version = 5;
     client.repository.targets.version = 5;
@@ -449,18 +449,20 @@ async fn t88_a_root_of_somebody_else_is_refused() {
     let mut other = Repository::start(&new_root()).await;
     other.next_root(|_| ());
     client.repository.script("/2.root.json", other.answer("/2.root.json"));
-    client.assert_refused("foreign", "root is signed by 0 of its keys, 2 are needed").await;
+    client.assert_refused("foreign", "root has valid signatures by 0 of its keys, but needs 2").await;
     client.repository.remove("/2.root.json");
     client.assert_refreshed("without", &first).await;
     // What was kept of the repository means nothing with another pinned root.
     client.repository.next_root(|_| ());
     client.assert_refreshed("second root", &first).await;
     client.pin(&other.answer("/1.root.json").text());
-    client.assert_refused("other pinned root", "2.root.json is not trusted: root is signed by 0").await;
+    client
+        .assert_refused("other pinned root", "2.root.json is not trusted: root has valid signatures by 0")
+        .await;
     client.pin("{}");
-    client.assert_refused("no root", "the pinned root cannot be used").await;
+    client.assert_refused("no root", "the pinned root (`root`) is not a usable TUF root").await;
     std::fs::remove_file(client.pinned()).unwrap();
-    client.assert_refused("nothing", "cannot be read").await;
+    client.assert_refused("nothing", "cannot read the pinned root").await;
 }
 
 /// Two at once could write into each other's files, or replace what one of them saw last by something older.
@@ -538,6 +540,6 @@ async fn many_roots_are_followed_in_several_refreshes() {
     publish(&mut client, 64);
     client.assert_refreshed("64", &first).await;
     publish(&mut client, 65);
-    client.assert_refused("65", "more than 64 new roots").await;
+    client.assert_refused("65", "more than 64 new root versions").await;
     client.assert_refreshed("the rest", &first).await;
 }

@@ -184,7 +184,7 @@ async fn check_opens_key_and_password_files_and_contacts_no_service() {
     write(&path.join("pullgate.toml"), "[log]\nlevel = \"loud\"\n");
     let (code, _, errors) = run(path, &["check"]);
     assert!(
-        code == Some(2) && errors.contains("`level` is `loud`"),
+        code == Some(2) && errors.contains("unknown value `loud` for `level`"),
         "without it no service starts: {errors}"
     );
 }

@@ -303,7 +303,7 @@ pub enum RequirementError {
     NoAnnotation,
     #[error("`annotations` has more than {MAX_ANNOTATIONS} entries")]
     TooManyAnnotations,
-    #[error("requirement of attestations names none, so nothing more would be required")]
+    #[error("`attestations` of the requirement is empty, so it would require no attestation")]
     NoAttestation,
     #[error("requirement names more than {MAX_ATTESTATIONS} attestations")]
     TooManyAttestations,

@@ -60,7 +60,7 @@ impl TimeRule<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum CertifiedError {
-    #[error("certificate chain of the signature is not acceptable")]
+    #[error("certificate chain of the signature is not valid")]
     Chain(#[source] X509Error),
     /// A certificate was not valid when the signature was made.
     #[error(transparent)]
@@ -68,16 +68,18 @@ pub enum CertifiedError {
     /// A certificate is not valid now, and nothing shows when the signature was made.
     #[error(transparent)]
     NotValidNow(X509Error),
-    #[error("signature does not verify with the key of its certificate {subject}")]
+    #[error("signature does not verify with the key of the signer's certificate {subject}")]
     Signature { subject: Quoted },
-    #[error("certificate chain of {subject} has no certificate of the trust store `{store}`")]
+    #[error("certificate chain of {subject} contains no certificate of `{store}` of the authenticator")]
     Untrusted { subject: Quoted, store: &'static str },
-    #[error("certificate {subject} is trusted, but not one of the identities")]
+    #[error(
+        "certificate {subject} is trusted, but its name is not in `identities` or `names` of the authenticator"
+    )]
     Identity { subject: Quoted },
     /// A certificate is revoked, or whether it is could not be found out.
     #[error(transparent)]
     Revoked(#[from] RevocationError),
-    #[error("signature has no timestamp, which `tsa` requires")]
+    #[error("signature has no timestamp, but `tsa` and `timestamps` of the authenticator require one")]
     NoTimestamp,
     #[error("timestamp of the signature is not valid")]
     Timestamp(#[from] TimestampError),

@@ -96,19 +96,19 @@ pub(super) fn is_readable(token: &[u8]) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TimestampError {
-    #[error("timestamp has {found} bytes, more than the limit of {MAX_TOKEN_BYTES}")]
+    #[error("timestamp of the signature has {found} bytes, more than the limit of {MAX_TOKEN_BYTES}")]
     TooLarge { found: usize },
     #[error("timestamp is not a well-formed RFC 3161 token in DER with exactly one signature")]
     Malformed,
     #[error("timestamp does not contain the certificate of its signer")]
     NoCertificate,
-    #[error("timestamp is signed with an algorithm that is not supported")]
+    #[error("timestamp is signed with an unsupported algorithm")]
     Algorithm,
     #[error("signature of the timestamp does not verify")]
     Signature,
-    #[error("timestamp was not issued by an authority below a root in `tsa`")]
+    #[error("timestamp was not issued by a timestamp authority below a root certificate in `tsa`")]
     Untrusted,
-    #[error("a certificate of the timestamp authority does not count")]
+    #[error("revocation check failed for a certificate of the timestamp authority")]
     Revoked(#[source] RevocationError),
     #[error("timestamp was issued for another signature")]
     OtherMessage,

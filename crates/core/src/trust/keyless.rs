@@ -158,7 +158,9 @@ pub enum KeylessSetError {
     #[error("no trusted root is given")]
     NoRoots,
     /// Entries of such signatures are not read.
-    #[error("log entries of signatures with {0} are not verified; set `log` for other algorithms only")]
+    #[error(
+        "pullgate cannot verify log entries of signatures with {0}; set `log` only for keys with other algorithms"
+    )]
     Algorithm(Algorithm),
     #[error("{0} trusted roots are given, more than the limit of {MAX_ROOTS}")]
     TooManyRoots(usize),

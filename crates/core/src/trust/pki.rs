@@ -129,15 +129,15 @@ impl SignerSet for PkiSet {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum SignerNameError {
-    #[error("there is no name")]
+    #[error("no name is given")]
     Missing,
-    #[error("there are more than {MAX_NAMES} names")]
+    #[error("more than {MAX_NAMES} names are given")]
     TooMany,
     #[error("a name must begin with `email:`, `dns:` or `uri:`")]
     Prefix,
     #[error("{0}")]
     Pattern(PatternError),
     /// A pattern without anything that is fixed below the host or domain.
-    #[error("accepts every certificate of the CA")]
+    #[error("would accept every certificate of the CA")]
     Anybody,
 }

@@ -13,7 +13,7 @@ pub(super) fn write(value: &Value, to: &mut Vec<u8>) -> Result<(), TufError> {
         Value::Null => to.extend(b"null"),
         Value::Bool(flag) => to.extend(flag.to_string().bytes()),
         Value::Number(number) if number.is_i64() || number.is_u64() => to.extend(number.to_string().bytes()),
-        Value::Number(_) => return Err(TufError::Malformed { why: "it has a number with a fraction" }),
+        Value::Number(_) => return Err(TufError::Malformed { why: "a number is not an integer" }),
         Value::String(text) => write_text(text, to),
         Value::Array(values) => {
             to.push(b'[');

@@ -39,38 +39,40 @@ impl fmt::Display for Role {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum TufError {
-    #[error("{what} has {found} bytes, at most {limit} are read")]
+    #[error("{what} has {found} bytes, more than the limit of {limit}")]
     TooLarge { what: Role, found: usize, limit: usize },
     #[error(transparent)]
     Json(#[from] JsonError),
-    #[error("it is not TUF metadata of version 1: {why}")]
+    #[error("not TUF metadata of version 1: {why}")]
     Malformed { why: &'static str },
-    #[error("it is metadata of another role than {expected}")]
+    #[error("metadata is of another role than {expected}")]
     OtherRole { expected: Role },
     /// The keys are those of the role in the trusted root.
-    #[error("{role} is signed by {found} of its keys, {threshold} are needed")]
+    #[error("{role} has valid signatures by {found} of its keys, but needs {threshold}")]
     Threshold { role: Role, found: usize, threshold: usize },
-    #[error("root has version {found}, and the version after {trusted} is needed")]
+    #[error(
+        "new root has version {found}, but must have the version after {trusted}, the version of the trusted root"
+    )]
     RootVersion { trusted: u64, found: u64 },
     /// Somebody offers what is out of date: a mirror that lags behind, or an attacker.
-    #[error("{role} is rolled back: version {found} after version {before}")]
+    #[error("{role} is rolled back from version {before} to version {found}")]
     Rollback { role: Role, before: u64, found: u64 },
-    #[error("{role} has two contents with version {version}")]
+    #[error("{role} has changed, but still has version {version}")]
     SameVersion { role: Role, version: u64 },
-    #[error("snapshot does not list {name} any more")]
+    #[error("snapshot no longer lists {name}, which the previous snapshot listed")]
     Removed { name: Quoted },
     /// It was not renewed in time: the repository is not maintained, or somebody withholds the newer one.
-    #[error("{role} has expired at {expires}, and no newer one is offered")]
+    #[error("{role} expired at {expires}, and the repository offers no newer version")]
     Expired { role: Role, expires: Timestamp },
-    #[error("{role} has version {found}, and version {expected} was announced")]
+    #[error("{role} has version {found}, but the signed metadata names version {expected}")]
     Version { role: Role, expected: u64, found: u64 },
-    #[error("{what} has {found} bytes, and {expected} were announced")]
+    #[error("{what} has {found} bytes, but the signed metadata names {expected} bytes")]
     Length { what: &'static str, expected: u64, found: usize },
-    #[error("{what} does not have the announced digest")]
+    #[error("{what} does not have the digest that the signed metadata names")]
     Hash { what: &'static str },
-    #[error("targets do not list {name} with a SHA-256 or SHA-512 digest")]
+    #[error("targets metadata does not list {name} with a SHA-256 or SHA-512 digest")]
     NoTarget { name: Quoted },
     /// A caller skipped a step.
-    #[error("metadata is missing that must come before")]
+    #[error("metadata was read in the wrong order")]
     Order,
 }

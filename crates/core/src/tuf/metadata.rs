@@ -60,19 +60,20 @@ impl<T: Content> Metadata<T> {
         let malformed = |why| move |_| TufError::Malformed { why };
         let document = json::parse(bytes, BOUNDS)?;
         let envelope: Envelope =
-            serde_json::from_value(document).map_err(malformed("it has no signed part with signatures"))?;
+            serde_json::from_value(document).map_err(malformed("`signed` or `signatures` is missing"))?;
         if envelope.signatures.len() > MAX_SIGNATURES {
-            return Err(TufError::Malformed { why: "it has more than 64 signatures" });
+            return Err(TufError::Malformed { why: "more than 64 signatures" });
         }
-        let common = Common::deserialize(&envelope.signed).map_err(malformed("a field is missing"))?;
+        let common = Common::deserialize(&envelope.signed)
+            .map_err(malformed("a field of `signed` is missing or has the wrong type"))?;
         if common.role != T::ROLE.name() {
             return Err(TufError::OtherRole { expected: T::ROLE });
         }
         if common.spec_version.split('.').next() != Some("1") {
-            return Err(TufError::Malformed { why: "its `spec_version` is another" });
+            return Err(TufError::Malformed { why: "`spec_version` is not 1" });
         }
         if common.version == 0 {
-            return Err(TufError::Malformed { why: "its version is 0" });
+            return Err(TufError::Malformed { why: "`version` is 0" });
         }
         let expires = common.expires.parse();
         let expires = expires.map_err(|_| TufError::Malformed { why: "`expires` is not a time" })?;
@@ -82,7 +83,7 @@ impl<T: Content> Metadata<T> {
             version: common.version,
             expires,
             signed: serde_json::from_value(envelope.signed)
-                .map_err(malformed("a field of its role is missing"))?,
+                .map_err(malformed("a field of the role is missing or has the wrong type"))?,
             signatures: envelope.signatures,
             bytes: signed,
         })

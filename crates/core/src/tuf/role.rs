@@ -31,7 +31,7 @@ impl Root {
     /// The identifiers of a role's keys, and how many must sign.
     pub(super) fn signers_of(&self, role: Role) -> Result<(&BTreeSet<String>, usize), TufError> {
         if self.keys.len() > MAX_KEYS {
-            return Err(TufError::Malformed { why: "it has more than 64 keys" });
+            return Err(TufError::Malformed { why: "more than 64 keys" });
         }
         match self.roles.get(role.name()) {
             Some(Signers { threshold: 0, .. }) => Err(TufError::Malformed { why: "a threshold is 0" }),
@@ -49,7 +49,7 @@ pub(super) struct TimestampRole {
 
 impl TimestampRole {
     pub(super) fn snapshot(&self) -> Result<&Pin, TufError> {
-        self.meta.get("snapshot.json").ok_or(TufError::Malformed { why: "it names no snapshot" })
+        self.meta.get("snapshot.json").ok_or(TufError::Malformed { why: "snapshot.json is missing" })
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     pub(super) fn targets(&self) -> Result<&Pin, TufError> {
-        self.meta.get("targets.json").ok_or(TufError::Malformed { why: "it names no targets" })
+        self.meta.get("targets.json").ok_or(TufError::Malformed { why: "targets.json is missing" })
     }
 }
 

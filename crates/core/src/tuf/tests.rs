@@ -61,18 +61,14 @@ fn roots_that_were_changed_are_refused() {
         );
         for (pointer, value, why) in [
             ("/signed/roles/root/threshold", json!(0), "a threshold is 0"),
-            ("/signed/roles/root", json!(null), "a field of its role is missing"),
-            ("/signed/spec_version", json!("2.0.0"), "its `spec_version` is another"),
-            ("/signed/version", json!(0), "its version is 0"),
-            ("/signed/version", json!(1.5), "a field is missing"),
+            ("/signed/roles/root", json!(null), "a field of the role is missing or has the wrong type"),
+            ("/signed/spec_version", json!("2.0.0"), "`spec_version` is not 1"),
+            ("/signed/version", json!(0), "`version` is 0"),
+            ("/signed/version", json!(1.5), "a field of `signed` is missing or has the wrong type"),
             ("/signed/expires", json!("tomorrow"), "`expires` is not a time"),
-            ("/signed/x", json!(1.5), "it has a number with a fraction"),
-            ("/signatures", json!({}), "it has no signed part with signatures"),
-            (
-                "/signatures",
-                json!(vec![json!({ "keyid": "a", "sig": "" }); 65]),
-                "it has more than 64 signatures",
-            ),
+            ("/signed/x", json!(1.5), "a number is not an integer"),
+            ("/signatures", json!({}), "`signed` or `signatures` is missing"),
+            ("/signatures", json!(vec![json!({ "keyid": "a", "sig": "" }); 65]), "more than 64 signatures"),
         ] {
             let error = refused(&|root| {
                 let (parent, field) = pointer.rsplit_once('/').unwrap();

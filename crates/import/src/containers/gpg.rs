@@ -28,12 +28,13 @@ impl Converter<'_> {
         let keys = match self.keyrings(subject, signed)? {
             Ok(keys) => keys,
             Err(error) => {
-                let text = format!("a key in its keyring does not count here: {error}; images are refused");
+                let text =
+                    format!("pullgate does not accept a key in the keyring: {error}; images are refused");
                 self.draft.note(Effect::Stricter, subject, text);
                 return Ok(None);
             }
         };
-        let text = "where GPG signatures are is in registries.d: import it with `pullgate-signer import registries-d`";
+        let text = "registries.d says where GPG signatures are stored: import these files with `pullgate-signer import registries-d`";
         self.draft.note(Effect::None, "lookaside", text);
         // Keyrings with the same primary keys may differ: one says that a key is revoked, or has another sub-key.
         let same = vec![keys.armored.clone()];

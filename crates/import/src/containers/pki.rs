@@ -43,7 +43,7 @@ pub(super) fn convert(subject: &str, value: &Value) -> Result<Converted, ImportE
     }
     if pki.ca_roots_data.is_some() || pki.ca_intermediates_data.is_some() {
         return Ok(Converted::Nothing(
-            "its certificates are in the document; write them to files, and name these in the document",
+            "its certificates are in the document itself; write them to files, and name these files in the document",
         ));
     }
     let (name, stricter) = match (pki.subject_email, pki.subject_hostname) {

@@ -27,7 +27,7 @@ impl Budget {
             Ok(_) => Ok(()),
             Err(_) => Err(RegistryError::TooLarge {
                 bound: Bound::Collected,
-                what: "all attachments together".to_owned(),
+                what: "the total of all attachments".to_owned(),
                 limit: self.limit,
             }),
         }

@@ -82,7 +82,7 @@ enum Source {
         #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
         file: PathBuf,
     },
-    /// The registries.d of podman, skopeo and CRI-O: a part of pullgate.toml that says where GPG signatures are
+    /// The registries.d of podman, skopeo and CRI-O: a part of pullgate.toml that says where GPG signatures are stored
     RegistriesD {
         /// The directory
         #[arg(value_name = "DIR", default_value = "/etc/containers/registries.d")]

@@ -81,7 +81,7 @@ fn problems_are_reported_with_their_position() {
         ("\"r.example:5000/*/app\"", "\"r.example:5000/App\"", "upper-case"),
         ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "must name 1 to"),
         ("\"manual\"", "\"automatc\"", "did you mean `automatic`"),
-        ("\"both\"", "\"cosign\"", "`layout` is `cosign`"),
+        ("\"both\"", "\"cosign\"", "unknown value `cosign` for `layout`"),
         ("\"v*\"", "\"v/*\"", "tag pattern `v/*` cannot match any tag"),
         ("name = \"payments\"", "name = \"a b\"", "cannot be the name of a rule"),
         ("name = \"payments\"", "nam = \"payments\"", "did you mean `name`"),

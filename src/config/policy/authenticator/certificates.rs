@@ -185,7 +185,10 @@ fn list(directory: &Path, extensions: &[&str], files: &KeyFiles<'_>) -> Result<V
     }
     if paths.is_empty() {
         let ends = extensions.iter().map(|end| format!("*.{end}")).collect::<Vec<_>>();
-        return Err((format!("it contains no file ({})", ends.join(", ")), "put files there".to_owned()));
+        return Err((
+            format!("the directory contains no file ({})", ends.join(", ")),
+            "put such files into the directory".to_owned(),
+        ));
     }
     paths.sort();
     Ok(paths)

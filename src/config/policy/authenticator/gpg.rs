@@ -66,7 +66,7 @@ fn read_fingerprints(document: &mut Document<'_>, value: Value<'_>) -> Option<Ve
         match Fingerprint::parse(&text) {
             // In whatever spelling.
             Some(key) if found.contains(&key) => {
-                let message = format!("fingerprint {} is there twice", suggest::quoted(&text));
+                let message = format!("duplicate fingerprint {}", suggest::quoted(&text));
                 document.problem(at, message, "remove one of them");
             }
             Some(key) => found.push(key),

@@ -48,7 +48,7 @@ pub(super) fn read_logs(document: &mut Document<'_>, value: Value<'_>) -> Option
     let (text, span) = document.string(value, "`log`")?;
     let found = LogUse::ALL.into_iter().find(|it| it.name() == text);
     if found.is_none() {
-        let message = format!("`log` is {}", suggest::quoted(&text));
+        let message = format!("unknown value {} for `log`", suggest::quoted(&text));
         document.problem(span, message, suggest::one_of(&text, &known));
     }
     found

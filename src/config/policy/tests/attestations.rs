@@ -23,7 +23,7 @@ fn says_what_is_wrong_with_a_condition() {
         ),
         (
             "type = \"sboms\"\nby = \"release\"".to_owned(),
-            "policy.toml:6:8: `type` is `sboms`\n  hint: did you mean `sbom`?",
+            "policy.toml:6:8: unknown value `sboms` for `type`\n  hint: did you mean `sbom`?",
         ),
         ("type = 1".to_owned(), "policy.toml:6:8: `type` is an integer"),
         (
@@ -45,15 +45,15 @@ fn says_what_is_wrong_with_a_condition() {
         ),
         (
             format!("{SBOM}\nformats = []"),
-            "policy.toml:8:11: `formats` is empty, so nothing would count\n  hint: remove it",
+            "policy.toml:8:11: `formats` is empty, so no SBOM would meet the condition\n  hint: remove it",
         ),
-        (format!("{SBOM}\nformats = [\"swid\"]"), "policy.toml:8:12: `formats` is `swid`"),
+        (format!("{SBOM}\nformats = [\"swid\"]"), "policy.toml:8:12: unknown value `swid` for `formats`"),
         (format!("{SBOM}\nbuilder = \"x\""), "policy.toml:8:1: unknown key `builder` in [attestation.c]"),
         (
             format!("{SBOM}\nmax-age = \"7\""),
             "policy.toml:8:11: `max-age` is not an age of 1m to 3650d\n  hint: write for example `12h` or `7d`",
         ),
-        (format!("{SBOM}\nfields = {{}}"), "policy.toml:8:10: `fields` has 0 entries, not 1 to 32"),
+        (format!("{SBOM}\nfields = {{}}"), "policy.toml:8:10: `fields` has 0 entries, but must have 1 to 32"),
         (
             format!("{SBOM}\nfields = {{ a = 1 }}"),
             "policy.toml:8:12: field `a` is not a JSON pointer such as `/a/b`",
@@ -61,8 +61,8 @@ fn says_what_is_wrong_with_a_condition() {
         (format!("{SBOM}\nfields = {{ \"/a\" = 1.5 }}"), "policy.toml:8:19: a field is a float"),
         (format!("{SBOM}\nfields = {{ \"/a\" = [1] }}"), "policy.toml:8:19: a field is an array"),
         (slsa.to_owned(), "policy.toml:5:14: attestation `c` has no `builder`"),
-        (format!("{slsa}\nbuilder = []"), "policy.toml:8:11: `builder` is not 1 to 16 texts"),
-        (format!("{slsa}\nbuilder = \"\""), "policy.toml:8:11: `builder` is not 1 to 16 texts"),
+        (format!("{slsa}\nbuilder = []"), "policy.toml:8:11: `builder` must be 1 to 16 texts"),
+        (format!("{slsa}\nbuilder = \"\""), "policy.toml:8:11: `builder` must be 1 to 16 texts"),
         (
             format!("{slsa}\nbuilder = \"b\"\nsource-repository = \"**\""),
             "policy.toml:9:21: `source-repository` accepts every repository",
@@ -79,7 +79,7 @@ fn says_what_is_wrong_with_a_condition() {
         (format!("{scan}\nmax-age = \"7d\""), "policy.toml:5:14: attestation `c` has no `max-severity`"),
         (
             format!("{scan}\nmax-age = \"7d\"\nmax-severity = \"unknown\""),
-            "policy.toml:9:16: `max-severity` is `unknown`",
+            "policy.toml:9:16: unknown value `unknown` for `max-severity`",
         ),
         (
             "type = \"vsa\"\nby = \"release\"\nverifier = \"v\"".to_owned(),
@@ -88,7 +88,7 @@ fn says_what_is_wrong_with_a_condition() {
         (custom.to_owned(), "policy.toml:5:14: attestation `c` has no `predicate-type`"),
         (
             format!("{custom}\npredicate-type = \"https://sigstore.dev/cosign/sign/v1\""),
-            "policy.toml:8:18: `predicate-type` is `https://sigstore.dev/cosign/sign/v1`",
+            "policy.toml:8:18: `predicate-type` must be the type of an attestation, but is `https://sigstore.dev/cosign/sign/v1`",
         ),
         (
             format!("{custom}\npredicate-type = \"t\"\ntime = \"/at\""),
@@ -128,11 +128,11 @@ fn says_what_is_wrong_with_a_rule_that_names_conditions() {
     for (require, expected) in [
         (
             "attestations = []",
-            "policy.toml:10:28: requirement of attestations names none, so nothing more would be required",
+            "policy.toml:10:28: `attestations` of the requirement is empty, so it would require no attestation",
         ),
         (
             "all = [\"release\"], attestations = []",
-            "policy.toml:10:47: requirement of attestations names none",
+            "policy.toml:10:47: `attestations` of the requirement is empty",
         ),
         ("attestations = [\"c\", \"c\"]", "policy.toml:10:28: requirement names attestation `c` twice"),
         (
@@ -177,7 +177,9 @@ fn warns_of_conditions_that_no_rule_requires() {
     assert_eq!(warned("attestations = [\"c\"]"), [""; 0]);
     assert_eq!(
         warned("all = [\"release\"]"),
-        ["policy.toml:5:14: attestation `c` is required by no rule\n  hint: remove it, or require it"]
+        [
+            "policy.toml:5:14: attestation `c` is required by no rule\n  hint: remove it, or require it in a rule"
+        ]
     );
 }
 

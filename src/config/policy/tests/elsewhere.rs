@@ -153,7 +153,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
         ),
         (
             policy(&at(KMS), "verify = \"always\""),
-            "`verify` is `always`\n  hint: known are `local`, `remote`",
+            "unknown value `always` for `verify`\n  hint: known are `local`, `remote`",
         ),
         (
             policy(&at(KMS), "remote-rate = 5"),
@@ -162,12 +162,12 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
         (policy(&format!("{}, remote-cache-ttl = \"1m\"", at(KMS)), ""), "a `remote-` option is set"),
         (
             policy(&at(KMS), "verify = \"remote\"\nremote-timeout = \"1ms\""),
-            "`remote-timeout` is out of range\n  hint: it may be from 100ms to 1m; the default is 5s",
+            "`remote-timeout` is out of range\n  hint: write a value from 100ms to 1m; the default is 5s",
         ),
         (policy(&at(KMS), "verify = \"remote\"\nremote-rate = 0"), "`remote-rate` is out of range"),
         (
             policy(&at(KMS), "verify = \"remote\"\nremote-cache-ttl = \"1441m\""),
-            "`remote-cache-ttl` is out of range\n  hint: it may be from 0s to 1440m; the default is 60m",
+            "`remote-cache-ttl` is out of range\n  hint: write a value from 0s to 1440m; the default is 60m",
         ),
         (
             policy(&format!("{}, verify = \"remote\", algorithm = \"ED25519\"", at(KMS)), ""),

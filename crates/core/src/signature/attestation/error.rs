@@ -14,7 +14,7 @@ pub enum Unmet {
     #[error("predicate is malformed: {0}")]
     Malformed(#[from] FieldError),
     /// A field has another value, or is missing.
-    #[error("{field} is {found}, required is {wanted}")]
+    #[error("{field} is {found}, but the policy requires {wanted}")]
     Field {
         /// Its place in the predicate.
         field: String,
@@ -26,15 +26,15 @@ pub enum Unmet {
     #[error("{0}")]
     Unreadable(&'static str),
     #[error(
-        "build type {found} is not one whose source is known, and it does not name exactly one Git repository"
+        "build type {found} is not supported, and the predicate does not name exactly one Git repository as source"
     )]
     UnknownSource { found: Quoted },
     #[error(
-        "source {found} does not show which repository and ref it is: it has a query, or several `@` or `#`"
+        "source {found} does not name one repository and ref: the URI has a query, or more than one `@` or `#`"
     )]
     AmbiguousSource { found: Quoted },
     /// The scan found something that is too severe.
-    #[error("{id} is {severity}, {limit} is allowed{}", more(*others))]
+    #[error("{id} has severity {severity}, but the policy allows {limit}{}", more(*others))]
     Vulnerable {
         id: Quoted,
         severity: Severity,
@@ -42,28 +42,32 @@ pub enum Unmet {
         /// How many others there are.
         others: usize,
     },
-    #[error("time of the statement is {found}, not one such as 2027-01-01T00:00:00Z")]
+    #[error("time of the attestation is {found}; expected a time such as 2027-01-01T00:00:00Z")]
     Time { found: String },
-    #[error("nothing that is signed shows when the statement was made")]
+    #[error("attestation has no signed time, so its age is not known")]
     NoTime,
-    #[error("statement was made at {time}, which has not come")]
+    #[error("time of the attestation, {time}, is in the future; check this node's clock")]
     Future { time: Timestamp },
-    #[error("statement was made at {time}, more than {max_age} ago")]
+    #[error("attestation was made at {time}, more than {max_age} ago (`max-age`)")]
     Stale {
         time: Timestamp,
         /// As the policy writes it.
         max_age: String,
     },
-    #[error("statement was made at {time}; a newer one, of {newest}, counts instead")]
+    #[error("attestation was made at {time}; a newer attestation, made at {newest}, counts instead")]
     Older { time: Timestamp, newest: Timestamp },
-    #[error("another statement of the same time, {time}, does not meet the condition")]
+    #[error("another attestation with the same time, {time}, does not meet the condition")]
     Contradicted { time: Timestamp },
-    #[error("statement was made at {time}; another one, whose time is not known, counts instead")]
+    #[error("attestation was made at {time}; another attestation, whose time is not known, counts instead")]
     OlderThanUnknown { time: Timestamp },
 }
 
 fn more(others: usize) -> String {
-    if others == 0 { String::new() } else { format!(", and {others} others are too severe") }
+    match others {
+        0 => String::new(),
+        1 => ", and 1 other is too severe too".to_owned(),
+        _ => format!(", and {others} others are too severe too"),
+    }
 }
 
 impl Unmet {

@@ -111,7 +111,7 @@ fn check_text(text: &str) -> Result<(), Unmet> {
     }
 }
 
-const NO_PACKAGE: Unmet = Unmet::Unreadable("bill of materials names no package");
+const NO_PACKAGE: Unmet = Unmet::Unreadable("SBOM lists no package");
 
 fn check_spdx(mut document: Fields) -> Result<(), Unmet> {
     if !document.string("spdxVersion")?.starts_with("SPDX-2.") {

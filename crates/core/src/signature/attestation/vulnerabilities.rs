@@ -117,7 +117,7 @@ fn read_trivy(mut report: Fields) -> Result<Found, Unmet> {
 
 fn read_grype(mut report: Fields, matches: Value) -> Result<Found, Unmet> {
     if report.object("descriptor")?.string("name")? != "grype" {
-        return Err(Unmet::Unreadable("scanner.result has matches, and is not a report of grype"));
+        return Err(Unmet::Unreadable("scanner.result has `matches`, but is not a report of grype"));
     }
     report.object("source")?;
     let mut found = Vec::new();
@@ -133,6 +133,6 @@ fn one(vulnerability: Value, [id, severity]: [&'static str; 2]) -> Result<(Strin
     let id = vulnerability.string(id)?;
     let text = vulnerability.string(severity)?;
     let severity = Severity::read(&text)
-        .ok_or(Unmet::Unreadable("a severity in the report is not one that is known"))?;
+        .ok_or(Unmet::Unreadable("report has a severity that pullgate does not know"))?;
     Ok((id, severity))
 }

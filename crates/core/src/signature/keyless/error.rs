@@ -11,40 +11,46 @@ use crate::trust::{CertificateError, WrongIdentity};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum KeylessError {
-    #[error("it is by a key, and the authenticator is for certificates")]
+    #[error("signature is made by a key, but the authenticator accepts only signatures by certificates")]
     Key,
-    #[error("bundle is malformed, or of a kind that is not read")]
+    #[error("bundle is malformed, or of a kind that pullgate does not support")]
     Malformed,
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    #[error("signature does not verify with the key of its certificate")]
+    #[error("signature does not verify with the key of the signer's certificate")]
     Mismatch,
-    #[error("certificate is not by an authority of the trusted root, or not for signing code")]
+    #[error(
+        "signer's certificate is not issued by a certificate authority of the trusted root, or not for code signing"
+    )]
     UntrustedCertificate,
-    #[error("signature was made when its certificate was not valid")]
+    #[error("signature was made outside the validity period of the signer's certificate")]
     OutsideCertificate,
-    #[error("no authority of the trusted root was valid at {time}, when the signature was made")]
+    #[error("signature was made at {time}, when no certificate authority of the trusted root was valid")]
     RootExpired { time: Timestamp },
     /// Only that the root says from when to when its logs and authorities count keeps the signature from being valid.
     #[error(
-        "signature is by a log or an authority of the trusted root, at a time for which the root does not name it"
+        "log or authority that confirms the signature is in the trusted root, but was not valid at the signing time"
     )]
     RootOutside,
-    #[error("certificate is not shown by a certificate transparency log of the trusted root")]
+    #[error("signer's certificate is not in a certificate transparency log of the trusted root")]
     NoCertificateLog,
-    #[error("bundle has no entry of a transparency log with {0}")]
+    #[error("signature has no transparency log entry with {0}")]
     NoLogEntry(&'static str),
-    #[error("log entry is not by a transparency log of the trusted root")]
+    #[error("log entry is not signed by a transparency log of the trusted root")]
     UntrustedLog,
-    #[error("log entry is about another signature, certificate or image")]
+    #[error("transparency log entry belongs to another signature, certificate or image")]
     OtherLogEntry,
-    #[error("nothing that is signed shows when the signature was made")]
+    #[error(
+        "signing time is not known: the signature has neither a timestamp nor a signed log entry with a time"
+    )]
     NoSigningTime,
-    #[error("timestamp is not by an authority of the trusted root, or not of this signature")]
+    #[error(
+        "timestamp is not issued by a timestamp authority of the trusted root, or not for this signature"
+    )]
     UntrustedTimestamp,
-    #[error("signature was made at {time}, which has not come")]
+    #[error("signing time {time} is in the future")]
     Future { time: Timestamp },
-    #[error("signature is valid, but not by the identity of the authenticator: {0}")]
+    #[error("signature is valid, but made by an identity that the authenticator does not accept: {0}")]
     Identity(WrongIdentity),
 }
 

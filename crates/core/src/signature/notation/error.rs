@@ -11,31 +11,35 @@ use crate::untrusted::Quoted;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum NotationError {
-    #[error("envelope is not one tagged COSE_Sign1 message")]
+    #[error("signature envelope is not a tagged COSE_Sign1 message")]
     Cbor,
     /// A signed or unsigned attribute is missing or has another type.
-    #[error("envelope has no {attribute} of the required type")]
+    #[error("attribute {attribute} of the signature envelope is missing or has the wrong type")]
     Attribute { attribute: &'static str },
     /// An attribute that the scheme of the signature does not allow.
-    #[error("envelope has {attribute}, which its signing scheme does not have")]
+    #[error("signature envelope has the attribute {attribute}, which its signing scheme does not allow")]
     Forbidden { attribute: &'static str },
-    #[error("envelope does not mark {attribute} as critical")]
+    #[error("signature envelope does not mark the attribute {attribute} as critical")]
     NotCritical { attribute: &'static str },
     /// An attribute that must be understood, and is not.
-    #[error("envelope has the critical attribute {attribute}, which pullgate does not know")]
+    #[error("signature envelope has the unknown critical attribute {attribute}")]
     UnknownCritical { attribute: Quoted },
-    #[error("envelope marks {attribute} as critical twice, or does not have it")]
+    #[error(
+        "signature envelope marks the attribute {attribute} as critical, but marks it twice or does not have it"
+    )]
     CriticalList { attribute: Quoted },
     #[error("signature requires the verification plug-in {name}; pullgate runs no plug-ins")]
     Plugin { name: Quoted },
-    #[error("envelope has the signing scheme {scheme}, which pullgate does not know")]
+    #[error("signature envelope has the unknown signing scheme {scheme}")]
     Scheme { scheme: Quoted },
-    #[error("envelope does not name {wanted}, the algorithm of its certificate's key")]
+    #[error(
+        "signature envelope names another algorithm than {wanted}, which the key of its certificate requires"
+    )]
     Algorithm { wanted: Algorithm },
     #[error("signature expired at {at}")]
     Expired { at: Timestamp },
     /// The digest is the right one, the other parts of the descriptor are not.
-    #[error("signature is for a target of another {part}")]
+    #[error("signature is for this digest, but for an image manifest with another {part}")]
     OtherTarget { part: &'static str },
 }
 

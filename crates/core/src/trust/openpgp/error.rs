@@ -16,34 +16,31 @@ pub(super) enum PacketError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum KeyringError {
-    #[error("keyring has {found} bytes, at most {MAX_KEYRING_BYTES} are read")]
+    #[error("keyring has {found} bytes, more than the limit of {MAX_KEYRING_BYTES}")]
     TooLarge { found: usize },
     #[error("the file is not an OpenPGP keyring; write it with `gpg --export`")]
     Malformed,
     #[error("the armor of the keyring is malformed; write it with `gpg --export --armor`")]
     Armor,
-    #[error("the file has no OpenPGP key; write it with `gpg --export`")]
+    #[error("the file contains no OpenPGP key; write it with `gpg --export`")]
     Empty,
     /// A keybox of gpg has another format.
-    #[error("the file is a keybox of gpg, which only gpg reads; write it with `gpg --export`")]
+    #[error("the file is a keybox of gpg, a format that only gpg can read; write it with `gpg --export`")]
     Keybox,
     #[error(
-        "the file has an OpenPGP secret key; write the public half with `gpg --export`, remove this file and take the key \
-         for disclosed"
+        "the file contains an OpenPGP secret key; write the public key with `gpg --export`, delete this file, and replace the key, because the secret key may be compromised"
     )]
     Secret,
     #[error(
-        "the file has something that is no part of a keyring (packet {tag}); write it with `gpg --export`"
+        "the file contains an OpenPGP packet of type {tag}, which does not belong in a keyring; write it with `gpg --export`"
     )]
     Packet { tag: u8 },
     #[error(
-        "the keyring has a key of version {found}, only version 4 is read; export only the keys that are to count"
+        "the keyring has an OpenPGP key of version {found}, but only version 4 is supported; export only the keys whose signatures count"
     )]
     Version { found: u8 },
     /// Encryption, DSA, other curves, RSA keys below 2048 or above 4096 bits.
-    #[error(
-        "key {key} has an algorithm or a size that is not supported; export only the keys that are to count"
-    )]
+    #[error("key {key} has an unsupported algorithm or size; export only the keys whose signatures count")]
     Algorithm { key: Fingerprint },
     /// Nothing says until when the key is valid, and what it may do.
     #[error("key {key} has no self-signature that counts; export it again with `gpg --export`")]
@@ -68,37 +65,37 @@ pub enum KeyringError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum OpenPgpError {
-    #[error("GPG signature has {found} bytes, at most {MAX_MESSAGE_BYTES} are read")]
+    #[error("GPG signature has {found} bytes, more than the limit of {MAX_MESSAGE_BYTES}")]
     TooLarge { found: usize },
     #[error("GPG signature is not an OpenPGP message in binary form")]
     Malformed,
     /// Other packets, or another number of them.
-    #[error("OpenPGP message is not one signature over one literal packet: {found}")]
+    #[error("OpenPGP message must be one signature over one literal packet: {found}")]
     Form {
         /// What it is instead.
         found: &'static str,
     },
-    #[error("OpenPGP message is compressed by a method that is not supported, or in a malformed way")]
+    #[error("OpenPGP message has an unsupported or malformed compression")]
     Compression,
     #[error("OpenPGP message has more than {limit} bytes after decompression")]
     Inflated { limit: usize },
-    #[error("OpenPGP signature has version {found}, only version 4 is read")]
+    #[error("OpenPGP signature has version {found}, but only version 4 is supported")]
     Version { found: u8 },
-    #[error("OpenPGP signature has type {found:#04x}, not that of a signature over binary data")]
+    #[error("OpenPGP signature has type {found:#04x} instead of 0x00, a signature over binary data")]
     Kind { found: u8 },
-    #[error("OpenPGP signature is made with {hash}, which is too weak or not supported")]
+    #[error("OpenPGP signature uses the hash {hash}, which is too weak or not supported")]
     Hash { hash: String },
     #[error("OpenPGP signature has a critical subpacket ({number}) that pullgate does not evaluate")]
     Critical { number: u8 },
-    #[error("OpenPGP signature does not say once when it was made")]
+    #[error("OpenPGP signature must have exactly one creation time")]
     NoTime,
-    #[error("OpenPGP signature does not name its key")]
+    #[error("OpenPGP signature does not name the key that made it")]
     NoIssuer,
-    #[error("signature is by key {issuer}, which the authenticator does not have")]
+    #[error("signature is by key {issuer}, which is not in the keyrings of the authenticator")]
     UnknownKey { issuer: String },
     #[error("signature does not verify with key {issuer}")]
     Untrusted { issuer: String },
-    #[error("signature is by key {key}, which `fingerprints` does not have")]
+    #[error("signature is by key {key}, which is not in `fingerprints` of the authenticator")]
     NotAccepted { key: Fingerprint },
     /// The deny list of the policy has the key.
     #[error("signature is by key {key}, which is revoked: {why}")]
@@ -118,14 +115,14 @@ pub enum OpenPgpError {
     #[error("signature is by key {key}, which has no self-signature that is valid now")]
     NotCertified { key: Fingerprint },
     /// No binding with a back-signature and SHA-2 is valid at the time of the check.
-    #[error("signature is by {subkey}, which is not bound to {key} as a sub-key that signs")]
+    #[error("signature is by sub-key {subkey}, but key {key} has no valid binding for it as a signing key")]
     NotBound { subkey: Fingerprint, key: Fingerprint },
-    #[error("signature is by key {key}, which may not sign")]
+    #[error("signature is by key {key}, which is not a signing key")]
     Usage { key: Fingerprint },
     #[error("signature expired at {at}")]
     Expired { at: Timestamp },
-    #[error("signature was made at {at}, which is in the future")]
+    #[error("signing time {at} is in the future")]
     Future { at: Timestamp },
-    #[error("signature was made at {at}, before its key")]
+    #[error("signature was made at {at}, before its key was created")]
     BeforeKey { at: Timestamp },
 }

@@ -100,7 +100,7 @@ impl Message {
 fn split(bytes: &[u8]) -> Result<Vec<Packet<'_>>, OpenPgpError> {
     packets(bytes, MAX_PACKETS).map_err(|error| match error {
         PacketError::Malformed => OpenPgpError::Malformed,
-        PacketError::TooMany => OpenPgpError::Form { found: "it has more packets" },
+        PacketError::TooMany => OpenPgpError::Form { found: "it has too many packets" },
     })
 }
 
@@ -113,11 +113,11 @@ fn described(parts: &[Packet<'_>]) -> &'static str {
         ) => "it is encrypted",
         Some(tag::LITERAL) if !has(tag::SIGNATURE) => "it is not signed",
         Some(tag::SIGNATURE) if parts.len() == 1 => "it is a detached signature",
-        Some(tag::COMPRESSED) => "it is compressed twice, or with something beside it",
+        Some(tag::COMPRESSED) => "it is compressed twice, or has packets beside the compressed data",
         Some(tag::ONE_PASS) if parts.iter().filter(|part| part.tag == tag::ONE_PASS).count() > 1 => {
             "it has several signatures"
         }
-        _ => "it has other packets",
+        _ => "it has packets of other types",
     }
 }
 

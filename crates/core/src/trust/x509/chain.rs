@@ -157,13 +157,13 @@ fn check_leaf(leaf: &Certificate, purpose: Purpose) -> Result<(), X509Error> {
     if purpose == Purpose::Signing {
         // Without the extension, all usages are allowed (RFC 5280 section 4.2.1.3).
         return match &leaf.key_usage {
-            Some((_, usage)) if !usage.digital_signature() => wrong("it must have digital signature"),
+            Some((_, usage)) if !usage.digital_signature() => wrong("it must include digital signature"),
             _ => check_extended_usage(leaf, purpose),
         };
     }
-    let Some((critical, usage)) = &leaf.key_usage else { return wrong("it has none") };
+    let Some((critical, usage)) = &leaf.key_usage else { return wrong("the extension is missing") };
     if purpose == Purpose::CodeSigning && !critical {
-        return wrong("it must be critical");
+        return wrong("the extension must be critical");
     }
     let others = usage.key_encipherment()
         || usage.data_encipherment()
@@ -197,15 +197,17 @@ fn check_extended_usage(leaf: &Certificate, purpose: Purpose) -> Result<(), X509
         (Purpose::CodeSigning, None) => Ok(()),
         (Purpose::CodeSigning, Some((_, usages))) => {
             if usages.iter().any(|usage| OTHER_PURPOSES.contains(usage)) {
-                return wrong("it must not be for TLS, e-mail, timestamps, OCSP or anything");
+                return wrong("it must not allow TLS, email, time stamping, OCSP signing or every purpose");
             }
             Ok(())
         }
         // RFC 3161 section 2.3: only this usage, and critical.
         (Purpose::Timestamping, Some((true, usages))) if *usages == [oid::ID_KP_TIME_STAMPING] => Ok(()),
-        (Purpose::Timestamping, _) => wrong("it must be time stamping only, and critical"),
+        (Purpose::Timestamping, _) => {
+            wrong("it must be time stamping only, and the extension must be critical")
+        }
         (Purpose::Signing, Some((_, usages))) if !usages.contains(&oid::ID_KP_CODE_SIGNING) => {
-            wrong("it must be for code signing")
+            wrong("it must include code signing")
         }
         (Purpose::Signing, _) => Ok(()),
     }
@@ -224,9 +226,9 @@ fn check_ca(ca: &Certificate, below: usize, purpose: Purpose) -> Result<(), X509
     let wrong = |wanted| Err(X509Error::KeyUsage { subject: ca.name(), wanted });
     match &ca.key_usage {
         None if purpose == Purpose::Signing => Ok(()),
-        None => wrong("it has none"),
-        Some((false, _)) if purpose == Purpose::CodeSigning => wrong("it must be critical"),
-        Some((_, usage)) if !usage.key_cert_sign() => wrong("it must have certificate signing"),
+        None => wrong("the extension is missing"),
+        Some((false, _)) if purpose == Purpose::CodeSigning => wrong("the extension must be critical"),
+        Some((_, usage)) if !usage.key_cert_sign() => wrong("it must include certificate signing"),
         Some(_) => Ok(()),
     }
 }
@@ -236,8 +238,8 @@ fn check_ca(ca: &Certificate, below: usize, purpose: Purpose) -> Result<(), X509
 fn check_limits(ca: &Certificate, purpose: Purpose) -> Result<(), X509Error> {
     let (purpose, wanted) = match purpose {
         Purpose::CodeSigning => return Ok(()),
-        Purpose::Signing => (oid::ID_KP_CODE_SIGNING, "its CA is not for code signing"),
-        Purpose::Timestamping => (oid::ID_KP_TIME_STAMPING, "its CA is not for time stamping"),
+        Purpose::Signing => (oid::ID_KP_CODE_SIGNING, "it must include code signing"),
+        Purpose::Timestamping => (oid::ID_KP_TIME_STAMPING, "it must include time stamping"),
     };
     let purposes = [oid::ANY_EXTENDED_KEY_USAGE, purpose];
     let limited =

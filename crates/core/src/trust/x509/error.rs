@@ -10,7 +10,7 @@ use crate::untrusted::Quoted;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum X509Error {
-    #[error("certificate has {found} bytes, at most {MAX_CERTIFICATE_BYTES} are read")]
+    #[error("certificate has {found} bytes, more than the limit of {MAX_CERTIFICATE_BYTES}")]
     TooLarge { found: usize },
     #[error("certificate is not well-formed DER")]
     Malformed,
@@ -28,27 +28,29 @@ pub enum X509Error {
     #[error("certificate {subject} has name constraints, which pullgate does not evaluate")]
     NameConstraints { subject: Quoted },
     #[error(
-        "certificate {subject} has no subject alternative name that is an address, host name or URI, or too many"
+        "certificate {subject} has too many subject alternative names, or none that is an email address, host name or URI"
     )]
     AlternativeNames { subject: Quoted },
     #[error("certificate chain is empty")]
     EmptyChain,
-    #[error("certificate chain has {found} certificates, at most {MAX_CHAIN} are read")]
+    #[error("certificate chain has {found} certificates, more than the limit of {MAX_CHAIN}")]
     LongChain { found: usize },
-    #[error("certificate chain does not end with a self-signed certificate, but with {subject}")]
+    #[error("last certificate of the chain, {subject}, is not self-signed")]
     NoRoot { subject: Quoted },
-    #[error("certificate {subject} is self-signed and not the last of its chain")]
+    #[error("certificate {subject} is self-signed, but not the last certificate of the chain")]
     SelfSignedInside { subject: Quoted },
-    #[error("certificate {subject} is not issued by {issuer}, which follows it in the chain")]
+    #[error("certificate {subject} is not issued by the next certificate in the chain, {issuer}")]
     NotIssuedBy { subject: Quoted, issuer: Quoted },
-    #[error("certificate {subject} is signed with an algorithm that is not supported, {oid}")]
+    #[error("certificate {subject} is signed with the unsupported algorithm {oid}")]
     Algorithm { subject: Quoted, oid: ObjectIdentifier },
     #[error("certificate {subject} is not a CA")]
     NotCa { subject: Quoted },
-    #[error("certificate {subject} is a CA, which must not sign anything but certificates")]
+    #[error(
+        "certificate {subject} is a CA certificate, but the certificate of a signer must not be a CA certificate"
+    )]
     CaLeaf { subject: Quoted },
     #[error(
-        "certificate {subject} has {below} certificates of CAs below it, more than its path length allows"
+        "certificate {subject} has {below} CA certificates below it in the chain, more than its path length allows"
     )]
     PathLength { subject: Quoted, below: usize },
     /// The key usage is missing, not critical, or not the required one.
@@ -64,7 +66,7 @@ pub enum X509Error {
         /// The required extended key usage.
         wanted: &'static str,
     },
-    #[error("certificate {subject} has a key that Notary signatures do not use: {wanted}")]
+    #[error("certificate {subject} has an unsupported key: {wanted}")]
     Key {
         subject: Quoted,
         /// The possible keys.
@@ -76,8 +78,10 @@ pub enum X509Error {
     #[error("trust store has more than {MAX_STORE} certificates")]
     LargeStore,
     /// A certificate of an end entity in a store would be trusted for whatever it issued.
-    #[error("certificate {subject} is neither a CA nor self-signed, so it cannot be an anchor")]
+    #[error(
+        "certificate {subject} is neither a CA certificate nor self-signed, so it cannot be a trust anchor"
+    )]
     NotAnAnchor { subject: Quoted },
-    #[error("certificate {subject} is not a self-signed root, which an anchor of timestamps must be")]
+    #[error("certificate {subject} is not a self-signed root, so it cannot be in `tsa`")]
     NotARoot { subject: Quoted },
 }

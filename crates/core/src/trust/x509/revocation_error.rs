@@ -12,21 +12,25 @@ use crate::untrusted::Quoted;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum CrlError {
-    #[error("CRL has {found} bytes, at most {MAX_CRL_BYTES} are read")]
+    #[error("CRL has {found} bytes, more than the limit of {MAX_CRL_BYTES}")]
     TooLarge { found: usize },
-    #[error("CRL is not a well-formed list of version 2 in DER")]
+    #[error("CRL is not a well-formed CRL of version 2 in DER")]
     Malformed,
     #[error("the file is not PEM")]
     Pem(#[source] PemError),
     #[error("the file has a PEM block that is not a CRL")]
     OtherBlock,
-    #[error("CRL of {issuer} does not say when the next one comes")]
+    #[error("CRL of {issuer} has no `nextUpdate`, the time at which it expires")]
     NoNextUpdate { issuer: Quoted },
-    #[error("CRL of {issuer} is a delta CRL, of which only the complete list is read")]
+    #[error("CRL of {issuer} is a delta CRL, but only complete CRLs are supported")]
     Delta { issuer: Quoted },
-    #[error("CRL of {issuer} is an indirect CRL, which is about certificates of other issuers too")]
+    #[error(
+        "CRL of {issuer} is an indirect CRL, which also lists certificates of other issuers and is not supported"
+    )]
     Indirect { issuer: Quoted },
-    #[error("CRL of {issuer} is for some reasons or for attribute certificates only")]
+    #[error(
+        "CRL of {issuer} covers only some revocation reasons or only attribute certificates, which is not supported"
+    )]
     Partial { issuer: Quoted },
     #[error("CRL of {issuer} has the critical extension {oid}, which pullgate does not evaluate")]
     CriticalExtension { issuer: Quoted, oid: ObjectIdentifier },
@@ -41,11 +45,11 @@ pub enum CrlError {
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum RevocationError {
     /// The policy denies the key.
-    #[error("key of certificate {subject} is revoked: {why}")]
+    #[error("key of certificate {subject} is on the deny list: {why}")]
     Denied { subject: Quoted, why: String },
     #[error("certificate {subject} was revoked by its issuer at {since}")]
     Revoked { subject: Quoted, since: Timestamp },
-    #[error("whether certificate {subject} is revoked is not known: {why}")]
+    #[error("revocation status of certificate {subject} is unknown: {why}")]
     Unknown { subject: Quoted, why: Unknown },
     /// Lists that have to be fetched first.
     #[error("CRLs were not fetched")]
@@ -56,17 +60,17 @@ pub enum RevocationError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum Unknown {
-    #[error("no CRL of its issuer is at hand")]
+    #[error("no CRL of its issuer is available")]
     NoCrl,
-    #[error("it names no CRL that can be fetched")]
+    #[error("the certificate names no CRL that can be fetched")]
     NoAddress,
     #[error("the CRL is not signed by its issuer")]
     OtherSigner,
-    #[error("the key usage of its issuer has no CRL signing")]
+    #[error("the key usage of its issuer does not include CRL signing")]
     NoCrlSigning,
-    #[error("the CRL ended at {at}")]
+    #[error("the CRL of its issuer expired at {at}")]
     Old { at: Timestamp },
-    #[error("the CRL begins at {at}")]
+    #[error("the CRL of its issuer is not valid before {at}")]
     Future { at: Timestamp },
     #[error("{why}")]
     Fetch { why: String },

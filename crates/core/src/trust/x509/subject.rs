@@ -201,17 +201,15 @@ fn escape(rest: &mut std::str::Chars<'_>) -> Result<Vec<u8>, IdentityError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum IdentityError {
-    #[error(
-        "there is no identity; write the subject of the signer, or `*` for every one that the stores vouch for"
-    )]
+    #[error("no identity is given; write the subject of the signer, or `*` for every signer below the CAs")]
     Missing,
-    #[error("there are more than {MAX_IDENTITIES} identities")]
+    #[error("more than {MAX_IDENTITIES} identities are given")]
     TooMany,
     #[error("`*` must be the only identity")]
     WildcardWithOthers,
     #[error("an identity is `*` or begins with `{PREFIX}`")]
     Prefix,
-    #[error("the identity is not a distinguished name as in RFC 4514")]
+    #[error("the identity is not a distinguished name in the syntax of RFC 4514")]
     Syntax,
     #[error("the identity has an attribute with several values (`+`), which identities cannot have")]
     MultiValued,
@@ -225,6 +223,6 @@ pub enum IdentityError {
     Twice { attribute: &'static str },
     #[error("the identity has no {attribute}; C, ST and O are required")]
     Lacks { attribute: &'static str },
-    #[error("two identities overlap: one accepts every subject that the other accepts")]
+    #[error("two identities overlap: one of them accepts every subject that the other accepts")]
     Overlap,
 }

@@ -59,7 +59,7 @@ const REJECTED: &[(&str, &str, &str)] = &[
     (
         "bundle_cve_2022_36056.txt.sigstore",
         "staging",
-        "log entry is about another signature, certificate or image",
+        "transparency log entry belongs to another signature, certificate or image",
     ),
     (
         "bundle_invalid_version.txt.sigstore",
@@ -70,20 +70,24 @@ const REJECTED: &[(&str, &str, &str)] = &[
     (
         "bundle_no_checkpoint.txt.sigstore",
         "production",
-        "bundle has no entry of a transparency log with a checkpoint",
+        "signature has no transparency log entry with a checkpoint",
     ),
     (
         "bundle_no_log_entry.txt.sigstore",
         "production",
-        "bundle has no entry of a transparency log with a promise or proof",
+        "signature has no transparency log entry with a promise or proof",
     ),
     (
         "bundle_v3_no_signed_time.txt.sigstore.json",
         "staging",
-        "nothing that is signed shows when the signature was made",
+        "signing time is not known: the signature has neither a timestamp nor a signed log entry with a time",
     ),
     ("dsse-2sigs.sigstore.json", "production", "DSSE envelope must have exactly one signature, but has 2"),
-    ("managed-key.sigstore.json", "production", "it is by a key, and the authenticator is for certificates"),
+    (
+        "managed-key.sigstore.json",
+        "production",
+        "signature is made by a key, but the authenticator accepts only signatures by certificates",
+    ),
     // Their certificates are of GitHub's releases, without an issuer: valid, and by nobody whom a policy can name.
     ("bundle_v3_jdx_communique.json", "github", "certificate does not name an OpenID issuer"),
     ("github-private-attestation.sigstore.json", "github", "certificate does not name an OpenID issuer"),
@@ -156,8 +160,9 @@ fn t81_a_valid_bundle_by_somebody_else_is_refused() {
             (issuer, &subject[1..], "subject"),
         ] {
             let refused = outcome(bundle, &set(root_name, other_issuer, other_subject), false);
-            let expected =
-                format!("signature is valid, but not by the identity of the authenticator: its {part} is ");
+            let expected = format!(
+                "signature is valid, but made by an identity that the authenticator does not accept: its {part} is "
+            );
             assert!(refused.starts_with(&expected), "{bundle} {other_issuer} {other_subject}: {refused}");
         }
     }
@@ -167,7 +172,10 @@ fn t81_a_valid_bundle_by_somebody_else_is_refused() {
 fn a_valid_bundle_about_another_digest_is_refused() {
     for &(bundle, root_name, issuer, subject) in ACCEPTED {
         let refused = outcome(bundle, &set(root_name, issuer, subject), true);
-        assert_eq!(refused, "log entry is about another signature, certificate or image", "{bundle}");
+        assert_eq!(
+            refused, "transparency log entry belongs to another signature, certificate or image",
+            "{bundle}"
+        );
     }
 }
 
@@ -186,8 +194,8 @@ fn a_bundle_of_another_instance_is_refused() {
             }
             let refused = outcome(bundle, &set(other, issuer, subject), false);
             let expected = [
-                "timestamp is not by an authority of the trusted root, or not of this signature",
-                "log entry is not by a transparency log of the trusted root",
+                "timestamp is not issued by a timestamp authority of the trusted root, or not for this signature",
+                "log entry is not signed by a transparency log of the trusted root",
             ];
             assert!(expected.contains(&refused.as_str()), "{bundle} {other}: {refused}");
             if other != "github" {
@@ -209,7 +217,7 @@ fn a_bundle_of_another_instance_is_refused() {
 #[test]
 fn t89_an_unknown_certificate_transparency_log_is_refused() {
     let refused = outcome("invalid-ct-key.sigstore.json", &set("invalid-ct-key", GITHUB, BEACON), false);
-    assert_eq!(refused, "certificate is not shown by a certificate transparency log of the trusted root");
+    assert_eq!(refused, "signer's certificate is not in a certificate transparency log of the trusted root");
 }
 
 #[test]

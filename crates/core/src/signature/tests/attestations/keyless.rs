@@ -63,7 +63,7 @@ fn provenance_by_real_builders_is_read() {
             js,
             &signer("public-good", GITHUB, "https://github.com/sigstore/other/**"),
             of_js(hosted, source, main),
-            "signature is valid, but not by the identity",
+            "signature is valid, but made by an identity",
         ),
         (js, &signer("staging", GITHUB, RELEASE), of_js(hosted, source, main), ""),
         (
@@ -110,7 +110,7 @@ fn the_age_is_that_of_the_log_entry() {
     };
     let by = signer("public-good", GITHUB, RELEASE);
     let aged = |days| judge(&at_most(kind(), days), &[bundle(name)], &by, &subject(name));
-    assert!(aged(365).starts_with("statement was made at 2023-08-18T"), "{}", aged(365));
+    assert!(aged(365).starts_with("attestation was made at 2023-08-18T"), "{}", aged(365));
     assert_eq!(aged(10 * 365), "met");
 }
 
@@ -121,6 +121,9 @@ fn a_key_is_no_certificate() {
     let by = signer("public-good", GITHUB, RELEASE);
     for attachment in attached(&Party::release(), &statement) {
         let outcome = judge(&terms(custom()), &[attachment], &by, &Digest::parse(DIGEST).unwrap());
-        assert_eq!(outcome, "it is by a key, and the authenticator is for certificates");
+        assert_eq!(
+            outcome,
+            "signature is made by a key, but the authenticator accepts only signatures by certificates"
+        );
     }
 }

@@ -57,7 +57,7 @@ fn provenance_v0_2_is_read_strictly() {
         (
             "builder with a suffix",
             with(&good, "/builder/id", json!("https://builder.example/v1/")),
-            "builder.id is \"https://builder.example/v1/\", required is \"https://builder.example/v1\"",
+            "builder.id is \"https://builder.example/v1/\", but the policy requires \"https://builder.example/v1\"",
         ),
         (
             "no build type",
@@ -77,19 +77,17 @@ fn provenance_v0_2_is_read_strictly() {
         (
             "no ref",
             uri("git+https://git.example/acme/app"),
-            "the ref in invocation.configSource.uri is missing, required is \"refs/heads/main\"",
+            "the ref in invocation.configSource.uri is missing, but the policy requires \"refs/heads/main\"",
         ),
         (
             "longer name",
             uri("git+https://git.example/acme/app-evil@refs/heads/main"),
-            "the repository in invocation.configSource.uri is \"https://git.example/acme/app-evil\", required is \
-             \"https://git.example/acme/app\"",
+            "the repository in invocation.configSource.uri is \"https://git.example/acme/app-evil\", but the policy requires \"https://git.example/acme/app\"",
         ),
         (
             "name and host",
             uri("git+https://git.example/acme/app@evil.example/x@refs/heads/main"),
-            "source \"git+https://git.example/acme/app@evil.example/x@refs/heads/main\" does not show which repository and ref \
-             it is: it has a query, or several `@` or `#`",
+            "source \"git+https://git.example/acme/app@evil.example/x@refs/heads/main\" does not name one repository and ref: the URI has a query, or more than one `@` or `#`",
         ),
         ("null", json!(null), "predicate is malformed: predicate is not an object"),
         ("a list", json!([good]), "predicate is malformed: predicate is not an object"),
@@ -126,8 +124,7 @@ fn the_source_in_provenance_v1_is_where_its_build_type_has_it() {
     let cloud = "https://cloud.google.com/build/gcb-buildtypes/google-worker/v1";
     let buildkit = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
     let all = provenance(Some("https://git.example/acme/app"), Some("refs/heads/main"));
-    let unknown = "build type \"https://other.example/v1\" is not one whose source is known, and it does not name exactly \
-                   one Git repository";
+    let unknown = "build type \"https://other.example/v1\" is not supported, and the predicate does not name exactly one Git repository as source";
     for (what, predicate, expected) in [
         ("github", of(github, &workflow, &json!([evil])), "met"),
         ("slsa generator", of(slsa, &workflow, &json!([])), "met"),
@@ -176,8 +173,7 @@ fn the_source_in_provenance_v1_is_where_its_build_type_has_it() {
                 &json!({ "workflow": { "repository": "https://git.example/evil/app", "ref": "refs/heads/main" } }),
                 &json!([git]),
             ),
-            "the repository in externalParameters.workflow is \"https://git.example/evil/app\", required is \
-             \"https://git.example/acme/app\"",
+            "the repository in externalParameters.workflow is \"https://git.example/evil/app\", but the policy requires \"https://git.example/acme/app\"",
         ),
     ] {
         assert_eq!(outcome_by(&all, SLSA_1, &predicate), expected, "{what}");
@@ -266,14 +262,22 @@ fn reports_that_cannot_be_read_are_not_clean() {
     let severity = |value: Value| with(&trivy, &format!("{vulnerability}/Severity"), value);
     let matched = |value: Value| with(&grype, "/scanner/result/matches/0/vulnerability/severity", value);
     let neither = "scanner.result is not a report of trivy (schema version 2) or grype";
-    let word = "a severity in the report is not one that is known";
+    let word = "report has a severity that pullgate does not know";
     let results = |value: Value| with(&trivy, "/scanner/result/Results", value);
     let no_packages = "report of trivy has no result about packages, so no vulnerabilities were looked for";
     for (what, predicate, expected) in [
         ("trivy", trivy.clone(), "met"),
         ("grype", grype.clone(), "met"),
-        ("critical", severity(json!("CRITICAL")), "\"CVE-2026-0001\" is critical, at most high is allowed"),
-        ("unknown", severity(json!("UNKNOWN")), "\"CVE-2026-0001\" is unknown, at most high is allowed"),
+        (
+            "critical",
+            severity(json!("CRITICAL")),
+            "\"CVE-2026-0001\" has severity critical, but the policy allows at most high",
+        ),
+        (
+            "unknown",
+            severity(json!("UNKNOWN")),
+            "\"CVE-2026-0001\" has severity unknown, but the policy allows at most high",
+        ),
         ("a number", severity(json!(2)), "predicate is malformed: Severity is not a string"),
         ("a number as text", severity(json!("2")), word),
         ("an empty severity", severity(json!("")), word),
@@ -339,12 +343,12 @@ fn reports_that_cannot_be_read_are_not_clean() {
         (
             "grype, critical",
             matched(json!("Critical")),
-            "\"GHSA-aaaa-bbbb-cccc\" is critical, at most high is allowed",
+            "\"GHSA-aaaa-bbbb-cccc\" has severity critical, but the policy allows at most high",
         ),
         (
             "grype, unknown",
             matched(json!("Unknown")),
-            "\"GHSA-aaaa-bbbb-cccc\" is unknown, at most high is allowed",
+            "\"GHSA-aaaa-bbbb-cccc\" has severity unknown, but the policy allows at most high",
         ),
         ("grype, another word", matched(json!("Severe")), word),
         ("grype, nothing found", with(&grype, "/scanner/result/matches", json!([])), "met"),
@@ -356,7 +360,7 @@ fn reports_that_cannot_be_read_are_not_clean() {
         (
             "grype by another name",
             with(&grype, "/scanner/result/descriptor/name", json!("grypes")),
-            "scanner.result has matches, and is not a report of grype",
+            "scanner.result has `matches`, but is not a report of grype",
         ),
         (
             "grype without a source",
@@ -366,32 +370,32 @@ fn reports_that_cannot_be_read_are_not_clean() {
         (
             "no time",
             without(&trivy, "/metadata/scanFinishedOn"),
-            "nothing that is signed shows when the statement was made",
+            "attestation has no signed time, so its age is not known",
         ),
         (
             "no metadata",
             without(&trivy, "/metadata"),
-            "nothing that is signed shows when the statement was made",
+            "attestation has no signed time, so its age is not known",
         ),
         (
             "a number as time",
             with(&trivy, "/metadata/scanFinishedOn", json!(1_762_000_000)),
-            "time of the statement is a value that is not a string, not one such as 2027-01-01T00:00:00Z",
+            "time of the attestation is a value that is not a string; expected a time such as 2027-01-01T00:00:00Z",
         ),
         (
             "a time without offset",
             with(&trivy, "/metadata/scanFinishedOn", json!("2026-11-01T10:00:00")),
-            "time of the statement is \"2026-11-01T10:00:00\", not one such as 2027-01-01T00:00:00Z",
+            "time of the attestation is \"2026-11-01T10:00:00\"; expected a time such as 2027-01-01T00:00:00Z",
         ),
         (
             "an empty time",
             with(&trivy, "/metadata/scanFinishedOn", json!("")),
-            "time of the statement is \"\", not one such as 2027-01-01T00:00:00Z",
+            "time of the attestation is \"\"; expected a time such as 2027-01-01T00:00:00Z",
         ),
         (
             "a time to come",
             with(&trivy, "/metadata/scanFinishedOn", json!("2026-11-05T00:00:01Z")),
-            "statement was made at 2026-11-05T00:00:01Z, which has not come",
+            "time of the attestation, 2026-11-05T00:00:01Z, is in the future; check this node's clock",
         ),
     ] {
         assert_eq!(outcome_by(&high, VULNERABILITIES, &predicate), expected, "{what}");
@@ -399,9 +403,9 @@ fn reports_that_cannot_be_read_are_not_clean() {
     // Exceptions are for one id each, exactly.
     for (except, expected) in [
         ("CVE-2026-0001", "met"),
-        ("CVE-2026-000", "\"CVE-2026-0001\" is high, at most medium is allowed"),
-        ("cve-2026-0001", "\"CVE-2026-0001\" is high, at most medium is allowed"),
-        ("*", "\"CVE-2026-0001\" is high, at most medium is allowed"),
+        ("CVE-2026-000", "\"CVE-2026-0001\" has severity high, but the policy allows at most medium"),
+        ("cve-2026-0001", "\"CVE-2026-0001\" has severity high, but the policy allows at most medium"),
+        ("*", "\"CVE-2026-0001\" has severity high, but the policy allows at most medium"),
     ] {
         let medium = at_most(scan(SeverityLimit::AtMost(Severity::Medium), &[except]), 7);
         assert_eq!(outcome_by(&medium, VULNERABILITIES, &trivy), expected, "{except}");
@@ -414,7 +418,7 @@ fn reports_that_cannot_be_read_are_not_clean() {
 fn a_bill_of_materials_names_something() {
     let sbom = terms(TermsKind::Sbom(Sbom::new(SbomFormat::ALL.into_iter().collect())));
     let (spdx, cyclonedx) = (predicate("spdx"), predicate("cyclonedx"));
-    let nothing = "bill of materials names no package";
+    let nothing = "SBOM lists no package";
     let listed = |components: Value| {
         with(&with(&cyclonedx, "/components", components), "/metadata/component", json!(null))
     };
@@ -494,12 +498,12 @@ fn a_verification_summary_has_passed() {
         (
             "one level of two",
             vsa.clone(),
-            "verifiedLevels is \"SLSA_BUILD_LEVEL_3\", required is \"ACME_REVIEWED\"",
+            "verifiedLevels is \"SLSA_BUILD_LEVEL_3\", but the policy requires \"ACME_REVIEWED\"",
         ),
         (
             "no level",
             with(&vsa, "/verifiedLevels", json!([])),
-            "verifiedLevels is \"\", required is \"ACME_REVIEWED\"",
+            "verifiedLevels is \"\", but the policy requires \"ACME_REVIEWED\"",
         ),
         (
             "levels missing",
@@ -514,12 +518,12 @@ fn a_verification_summary_has_passed() {
         (
             "failed",
             with(&good, "/verificationResult", json!("FAILED")),
-            "verificationResult is \"FAILED\", required is \"PASSED\"",
+            "verificationResult is \"FAILED\", but the policy requires \"PASSED\"",
         ),
         (
             "in lower case",
             with(&good, "/verificationResult", json!("passed")),
-            "verificationResult is \"passed\", required is \"PASSED\"",
+            "verificationResult is \"passed\", but the policy requires \"PASSED\"",
         ),
         (
             "true",
@@ -529,12 +533,12 @@ fn a_verification_summary_has_passed() {
         (
             "another verifier",
             with(&good, "/verifier/id", json!("https://evil.example")),
-            "verifier.id is \"https://evil.example\", required is \"https://verifier.example/v1\"",
+            "verifier.id is \"https://evil.example\", but the policy requires \"https://verifier.example/v1\"",
         ),
         (
             "another resource",
             with(&good, "/resourceUri", json!("oci://registry.example/team/a/b")),
-            "resourceUri is \"oci://registry.example/team/a/b\", required is \"oci://registry.example/team/*\"",
+            "resourceUri is \"oci://registry.example/team/a/b\", but the policy requires \"oci://registry.example/team/*\"",
         ),
     ] {
         assert_eq!(outcome_by(&summary, VSA, &predicate), expected, "{what}");
@@ -550,14 +554,14 @@ fn fields_are_equal_in_value_and_type() {
         ("/review/approvals", Expected::Integer(2), "met"),
         ("/review/team", text("payments"), "met"),
         ("/review/a~1b", text("slash"), "met"),
-        ("/review/approved", text("true"), "/review/approved is true, required is \"true\""),
-        ("/review/approvals", text("2"), "/review/approvals is 2, required is \"2\""),
-        ("/review/approvals", Expected::Integer(3), "/review/approvals is 2, required is 3"),
-        ("/review/team", text("pay"), "/review/team is \"payments\", required is \"pay\""),
-        ("/review/none", text(""), "/review/none is missing, required is \"\""),
-        ("/review/a/b", text("slash"), "/review/a/b is missing, required is \"slash\""),
-        ("/review", text("payments"), "/review is an object, required is \"payments\""),
-        ("/Review/team", text("payments"), "/Review/team is missing, required is \"payments\""),
+        ("/review/approved", text("true"), "/review/approved is true, but the policy requires \"true\""),
+        ("/review/approvals", text("2"), "/review/approvals is 2, but the policy requires \"2\""),
+        ("/review/approvals", Expected::Integer(3), "/review/approvals is 2, but the policy requires 3"),
+        ("/review/team", text("pay"), "/review/team is \"payments\", but the policy requires \"pay\""),
+        ("/review/none", text(""), "/review/none is missing, but the policy requires \"\""),
+        ("/review/a/b", text("slash"), "/review/a/b is missing, but the policy requires \"slash\""),
+        ("/review", text("payments"), "/review is an object, but the policy requires \"payments\""),
+        ("/Review/team", text("payments"), "/Review/team is missing, but the policy requires \"payments\""),
     ] {
         let terms = with_fields(custom(), &[(pointer, wanted)]);
         assert_eq!(outcome_by(&terms, REVIEW, &review), expected, "{pointer}");
@@ -566,17 +570,17 @@ fn fields_are_equal_in_value_and_type() {
     let terms = with_fields(custom(), &all);
     assert_eq!(
         outcome_by(&terms, REVIEW, &review),
-        "/review/approvals is 2, required is 3",
+        "/review/approvals is 2, but the policy requires 3",
         "both are required"
     );
     // Elements have their places, and numbers their type.
     for (value, expected) in [
         (json!({ "list": ["a", "b", 1] }), "met"),
-        (json!({ "list": ["b", "a", 1] }), "/list/1 is \"a\", required is \"b\""),
-        (json!({ "list": ["a"] }), "/list/1 is missing, required is \"b\""),
+        (json!({ "list": ["b", "a", 1] }), "/list/1 is \"a\", but the policy requires \"b\""),
+        (json!({ "list": ["a"] }), "/list/1 is missing, but the policy requires \"b\""),
         (json!({ "list": { "1": "b", "2": 1 } }), "met"),
-        (json!({ "list": ["a", "b", 1.0] }), "/list/2 is 1.0, required is 1"),
-        (json!({ "list": ["a", "b", "1"] }), "/list/2 is \"1\", required is 1"),
+        (json!({ "list": ["a", "b", 1.0] }), "/list/2 is 1.0, but the policy requires 1"),
+        (json!({ "list": ["a", "b", "1"] }), "/list/2 is \"1\", but the policy requires 1"),
     ] {
         let terms = with_fields(custom(), &[("/list/1", text("b")), ("/list/2", Expected::Integer(1))]);
         assert_eq!(outcome_by(&terms, REVIEW, &value), expected, "{value}");
@@ -585,9 +589,12 @@ fn fields_are_equal_in_value_and_type() {
     let kind = TermsKind::Sbom(Sbom::new(SbomFormat::ALL.into_iter().collect()));
     let terms = with_fields(kind, &[("/creationInfo/creators/0", text("Tool: other"))]);
     let found = outcome_by(&terms, SPDX, &predicate("spdx"));
-    assert_eq!(found, "/creationInfo/creators/0 is \"Tool: example\", required is \"Tool: other\"");
+    assert_eq!(
+        found,
+        "/creationInfo/creators/0 is \"Tool: example\", but the policy requires \"Tool: other\""
+    );
     // Also in the arrays that the type reads.
-    let differs = "/packages/0/versionInfo is \"1.0.0\", required is \"2\"";
+    let differs = "/packages/0/versionInfo is \"1.0.0\", but the policy requires \"2\"";
     for (version, expected) in [("1.0.0", "met"), ("2", differs)] {
         let kind = TermsKind::Sbom(Sbom::new(SbomFormat::ALL.into_iter().collect()));
         let terms = with_fields(kind, &[("/packages/0/versionInfo", text(version))]);

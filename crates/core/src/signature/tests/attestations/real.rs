@@ -67,35 +67,42 @@ fn what_cosign_attests_meets_or_fails_its_condition() {
         (
             "slsa-v0.2",
             v0_2("https://builder.example/v2", "refs/heads/main"),
-            "builder.id is \"https://builder.example/v1\", required is \"https://builder.example/v2\"",
+            "builder.id is \"https://builder.example/v1\", but the policy requires \"https://builder.example/v2\"",
         ),
         (
             "slsa-v0.2",
             v0_2("https://builder.example/v1", "refs/tags/*"),
-            "the ref in invocation.configSource.uri is \"refs/heads/main\", required is \"refs/tags/*\"",
+            "the ref in invocation.configSource.uri is \"refs/heads/main\", but the policy requires \"refs/tags/*\"",
         ),
         ("slsa-v1", v1("https://github.com/acme/app"), "met"),
         (
             "slsa-v1",
             v1("https://github.com/acme/other"),
-            "the repository in externalParameters.workflow is \"https://github.com/acme/app\", required is \
-             \"https://github.com/acme/other\"",
+            "the repository in externalParameters.workflow is \"https://github.com/acme/app\", but the policy requires \"https://github.com/acme/other\"",
         ),
         ("trivy", at_most(scan(high, &[]), 7), "met"),
-        ("trivy", at_most(scan(medium, &[]), 7), "\"CVE-2026-0001\" is high, at most medium is allowed"),
+        (
+            "trivy",
+            at_most(scan(medium, &[]), 7),
+            "\"CVE-2026-0001\" has severity high, but the policy allows at most medium",
+        ),
         ("trivy", at_most(scan(medium, &["CVE-2026-0001"]), 7), "met"),
         (
             "trivy",
             at_most(scan(SeverityLimit::None, &[]), 7),
-            "\"CVE-2026-0001\" is high, none is allowed, and 1 others are too severe",
+            "\"CVE-2026-0001\" has severity high, but the policy allows none, and 1 other is too severe too",
         ),
         (
             "trivy",
             at_most(scan(high, &[]), 3),
-            "statement was made at 2026-11-01T10:00:00Z, more than 3d ago",
+            "attestation was made at 2026-11-01T10:00:00Z, more than 3d ago (`max-age`)",
         ),
         ("grype", at_most(scan(medium, &[]), 7), "met"),
-        ("grype", at_most(scan(low, &[]), 7), "\"GHSA-aaaa-bbbb-cccc\" is medium, at most low is allowed"),
+        (
+            "grype",
+            at_most(scan(low, &[]), 7),
+            "\"GHSA-aaaa-bbbb-cccc\" has severity medium, but the policy allows at most low",
+        ),
         ("spdx", spdx.clone(), "met"),
         ("spdx-text", spdx.clone(), "met"),
         ("spdx", cyclonedx.clone(), "not asked for"),
@@ -105,10 +112,10 @@ fn what_cosign_attests_meets_or_fails_its_condition() {
         (
             "vsa",
             terms(summary("SLSA_BUILD_LEVEL_4")),
-            "verifiedLevels is \"SLSA_BUILD_LEVEL_3\", required is \"SLSA_BUILD_LEVEL_4\"",
+            "verifiedLevels is \"SLSA_BUILD_LEVEL_3\", but the policy requires \"SLSA_BUILD_LEVEL_4\"",
         ),
         ("custom", review(true), "met"),
-        ("custom", review(false), "/review/approved is true, required is false"),
+        ("custom", review(false), "/review/approved is true, but the policy requires false"),
         ("custom", at_most(custom(), 7), "met"),
     ] {
         for form in ["classic", "bundle"] {

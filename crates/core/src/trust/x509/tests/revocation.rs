@@ -392,7 +392,7 @@ fn t87_a_list_without_signature_says_nothing() {
             Err(error) => assert_eq!(error, CrlError::Malformed),
         }
     }
-    assert_eq!(Unknown::NoCrl.to_string(), "no CRL of its issuer is at hand");
+    assert_eq!(Unknown::NoCrl.to_string(), "no CRL of its issuer is available");
 }
 
 proptest! {
