@@ -53,3 +53,4 @@ bench:
 	$(CARGO) bench --bench node
 	$(CARGO) bench --bench signer
 	$(CARGO) bench --bench ledger
+	$(CARGO) bench --bench verification

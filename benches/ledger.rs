@@ -13,7 +13,6 @@
     reason = "a benchmark fails by panicking, and prints"
 )]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -28,9 +27,7 @@ use pullgate::ledger::{self, Ledger};
 use pullgate::policy::Policy;
 use pullgate::reference::Repository;
 use pullgate::registry::{self, Registry};
-use pullgate::signature::{self, Attachment, RepositoryIdentity, Subject};
-use pullgate::trust::openpgp::read_keyring;
-use pullgate::trust::{Algorithm, Authenticator, GpgSet, PrivateKey, PssSalt, Signers};
+use pullgate::trust::{Algorithm, PrivateKey, PssSalt};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -49,9 +46,6 @@ fn main() {
     println!("| what | figure | target |\n|---|---:|---|");
     for rules in [10, 1000, 10_000] {
         decision(directory.path(), rules);
-    }
-    for (key, name) in [("rsa4096", "RSA 4096"), ("nistp256", "P-256"), ("ed25519", "Ed25519")] {
-        gpg_signature(key, name);
     }
     let large = std::env::var("PULLGATE_BENCH_ENTRIES").ok().and_then(|text| text.parse().ok());
     for entries in [1000, large.unwrap_or(1_000_000)] {
@@ -79,37 +73,6 @@ fn decision(directory: &Path, rules: usize) {
         }
     });
     row(&format!("decision with {rules} rules"), decided / batch as u32, 2.0);
-}
-
-/// Verifies a signature by the real gpg, and what it says.
-fn gpg_signature(key: &str, name: &str) {
-    let fixture = |name: String| {
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gpg/cli").join(name)).unwrap()
-    };
-    let keyring = read_keyring(&fixture(format!("{key}.keyring.gpg"))).unwrap();
-    let set = GpgSet::new(vec![keyring], Vec::new()).unwrap();
-    let authenticator = Authenticator::of("gpg".to_owned(), Signers::Gpg(Box::new(set)));
-    let document = fixture(format!("{key}.signature")).into();
-    let attachment = Attachment::Gpg { place: String::new(), document };
-    let payload = String::from_utf8(fixture("payload.json".to_owned())).unwrap();
-    let digest = payload.split('"').find_map(|text| Digest::parse(text).ok()).unwrap();
-    let repositories = ["registry.example/team/app".to_owned()];
-    let annotations = BTreeMap::new();
-    let subject = Subject {
-        digest: &digest,
-        content: (MANIFEST, 0),
-        repositories: &repositories,
-        annotations: &annotations,
-        identity: RepositoryIdentity::Optional,
-    };
-    let now = "2026-11-02T00:00:00Z".parse().unwrap();
-    let batch = 100;
-    let verified = measure(50, |_| {
-        for _ in 0..batch {
-            let _ = black_box(signature::verify(&attachment, &authenticator, &subject, now)).unwrap();
-        }
-    });
-    row(&format!("verification of a GPG signature, {name}"), verified / batch, 1000.0);
 }
 
 /// Decides about a present image, with this many entries.
