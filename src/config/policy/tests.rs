@@ -52,7 +52,7 @@ fn load(directory: &TempDir) -> Result<Loaded, Problems> {
 }
 
 fn guarded(root: &Path, guard: Guard) -> Result<Loaded, Problems> {
-    load_guarded(root, NOW.parse().unwrap(), guard, &KnownKeys::default()).loaded
+    load_guarded(root, (NOW.parse().unwrap(), ROOT_NOTICE), guard, &KnownKeys::default()).loaded
 }
 
 /// What is said of these files; each must keep the policy from loading.
@@ -937,6 +937,11 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
         (
             rule(&format!("{allow}\nlayouts = [\"classic\"]")),
             "`layouts` is set in a rule that requires no signature",
+        ),
+        (
+            rule("require = { attestations = [\"c\"] }\nidentity = \"required\"")
+                + "[attestation.c]\ntype = \"sbom\"\nby = \"release\"\n",
+            "`identity` is set in a rule that requires only attestations",
         ),
         (rule(&format!("{require}\nlayouts = []")), "`layouts` is empty, so no signature would count"),
         (rule(&format!("{require}\nlayouts = [\"both\"]")), "`layouts` is `both`"),

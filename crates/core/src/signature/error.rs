@@ -40,8 +40,8 @@ pub enum SignatureError {
     OtherDigest { found: Quoted },
     #[error("signature is for another repository, {found}")]
     OtherRepository { found: Quoted },
-    /// The rule requires that a bundle names its repository.
-    #[error("bundle does not name its repository, but the rule has identity = \"required\"")]
+    /// The rule requires that a bundle or a Notation signature names its repository.
+    #[error("signature does not name its repository, but the rule has identity = \"required\"")]
     NoRepository,
     /// An annotation that the rule requires was not signed, or with another value.
     #[error("rule requires annotation {key} = {wanted}, but the signature has {found}")]
