@@ -116,7 +116,7 @@ async fn t134_a_bundle_that_was_copied_from_another_repository_does_not_count_wh
             judged.assert(name, Expect { requests: BUNDLED, ..Expect::verified(&pinned) });
             continue;
         };
-        let refused = || Expect { requests: BUNDLED, ..Expect::refused("no-valid-signature") };
+        let refused = || Expect { requests: BUNDLED, ..Expect::refused("other-repository") };
         judged.assert(name, refused());
         assert!(judged.line.contains(found), "{name}: {}", judged.line);
         world.set_policy(&lax);
@@ -130,7 +130,7 @@ async fn t134_a_bundle_that_was_copied_from_another_repository_does_not_count_wh
     attach_notation(&world.registry, "team/notation", &digest, &notation("p256.jws"));
     let pinned = world.pinned("team/notation", &digest);
     for (identity, expect) in
-        [("required", Expect::refused("no-valid-signature")), ("optional", Expect::verified(&pinned))]
+        [("required", Expect::refused("other-repository")), ("optional", Expect::verified(&pinned))]
     {
         world.set_policy(&format!(
             "default = \"deny\"\n[authenticator.notary]\ntype = \"notation\"\nca = [{:?}]\nidentities = [\"*\"]\n\

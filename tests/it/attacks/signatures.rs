@@ -43,7 +43,7 @@ async fn t60_a_signature_of_another_digest_is_not_valid() {
             attach_bundle(&world.registry, path, &digest, &bundle(&other, SIGN, &p256()));
         }
         let outcome = world.outcome(&format!("{path}:1")).await;
-        outcome.assert(path, Expect { requests, ..Expect::refused("no-valid-signature") });
+        outcome.assert(path, Expect { requests, ..Expect::refused("other-digest") });
     }
 }
 
@@ -53,11 +53,11 @@ async fn t61_a_signature_for_another_repository_is_not_valid() {
     let digest = world.registry.image("team/app", "1", "app");
     let pinned = world.pinned("team/app", &digest);
     for (name, verdict, reason) in [
-        (world.image("team/other"), &Verdict::Refused, "no-valid-signature"),
-        ("evil.example/team/app".to_owned(), &Verdict::Refused, "no-valid-signature"),
-        (world.image("team/app-evil"), &Verdict::Refused, "no-valid-signature"),
-        (world.image("team"), &Verdict::Refused, "no-valid-signature"),
-        (format!("{} ", world.image("team/app")), &Verdict::Refused, "no-valid-signature"),
+        (world.image("team/other"), &Verdict::Refused, "other-repository"),
+        ("evil.example/team/app".to_owned(), &Verdict::Refused, "other-repository"),
+        (world.image("team/app-evil"), &Verdict::Refused, "other-repository"),
+        (world.image("team"), &Verdict::Refused, "other-repository"),
+        (format!("{} ", world.image("team/app")), &Verdict::Refused, "other-repository"),
         (world.image("team/app"), &pinned, "verified"),
     ] {
         let text = payload(&name, &digest);
@@ -74,7 +74,7 @@ async fn t61_a_signature_for_another_repository_is_not_valid() {
     attach_classic(&world.registry, "team/promoted", &promoted, &[(text.clone(), p256().sign(&text))]);
     let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
     for (aliases, verdict, reason) in [
-        ("[\"build.example/team/other\"]", Verdict::Refused, "no-valid-signature"),
+        ("[\"build.example/team/other\"]", Verdict::Refused, "other-repository"),
         ("[\"build.example/team/app\"]", world.pinned("team/promoted", &promoted), "verified"),
     ] {
         let scope = world.image("team/promoted");

@@ -102,6 +102,8 @@ impl SignatureError {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
             Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
+            Self::OtherDigest { .. } => Some(Fault::OtherDigest),
+            Self::OtherRepository { .. } | Self::NoRepository => Some(Fault::OtherRepository),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
             Self::Gpg(error) => fault_of_gpg(error),
@@ -116,6 +118,7 @@ impl SignatureError {
 fn fault_of_gpg(error: &OpenPgpError) -> Option<Fault> {
     use OpenPgpError as E;
     match error {
+        E::UnknownKey { .. } => Some(Fault::UnknownKey),
         E::Hash { .. } => Some(Fault::WeakSignature),
         E::Denied { .. } | E::Revoked { .. } | E::SubKeyRevoked { .. } => Some(Fault::KeyRevoked),
         E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } => Some(Fault::KeyNotValidNow),

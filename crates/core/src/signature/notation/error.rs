@@ -45,6 +45,7 @@ impl NotationError {
         match self {
             Self::Plugin { .. } => Some(Fault::VerificationPlugin),
             Self::Expired { .. } => Some(Fault::SignatureExpired),
+            Self::OtherTarget { .. } => Some(Fault::OtherDigest),
             _ => None,
         }
     }
