@@ -56,6 +56,6 @@ pub fn all_options() -> Vec<OptionDoc> {
 pub fn survey(root: &Path, now: Timestamp) -> Result<(DaemonConfig, Survey), Problems> {
     let daemon = load_daemon(&root.join(DAEMON_FILE))?;
     let known = KnownKeys { cache: daemon.keys.cache(), ..KnownKeys::default() };
-    let survey = survey_policy(root, &known, now);
+    let survey = survey_policy(root, &known, now, daemon.trust.notice_span());
     Ok((daemon, survey))
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::config::{self, BreakGlassFile, KnownKeys};
 use crate::policy::Policy;
+use crate::trust::ROOT_NOTICE;
 use pullgate_cli::{Outcome, output};
 use pullgate_core::untrusted::sanitize;
 use pullgate_daemon::unix_socket::UnixSocket;
@@ -77,7 +78,8 @@ fn check(root: &Path) -> Outcome {
     }
     let cache = daemon.as_ref().map(|daemon| daemon.keys.cache()).unwrap_or_default();
     let known = KnownKeys { cache, ..KnownKeys::default() };
-    match config::survey_policy(root, &known, now).loaded {
+    let notice = daemon.as_ref().map_or(ROOT_NOTICE, |daemon| daemon.trust.notice_span());
+    match config::survey_policy(root, &known, now, notice).loaded {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));

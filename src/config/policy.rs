@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::authenticator::DeclaredAuthenticator;
 use self::collect::Collected;
@@ -14,6 +14,7 @@ use super::suggest;
 use crate::keys::PinnedKey;
 use crate::policy::{Policy, PolicyError, Rule, ties};
 use crate::signature::reads_attestations;
+use crate::trust::ROOT_NOTICE;
 use pullgate_config::options::OptionDoc;
 
 mod advice;
@@ -64,7 +65,7 @@ pub struct Loaded {
 ///
 /// Fetched public keys are read from the default directory; see [`survey_policy`] for another one.
 pub fn load_policy(root: &Path, now: Timestamp) -> Result<Loaded, Problems> {
-    survey_policy(root, &KnownKeys::default(), now).loaded
+    survey_policy(root, &KnownKeys::default(), now, ROOT_NOTICE).loaded
 }
 
 /// Loads a policy that is one text and names no other files, as if it were `policy.toml`.
@@ -86,7 +87,7 @@ pub fn load_policy_text(text: &str, now: Timestamp) -> Result<Loaded, Problems> 
     let mut document = Document::new(NAME, text);
     collected.read(&mut document, Path::new("/"), Guard::of_process(), &KnownKeys::default());
     collected.problems.append(&mut document.problems);
-    collected.finish(now)
+    collected.finish(now, ROOT_NOTICE)
 }
 
 /// A policy or its problems, and the keys that it fetches.
@@ -113,22 +114,28 @@ impl Survey {
 }
 
 /// Loads a policy with `known` keys, without network. A key that is not known is a problem, and [`Survey::missing`] has it.
-pub fn survey_policy(root: &Path, known: &KnownKeys, now: Timestamp) -> Survey {
+/// What it trusts and will end within `notice` is a warning.
+pub fn survey_policy(root: &Path, known: &KnownKeys, now: Timestamp, notice: SignedDuration) -> Survey {
     // A mounted ConfigMap is replaced as a whole, by the link `..data`; old and new files together are no policy.
     let version = || root.join("..data").read_link().ok();
     let mut before = version();
     for _ in 0..MAX_SWAPS {
-        let loaded = load_guarded(root, now, Guard::of_process(), known);
+        let loaded = load_guarded(root, (now, notice), Guard::of_process(), known);
         let after = version();
         if after == before {
             return loaded;
         }
         before = after;
     }
-    load_guarded(root, now, Guard::of_process(), known)
+    load_guarded(root, (now, notice), Guard::of_process(), known)
 }
 
-fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) -> Survey {
+fn load_guarded(
+    root: &Path,
+    (now, notice): (Timestamp, SignedDuration),
+    guard: Guard,
+    known: &KnownKeys,
+) -> Survey {
     let mut collected = Collected::default();
     let files = policy_files(root, guard, &mut collected.problems);
     for name in &files {
@@ -166,12 +173,12 @@ fn load_guarded(root: &Path, now: Timestamp, guard: Guard, known: &KnownKeys) ->
         collected.incomplete = true;
     }
     let declared = std::mem::take(&mut collected.declared);
-    Survey { loaded: collected.finish(now), declared }
+    Survey { loaded: collected.finish(now, notice), declared }
 }
 
 impl Collected {
     /// Checks all declarations together, and makes the policy if there is no problem.
-    fn finish(mut self, now: Timestamp) -> Result<Loaded, Problems> {
+    fn finish(mut self, now: Timestamp, notice: SignedDuration) -> Result<Loaded, Problems> {
         self.check_names();
         self.check_ties();
         if self.default.is_none() && !self.incomplete {
@@ -182,7 +189,7 @@ impl Collected {
                 "write `default = \"deny\"` at the top of policy.toml",
             ));
         }
-        let warnings = self.warnings(now);
+        let warnings = self.warnings(now, notice);
         let (Some(default), []) = (self.default, self.problems.as_slice()) else {
             self.problems.truncate(MAX_PROBLEMS);
             return Err(Problems::from(self.problems));

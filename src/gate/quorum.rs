@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Finding;
 use crate::keys::{Confirmation, RemoteVerifier};
-use crate::policy::{Policy, Requirement, Satisfied};
+use crate::policy::{Policy, Requirement, Satisfied, Vote};
 use crate::signature::Proof;
 use crate::trust::{Identity, RemoteCheck};
 
@@ -102,7 +102,7 @@ impl Confirmations {
             states.filter(|(proof, _)| proof.condition() == requirement.condition()).collect();
         let judge = |counts: &dyn Fn(&State<'_>) -> bool| {
             let counted = states.iter().filter(|(_, state)| counts(state));
-            requirement.judge(counted.map(|(proof, _)| (proof.authenticator(), proof.identity().as_str())))
+            requirement.judge(counted.map(|(proof, _)| vote(proof)))
         };
         let met = |satisfied: Satisfied, counts: &dyn Fn(&State<'_>) -> bool| {
             let counted: Vec<_> = states.iter().filter(|(_, state)| counts(state)).collect();
@@ -209,6 +209,13 @@ impl Confirmations {
             }
         }
     }
+}
+
+/// A proof that waits for a service is by a key, which is its identity: it never shows that two others are of one signer, so
+/// that its confirmation never makes others count for less.
+fn vote(proof: &Proof) -> Vote<'_> {
+    let identity = proof.identity().as_str();
+    Vote { authenticator: proof.authenticator(), identity, keys: proof.keys() }
 }
 
 /// One unchecked signature of each key.

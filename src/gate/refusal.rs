@@ -236,6 +236,15 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             Reason::OtherSignatureKind,
             "require, in the rule, an authenticator that can verify this kind of signature, or sign in another way",
         ),
+        Fault::UnknownKey => (
+            Reason::UnknownKey,
+            "sign this digest with a key that the authenticator has, or add the key to it",
+        ),
+        Fault::OtherDigest => (Reason::OtherDigest, "sign this digest"),
+        Fault::OtherRepository => (
+            Reason::OtherRepository,
+            "sign this digest under the name of this repository, or list the signed name in `aliases` of the rule",
+        ),
         Fault::WrongIdentity => {
             (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
         }

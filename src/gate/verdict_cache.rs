@@ -106,7 +106,7 @@ mod tests {
 
     fn satisfied() -> Arc<Satisfied> {
         let requirement = Requirement::any(vec!["release".to_owned()]).unwrap();
-        Arc::new(requirement.judge([("release", "sha256:0")]).unwrap())
+        Arc::new(requirement.judge([("release", "sha256:0").into()]).unwrap())
     }
 
     fn subject(repository: &str, policy: &str) -> VerdictKey {

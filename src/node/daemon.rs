@@ -73,7 +73,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let sandbox = tokio::spawn(async move {
         watching.watch_sandbox_image(|image| state.sandbox_changed(image)).await;
     });
-    // The first is after a day: loading reports the same.
+    // The first is after a day: loading reports the ends of trusted roots, and `pullgate trust fetch` those of repositories.
     let mut daily = tokio::time::interval_at(Instant::now() + DAY, DAY);
     let ended = loop {
         tokio::select! {
@@ -89,7 +89,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 }
             },
             () = policy.fetched() => notify(&[NotifyState::Ready]),
-            _ = daily.tick() => policy.warn_of_ends(&config.trust),
+            _ = daily.tick() => policy.warn_of_ends(),
             // Only a bug ends it before `stop`; systemd then restarts the daemon.
             ended = &mut server => break Some(ended),
         }

@@ -26,6 +26,7 @@ pub(super) struct PolicyFile {
     gate: Arc<Gate>,
     state: Arc<State>,
     keys: config::Keys,
+    trust: config::Trust,
     fetching: JoinSet<Failures>,
     retry_at: Option<Instant>,
 }
@@ -46,8 +47,8 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
 
 impl PolicyFile {
     pub(super) fn new(root: PathBuf, config: &DaemonConfig, gate: Arc<Gate>, state: Arc<State>) -> Self {
-        let keys = config.keys.clone();
-        Self { root, gate, state, keys, fetching: JoinSet::new(), retry_at: None }
+        let (keys, trust) = (config.keys.clone(), config.trust.clone());
+        Self { root, gate, state, keys, trust, fetching: JoinSet::new(), retry_at: None }
     }
 
     /// Activates the policy on disk, completely or not at all. If keys are missing, starts to fetch them; then the
@@ -85,9 +86,9 @@ impl PolicyFile {
     }
 
     /// Logs what will soon end that the policy trusts.
-    pub(super) fn warn_of_ends(&self, trust: &config::Trust) {
+    pub(super) fn warn_of_ends(&self) {
         let policy = self.gate.policy();
-        for warning in trust_roots::warnings(policy.as_deref(), trust, jiff::Timestamp::now()) {
+        for warning in trust_roots::warnings(policy.as_deref(), &self.trust, jiff::Timestamp::now()) {
             tracing::warn!(warning, "policy");
         }
     }
@@ -98,7 +99,7 @@ impl PolicyFile {
 
     fn survey(&self, failures: Failures) -> Survey {
         let known = KnownKeys { cache: self.keys.cache(), failures };
-        config::survey_policy(&self.root, &known, jiff::Timestamp::now())
+        config::survey_policy(&self.root, &known, jiff::Timestamp::now(), self.trust.notice_span())
     }
 
     fn fetch(&mut self, missing: Vec<PinnedKey>) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Trust;
@@ -54,7 +54,7 @@ pub fn roots(policy: &Policy, trust: &Trust) -> Vec<RootStatus> {
 /// What ends soon or has ended, in words that do not change until something else happens.
 #[must_use]
 pub fn warnings(policy: Option<&Policy>, trust: &Trust, now: Timestamp) -> Vec<String> {
-    let notice = SignedDuration::try_from(trust.notice).unwrap_or_default();
+    let notice = trust.notice_span();
     let horizon = now.checked_add(notice).unwrap_or(Timestamp::MAX);
     let mut warnings: Vec<String> =
         policy.into_iter().flat_map(|policy| policy.ending(now, notice)).collect();

@@ -94,6 +94,12 @@ reasons! {
     NoSignature = Refused(Signatures), "no-signature",
     /// signatures were found, but none of them is valid
     NoValidSignature = Refused(Signatures), "no-valid-signature",
+    /// a signature is valid, but for another digest
+    OtherDigest = Refused(Signatures), "other-digest",
+    /// a signature is valid, but for another repository, or it names none although the rule requires that
+    OtherRepository = Refused(Signatures), "other-repository",
+    /// a GPG signature names a key that the authenticator does not have
+    UnknownKey = Refused(Signatures), "unknown-key",
     /// a signature is by a key that the rule names, but the key is not valid now
     KeyNotValidNow = Refused(Attempt), "key-not-valid-now",
     /// signatures were found, but no authenticator of the rule can verify this kind

@@ -73,7 +73,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         image: "signed by skopeo with GPG, wrong key",
-        expected: "refused: no-valid-signature",
+        expected: "refused: unknown-key",
         prepare: |node| signed_by_gpg(node, "gpg/wrong:1", "mallory"),
     },
     Row {
@@ -96,7 +96,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         image: "signature of another repository",
-        expected: "refused: no-valid-signature",
+        expected: "refused: other-repository",
         prepare: |node| {
             let signed = node.push_signed("demo/original:1");
             let image = signed.push_as(&node.registry, "demo/copy:1");

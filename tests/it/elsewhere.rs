@@ -79,7 +79,7 @@ impl World {
     fn survey(&self, text: &str) -> Survey {
         let root = self.write_policy(text);
         let known = KnownKeys { cache: self.cache(), ..KnownKeys::default() };
-        config::survey_policy(&root, &known, jiff::Timestamp::now())
+        config::survey_policy(&root, &known, jiff::Timestamp::now(), pullgate::trust::ROOT_NOTICE)
     }
 
     /// Fetches the keys of a policy, and returns the report about each.

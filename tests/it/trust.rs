@@ -145,6 +145,8 @@ pub(crate) fn the_notice_before_the_end_of_a_root_is_an_option() {
         let expected = format!(
             "trusted root root.json will not cover signatures made after {end}, when its last transparency log expires"
         );
+        let told: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told.iter().any(|line| line.contains(&expected)), warned, "{notice}: {told:?}");
         assert_eq!(warnings, if warned { vec![expected] } else { vec![] }, "{notice}");
         let roots = trust_roots::roots(&loaded.policy, &daemon.trust);
         assert_eq!(roots.len(), 1);

@@ -33,7 +33,7 @@ fn signatures_by_gpg_are_accepted_by_key_and_known_without_the_lookaside(
     gpg.sign(&wrong, "mallory");
     let ran = node.kubelet().run(&Pod::of(signed.by_tag())).unwrap_or_else(|waiting| panic!("{waiting:?}"));
     assert_eq!(ran.user, 1000);
-    for (image, expected) in [(&wrong, "no-valid-signature"), (&unsigned, "no-signature")] {
+    for (image, expected) in [(&wrong, "unknown-key"), (&unsigned, "no-signature")] {
         let waiting = node.kubelet().ensure_image(&Pod::of(image.by_tag())).unwrap_err();
         assert_eq!(waiting.code(), expected, "{}", waiting.message);
     }

@@ -148,7 +148,7 @@ fn cosign_and_pullgate_agree() {
             &forged("team/unlogged:1", &|image| sigstore.bundle(&unlogged, &digest(image))),
             "no-certificate-log",
         ),
-        bad("other digest", &unsigned, "no-valid-signature"),
+        bad("other digest", &unsigned, "other-digest"),
         bad(
             "log entry of another artifact",
             &attached("team/entry:1", &v1, &|bundle| {
@@ -172,7 +172,7 @@ fn cosign_and_pullgate_agree() {
         ),
         // cosign does not compare the repository.
         Case {
-            refused: Some("no-valid-signature"),
+            refused: Some("other-repository"),
             options: &["--new-bundle-format=false"],
             ..good("other repository", &copied)
         },

@@ -97,11 +97,11 @@ fn with_the_signature_of_another_repository(release: Release) {
     let signed = node.push_signed("team/app:1");
     let image = signed.push_as(&node.registry, "team/evil:1");
     signing::copy_signatures(&signed, &image);
-    assert_image_refused(&node, &image, "no-valid-signature");
+    assert_image_refused(&node, &image, "other-repository");
     let good = node.kubelet().pull(&Pod::of(signed.by_tag()));
     assert!(good.is_ok(), "the same image by the name that was signed: {good:?}");
     // Also refused when containerd has all of its content.
-    assert_image_refused(&node, &image, "no-valid-signature");
+    assert_image_refused(&node, &image, "other-repository");
 }
 
 fn whose_tag_was_moved_to_an_unsigned_image(release: Release) {

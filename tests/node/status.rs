@@ -7,13 +7,15 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{self, LIMIT};
 use pullgate_test::node::{Node, RELEASE, Release, directory};
+use pullgate_test::sigstore::{ISSUER, SUBJECT, Sigstore};
 
 on_every_release!(shows_the_state_of_the_daemon);
 
@@ -93,6 +95,44 @@ pub(crate) fn shows_the_state_of_the_daemon(release: Release) {
     assert_eq!(status(&node).0, Some(2));
 }
 
+/// Its last transparency log ends in 20 days.
+#[test]
+fn shows_that_a_trusted_root_will_end() {
+    let mut node = Node::start(Release::V2_1);
+    let mut root = Sigstore::new().trusted_root();
+    let end = Timestamp::now() + SignedDuration::from_hours(20 * 24);
+    for log in root["tlogs"].as_array_mut().unwrap() {
+        log["publicKey"]["validFor"]["end"] = end.to_string().into();
+    }
+    let lines = format!(
+        "[authenticator.ci]\ntype = \"keyless\"\ntrust-root = \"root.json\"\nissuer = \"{ISSUER}\"\nsubject = \"{SUBJECT}\""
+    );
+    let policy = Policy::deny().file("root.json", root.to_string()).add_lines(&lines).require("**", &["ci"]);
+    let warning = format!(
+        "trusted root root.json will not cover signatures made after {end}, when its last transparency log expires"
+    );
+    let told = |node: &Node, from: usize| {
+        let records = node.pullgate.records().into_iter().skip(from);
+        records.filter(|record| record["warning"].as_str().is_some_and(|it| it.contains(&warning))).count()
+    };
+    let before = node.pullgate.records().len();
+    node.pullgate.reload(&policy);
+    assert_eq!(told(&node, before), 1, "{}", node.pullgate.log());
+    let (code, report, text) = status(&node);
+    assert_eq!((code, &report["attention"]), (Some(1), &json!([warning])), "{report}");
+    let mut found = report["trust_roots"].clone();
+    assert_eq!(
+        found[0].take(),
+        json!({ "file": "root.json", "authenticators": ["ci"], "end": end.to_string(), "what": "transparency log", "refresh": null })
+    );
+    assert!(text.contains("root.json of ci") && text.contains(&warning), "{text}");
+    // Not yet where the operator wants to be told later.
+    let before = node.pullgate.records().len();
+    node.pullgate.restart_configured("[trust]\nnotice = \"19d\"");
+    let (code, report, _) = status(&node);
+    assert_eq!((code, &report["attention"], told(&node, before)), (Some(0), &json!([]), 0), "{report}");
+}
+
 /// What was loaded and when, or why not, in the log and in the status.
 #[test]
 fn shows_the_result_of_a_reload() {
@@ -125,7 +165,7 @@ fn shows_the_break_glass_exceptions() {
         &file,
         format!(
             "[[open]]\nscope = \"registry.example.com/team\"\nreason = \"outage\"\nuntil = {}\n",
-            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)
+            Timestamp::now() + SignedDuration::from_hours(1)
         ),
     );
     let (code, report, text) = status(&node);

@@ -40,6 +40,7 @@ pub use deny_list::{DenyList, MAX_DENIED};
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{
     MAX_ANNOTATIONS, MAX_ATTESTATIONS, MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied,
+    Vote,
 };
 pub use rule::{Action, AliasError, Allowance, Mode, Rule, SignedObject};
 pub use scope::{MAX_RUNS, MAX_SCOPE, Scope, ScopeError};

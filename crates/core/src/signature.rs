@@ -184,7 +184,7 @@ pub struct Subject<'a> {
     pub repositories: &'a [String],
     /// The annotations that must be signed with it, with exactly these values.
     pub annotations: &'a BTreeMap<String, String>,
-    /// Whether a bundle must name one of the repositories.
+    /// Whether a bundle or a Notation signature must name one of the repositories.
     pub identity: RepositoryIdentity,
 }
 
@@ -205,6 +205,7 @@ pub struct Known<'a> {
 pub struct Proof {
     authenticator: String,
     identity: Identity,
+    keys: Vec<String>,
     format: Format,
     demand: Option<Arc<RemoteCheck>>,
     until: Option<Timestamp>,
@@ -220,6 +221,13 @@ impl Proof {
     /// Who signed: a quorum counts distinct identities.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The fingerprints of the keys that show the holder of the identity, as [`PublicKey::fingerprint`] writes them: two
+    /// identities with one key count once.
+    #[must_use]
+    pub fn keys(&self) -> &[String] {
+        &self.keys
     }
 
     /// The format of the signature.
@@ -285,6 +293,7 @@ pub fn verify_knowing(
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
         identity: signed.identity,
+        keys: signed.keys,
         format: attachment.format(),
         demand: signed.demand,
         until: signed.until,
@@ -314,6 +323,8 @@ pub fn reads_attestations(signers: &Signers) -> bool {
 #[derive(Debug)]
 struct Signed {
     identity: Identity,
+    /// As of [`Proof::keys`].
+    keys: Vec<String>,
     demand: Option<Arc<RemoteCheck>>,
     /// As of [`Proof::until`].
     until: Option<Timestamp>,
@@ -321,13 +332,20 @@ struct Signed {
 
 impl From<Valid> for Signed {
     fn from(valid: Valid) -> Self {
-        Self { identity: Identity::key(valid.fingerprint()), demand: valid.demand().cloned(), until: None }
+        let key = valid.fingerprint();
+        Self {
+            identity: Identity::key(key),
+            keys: vec![key.to_owned()],
+            demand: valid.demand().cloned(),
+            until: None,
+        }
     }
 }
 
 impl From<NotationSigner> for Signed {
     fn from(signer: NotationSigner) -> Self {
-        Self { identity: signer.identity().clone(), demand: None, until: signer.valid_until() }
+        let (identity, keys) = (signer.identity().clone(), vec![signer.key().to_owned()]);
+        Self { identity, keys, demand: None, until: signer.valid_until() }
     }
 }
 

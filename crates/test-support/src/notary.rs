@@ -7,8 +7,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use pullgate::digest::Digest;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DnType, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
-    SigningKey as _,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType,
+    SerialNumber, SigningKey as _,
 };
 use serde_json::json;
 
@@ -17,6 +17,9 @@ use crate::secrets;
 
 /// The serial number of the signer's certificate.
 const SERIAL: u64 = 7;
+
+/// The address in the signer's certificate.
+pub const EMAIL: &str = "signer@example.com";
 
 /// A CA, and a signer below it.
 pub struct Notary {
@@ -31,6 +34,15 @@ pub struct Notary {
 impl Notary {
     /// One whose list is at `address`.
     pub fn new(address: &str) -> Self {
+        Self::certified(secrets::new_key(), Some(address))
+    }
+
+    /// One with this key, and without a list.
+    pub fn of_key(signer: KeyPair) -> Self {
+        Self::certified(signer, None)
+    }
+
+    fn certified(signer: KeyPair, address: Option<&str>) -> Self {
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -41,8 +53,9 @@ impl Notary {
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.serial_number = Some(SerialNumber::from(SERIAL));
         leaf.distinguished_name.push(DnType::CommonName, "signer");
-        leaf.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![address.to_owned()] }];
-        let signer = secrets::new_key();
+        let point = |address: &str| CrlDistributionPoint { uris: vec![address.to_owned()] };
+        leaf.crl_distribution_points = address.map(point).into_iter().collect();
+        leaf.subject_alt_names = vec![SanType::Rfc822Name(EMAIL.try_into().unwrap())];
         let certificate = leaf.signed_by(&signer, &Issuer::from_params(&ca, &key)).unwrap();
         let chain = [certificate.der().to_vec(), root.der().to_vec()];
         Self { root: root.pem(), ca: (ca, key), signer, chain }
@@ -77,6 +90,16 @@ impl Notary {
         })
         .to_string()
         .into_bytes()
+    }
+
+    /// The annotations of a signature with its certificate in cosign's classic layout.
+    pub fn annotations(&self, payload: &[u8]) -> Vec<(&'static str, String)> {
+        let signature = self.signer.sign(payload).unwrap();
+        let [leaf, _] = &self.chain;
+        vec![
+            ("dev.cosignproject.cosign/signature", STANDARD.encode(signature)),
+            ("dev.sigstore.cosign/certificate", pullgate::trust::pem::write("CERTIFICATE", leaf)),
+        ]
     }
 
     /// The list of what is revoked, from 2026 until the begin of a year.

@@ -221,10 +221,14 @@ pub fn attest(registry: &Registry, path: &str, digest: &Digest, statements: &[St
 
 /// Attaches a bundle under the fallback tag of the image.
 pub fn attach_bundle(registry: &Registry, path: &str, digest: &Digest, bundle: &str) {
+    refer(registry, path, digest, bundle_manifest(registry, path, digest, bundle));
+}
+
+/// The manifest of a bundle, with the bundle at `path`.
+pub fn bundle_manifest(registry: &Registry, path: &str, subject: &Digest, bundle: &str) -> Bytes {
     let blob = registry.blob(path, bundle.to_owned());
     let config = registry.blob(path, "{}");
-    let referrer = manifest(&[(&blob, bundle.len(), BUNDLE, &[])], &config, Some(digest));
-    refer(registry, path, digest, referrer);
+    manifest(&[(&blob, bundle.len(), BUNDLE, &[])], &config, Some(subject))
 }
 
 /// The manifest of a Notary signature as notation 1.3 writes it, with its envelope at `path`.
@@ -245,10 +249,22 @@ pub fn attach_notation(registry: &Registry, path: &str, digest: &Digest, envelop
 
 /// Lists a referrer under the fallback tag of the image.
 pub fn refer(registry: &Registry, path: &str, digest: &Digest, referrer: Bytes) {
-    let length = referrer.len();
-    let referrer = registry.manifest(path, MANIFEST, referrer);
+    refer_all(registry, path, digest, [referrer]);
+}
+
+/// Lists these referrers under the fallback tag of the image.
+pub fn refer_all(
+    registry: &Registry,
+    path: &str,
+    digest: &Digest,
+    referrers: impl IntoIterator<Item = Bytes>,
+) {
     // cosign 3.1.1 does not write the real artifact type into the index.
-    let index = index(&[descriptor((&referrer, length, MANIFEST, &[]))]);
+    let described = referrers.into_iter().map(|referrer| {
+        let length = referrer.len();
+        descriptor((&registry.manifest(path, MANIFEST, referrer), length, MANIFEST, &[]))
+    });
+    let index = index(&described.collect::<Vec<_>>());
     let index = registry.manifest(path, "application/vnd.oci.image.index.v1+json", index);
     registry.tag(path, &format!("sha256-{}", digest.hex()), &index);
 }

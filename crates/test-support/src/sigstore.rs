@@ -287,10 +287,30 @@ pub fn attach_annotated(
     payload: &[u8],
     annotations: &[(&str, String)],
 ) {
+    attach_layers(registry, path, digest, &[(payload, annotations)]);
+}
+
+/// Attaches classic signatures of payloads, each with its annotations.
+pub fn attach_layers(
+    registry: &Registry,
+    path: &str,
+    digest: &Digest,
+    signatures: &[(&[u8], &[(&str, String)])],
+) {
     let config = registry.blob(path, "{}");
-    let blob = registry.blob(path, payload.to_vec());
-    let annotations: Vec<_> = annotations.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let layers = [(&blob, payload.len(), SIMPLE_SIGNING, annotations.as_slice())];
+    let blobs: Vec<_> = signatures
+        .iter()
+        .map(|(payload, _)| (registry.blob(path, payload.to_vec()), payload.len()))
+        .collect();
+    let annotations: Vec<Vec<_>> = signatures
+        .iter()
+        .map(|(_, annotations)| annotations.iter().map(|(name, text)| (*name, text.as_str())).collect())
+        .collect();
+    let layers: Vec<_> = blobs
+        .iter()
+        .zip(&annotations)
+        .map(|((blob, length), annotations)| (blob, *length, SIMPLE_SIGNING, annotations.as_slice()))
+        .collect();
     let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
     registry.tag(path, &format!("sha256-{}.sig", digest.hex()), &manifest);
 }

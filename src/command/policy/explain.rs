@@ -145,7 +145,9 @@ impl RuleReport {
                 };
                 let named = match rule.repository_identity() {
                     RepositoryIdentity::Optional => "",
-                    RepositoryIdentity::Required => ", bundles must name the repository",
+                    RepositoryIdentity::Required => {
+                        ", bundles and Notation signatures must name the repository"
+                    }
                 };
                 let object = rule.signed_object().name();
                 format!("requires {requirement}, accepts signatures on {object}{only}{named}")

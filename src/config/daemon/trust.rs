@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::super::document::{Document, Value};
 use crate::service::{self, ServiceSettings};
 use crate::tuf_client::TrustRepository;
@@ -86,6 +88,12 @@ fn read_target(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Opti
 }
 
 impl Trust {
+    /// How long before its end a trusted root is reported.
+    #[must_use]
+    pub fn notice_span(&self) -> SignedDuration {
+        SignedDuration::try_from(self.notice).unwrap_or(SignedDuration::MAX)
+    }
+
     /// The settings of requests to repositories.
     #[must_use]
     pub fn service(&self) -> ServiceSettings {

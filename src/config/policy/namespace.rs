@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::policy::{
     Action, Allowance, Pods, PodsError, Requirement, RequirementError, Rule, Scope, ScopeError,
 };
-use crate::signature::Format;
+use crate::signature::{Format, RepositoryIdentity};
 use pullgate_config::kind::{Choice, Kind as _};
 use pullgate_config::options::{Options as _, ReadByHand};
 
@@ -71,7 +71,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
     let rule = Rule::new(label, scope, action.unwrap_or(Action::Deny { reason: None }));
     let rule = rule.with_mode(mode);
     let layouts_at = layouts.as_ref().map(|(span, _)| span.clone());
-    let of_signatures = [("accept", accept_at), ("identity", identity_at), ("layouts", layouts_at)];
+    let of_signatures = [("accept", accept_at), ("identity", identity_at.clone()), ("layouts", layouts_at)];
     for (key, span) in of_signatures {
         if let (Some(span), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
             (span, rule_action(&rule, broken))
@@ -80,6 +80,13 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
             let message = format!("`{key}` is set in a rule that requires no signature");
             document.problem(span, message, hint);
         }
+    }
+    if let (Some(span), Some(Action::Require(required))) = (identity_at, rule_action(&rule, broken))
+        && required.authenticators().is_empty()
+        && identity == RepositoryIdentity::Required
+    {
+        let hint = "attestations name no repository; require a signature too, or remove it";
+        document.problem(span, "`identity` is set in a rule that requires only attestations", hint);
     }
     let rule = rule.with_signed_object(accept).with_repository_identity(identity);
     let rule = match layouts.and_then(|(_, layouts)| layouts) {

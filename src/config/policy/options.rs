@@ -160,8 +160,7 @@ pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     "until": Time, "none", "a date and time";
     /// Other names of the same images. A signature that contains one of these names counts, too.
     "aliases": List, "none", "scopes of the same form";
-    /// The layouts of signatures that count. Notation signatures do not name their repository: one that was made for another
-    /// repository counts here, too.
+    /// The layouts of signatures that count. Bundles and Notation signatures need not name their repository; see `identity`.
     "layouts": List, "all", "classic, bundle, notation, lookaside";
 };
 
@@ -261,9 +260,9 @@ pullgate_config::options! {
         /// What must be signed of a multi-platform image: the index, the image for this node (platform), or either. The
         /// digest that was signed is the one that is pulled.
         accept: SignedObject = "accept", Choice(&SignedObject::ALL.map(|it| (it.name(), it)), SignedObject::default());
-        /// Whether a bundle must name its repository (required), in the annotation docker-reference of its subject, which
-        /// `pullgate-signer` writes. Classic signatures must always name it. With "optional", a bundle that the same key
-        /// signed for another repository counts here, too.
+        /// Whether a bundle or a Notation signature must name its repository (required), in the signed annotation
+        /// docker-reference, which `pullgate-signer` writes. Classic and GPG signatures must always name it. With "optional",
+        /// what the same signer signed for another repository counts here, too.
         identity: RepositoryIdentity = "identity", Choice(&RepositoryIdentity::ALL.map(|it| (it.name(), it)), RepositoryIdentity::default());
         /// Whether images are refused (enforce), pulled and logged (audit), or not checked at all (off).
         mode: Mode = "mode", Choice(&Mode::ALL.map(|it| (it.name(), it)), Mode::default());

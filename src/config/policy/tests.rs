@@ -52,7 +52,7 @@ fn load(directory: &TempDir) -> Result<Loaded, Problems> {
 }
 
 fn guarded(root: &Path, guard: Guard) -> Result<Loaded, Problems> {
-    load_guarded(root, NOW.parse().unwrap(), guard, &KnownKeys::default()).loaded
+    load_guarded(root, (NOW.parse().unwrap(), ROOT_NOTICE), guard, &KnownKeys::default()).loaded
 }
 
 /// What is said of these files; each must keep the policy from loading.
@@ -342,7 +342,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"gpg\"\nkeyrings = [\"keys/p256.pem\", \"gone.gpg\"]\narmored = \"-----BEGIN PGP PRIVATE KEY BLOCK-----\"\nfingerprints = [\"199E2F91FD431D51\"]",
-        "policy.toml:7:13: `keyrings` `keys/p256.pem`: the file is not an OpenPGP keyring\n  hint: write it with `gpg --export`\npolicy.toml:7:30: `keyrings` `gone.gpg`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:11: `armored`: the file has an OpenPGP secret key\n  hint: write the public half with `gpg --export`, remove this file and take the key for disclosed\npolicy.toml:9:17: `199E2F91FD431D51` is not the fingerprint of an OpenPGP key\n  hint: write all 40 digits that `gpg --list-keys` shows; a key ID is not enough",
+        "policy.toml:7:13: `keyrings` `keys/p256.pem`: the file is not an OpenPGP keyring\n  hint: write it with `gpg --export`\npolicy.toml:7:30: `keyrings` `gone.gpg`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:11: `armored`: the file contains an OpenPGP secret key\n  hint: write the public key with `gpg --export`, delete this file, and replace the key, because the secret key may be compromised\npolicy.toml:9:17: `199E2F91FD431D51` is not the fingerprint of an OpenPGP key\n  hint: write all 40 digits that `gpg --list-keys` shows; a key ID is not enough",
     ),
     (
         "[authenticator.b]\ntype = \"gpg\"\nkeys = [{ file = \"keys/p256.pem\" }]\nkeyrings = []",
@@ -937,6 +937,11 @@ fn says_what_is_wrong_with_pods_modes_bounds_and_the_deny_list() {
         (
             rule(&format!("{allow}\nlayouts = [\"classic\"]")),
             "`layouts` is set in a rule that requires no signature",
+        ),
+        (
+            rule("require = { attestations = [\"c\"] }\nidentity = \"required\"")
+                + "[attestation.c]\ntype = \"sbom\"\nby = \"release\"\n",
+            "`identity` is set in a rule that requires only attestations",
         ),
         (rule(&format!("{require}\nlayouts = []")), "`layouts` is empty, so no signature would count"),
         (rule(&format!("{require}\nlayouts = [\"both\"]")), "unknown value `both` for `layouts`"),

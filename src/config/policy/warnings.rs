@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::collect::Collected;
 use super::declared::Declared;
@@ -10,13 +10,13 @@ use super::namespace::DeclaredRule;
 use crate::config::problem::Problem;
 use crate::policy::{Action, Mode, Rule};
 use crate::signature::{Format, RepositoryIdentity};
-use crate::trust::{Authenticator, ROOT_NOTICE, Signers};
+use crate::trust::{Authenticator, Signers};
 
 impl Collected {
-    /// The warnings, in the order of files and lines.
-    pub(super) fn warnings(&self, now: Timestamp) -> Vec<Problem> {
+    /// The warnings, in the order of files and lines; those about what ends within `notice` too.
+    pub(super) fn warnings(&self, now: Timestamp, notice: SignedDuration) -> Vec<Problem> {
         let mut warnings = Vec::new();
-        self.warn_of_authenticators(now, &mut warnings);
+        self.warn_of_authenticators((now, notice), &mut warnings);
         for declared in &self.rules {
             let mut warn = |message: String, hint: &str| {
                 warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
@@ -54,7 +54,11 @@ impl Collected {
         }
     }
 
-    fn warn_of_authenticators(&self, now: Timestamp, warnings: &mut Vec<Problem>) {
+    fn warn_of_authenticators(
+        &self,
+        (now, notice): (Timestamp, SignedDuration),
+        warnings: &mut Vec<Problem>,
+    ) {
         let of_rules = self.rules.iter().flat_map(|rule| &rule.value.names);
         let named = of_rules.chain(self.conditions.iter().flat_map(|condition| &condition.value.names));
         let named: BTreeSet<&str> = named.map(|name| name.value.as_str()).collect();
@@ -71,7 +75,7 @@ impl Collected {
                 );
             }
             let sets = declared.value.authenticator.iter().map(Authenticator::set);
-            for ending in sets.flat_map(|set| set.ending(now, ROOT_NOTICE)) {
+            for ending in sets.flat_map(|set| set.ending(now, notice)) {
                 warn(ending, "renew its file");
             }
             if let Some(Signers::Gpg(set)) = declared.value.authenticator.as_ref().map(Authenticator::signers)
@@ -105,7 +109,7 @@ impl Collected {
         }
     }
 
-    /// A bundle need not name its repository, so it counts wherever its key does; a Notation signature cannot.
+    /// A bundle or a Notation signature need not name its repository, so it counts wherever its signer does.
     fn warn_of_shared_authenticators(&self, warnings: &mut Vec<Problem>) {
         for declared in &self.authenticators {
             let name = &declared.value.name;
@@ -115,20 +119,19 @@ impl Collected {
                 Some(Signers::Gpg(_)) => continue,
                 Some(Signers::Notation(_)) => (
                     Format::Notation,
-                    "Notation signature does not",
-                    "use an authenticator with other `identities` for each scope",
+                    "Notation signature",
+                    "add `identity = \"required\"` if the signer uses `--user-metadata docker-reference=…`, or use an authenticator with other `identities` for each scope",
                 ),
                 _ => (
                     Format::Bundle,
-                    "bundle need not",
+                    "bundle",
                     "add `identity = \"required\"` if `pullgate-signer` signs, or `layouts = [\"classic\"]`, or use a separate key for each scope",
                 ),
             };
             let bundles = |declared: &&Declared<DeclaredRule>| {
                 let rule = &declared.value.rule;
                 rule.layouts().contains(&format)
-                    && (format != Format::Bundle
-                        || rule.repository_identity() == RepositoryIdentity::Optional)
+                    && rule.repository_identity() == RepositoryIdentity::Optional
                     && declared.value.names.iter().any(|required| required.value == *name)
             };
             let scopes: BTreeSet<&str> =
@@ -137,7 +140,7 @@ impl Collected {
             let (Some(first), Some(second)) = (scopes.next(), scopes.next()) else { continue };
             let more = if scopes.next().is_some() { " and others" } else { "" };
             let message = format!(
-                "authenticator `{name}` is required for `{first}` and `{second}`{more}: a {what} name its repository, so a signature made for one of these scopes is valid for all of them"
+                "authenticator `{name}` is required for `{first}` and `{second}`{more}: a {what} need not name its repository, so a signature made for one of these scopes is valid for all of them"
             );
             warnings.push(Problem::new(&declared.file, Some(declared.place), message, instead));
         }

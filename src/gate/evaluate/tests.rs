@@ -57,7 +57,7 @@ fn policy(rules: Vec<Rule>, denied: &[&str]) -> Policy {
 }
 
 fn verified(word: &str) -> Result<Verified, Refusal> {
-    let satisfied = requirement().judge([("release", "sha256:0")]).unwrap();
+    let satisfied = requirement().judge([("release", "sha256:0").into()]).unwrap();
     Ok(Verified { digest: digest(word), satisfied: Arc::new(satisfied) })
 }
 
@@ -332,7 +332,7 @@ fn each_required_attestation_needs_its_own_proof() {
         let terms = StatementTerms::new(name.to_owned(), custom, BTreeMap::new(), None);
         Condition::new(terms, requirement())
     };
-    let proof = |of: &Requirement| of.judge([("release", "sha256:0")]).unwrap();
+    let proof = |of: &Requirement| of.judge([("release", "sha256:0").into()]).unwrap();
     let (one, two) = (condition("one"), condition("two"));
     let names = vec!["one".to_owned(), "two".to_owned()];
     let signed = requirement().with_attestations(names.clone()).unwrap();

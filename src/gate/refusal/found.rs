@@ -182,6 +182,34 @@ mod tests {
         Finding { place, authenticator, condition: None, outcome: Err("why".to_owned()), fault }
     }
 
+    /// [`Fault`] says why.
+    #[test]
+    fn what_is_wrong_with_a_signature_of_this_image_comes_before_signatures_of_something_else() {
+        let nothing = Collected::default();
+        for (faults, reason) in [
+            (vec![None, Some(Fault::UnknownKey)], Reason::UnknownKey),
+            (vec![Some(Fault::UnknownKey), Some(Fault::OtherDigest)], Reason::OtherDigest),
+            (vec![Some(Fault::OtherDigest), Some(Fault::OtherRepository)], Reason::OtherRepository),
+            (vec![Some(Fault::OtherRepository), Some(Fault::KeyNotValidNow)], Reason::KeyNotValidNow),
+            (vec![Some(Fault::OtherRepository), Some(Fault::WrongIdentity)], Reason::WrongIdentity),
+            (vec![Some(Fault::OtherDigest), None], Reason::OtherDigest),
+        ] {
+            let mut findings: Vec<_> = faults.iter().map(|fault| finding("a", "x", *fault)).collect();
+            for _ in 0..2 {
+                let findings_of = findings.iter().collect();
+                let found = Found {
+                    attachments: 2,
+                    collected: &nothing,
+                    valid: &[],
+                    condition: None,
+                    findings: findings_of,
+                };
+                assert_eq!(found.reason().0, reason, "{faults:?}");
+                findings.reverse();
+            }
+        }
+    }
+
     #[test]
     fn what_nobody_reads_is_counted_by_kind() {
         let notation = Some(Fault::OtherKind(SignatureKind::Of(Format::Notation)));

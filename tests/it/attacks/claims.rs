@@ -1,7 +1,10 @@
 //! Valid signatures that say less, or something else, than a rule requires: T133, T134.
 
 use pullgate::digest::Digest;
-use pullgate_test::signer::{annotated_bundle, attach_bundle, attach_classic, payload_with};
+use pullgate_test::signer::{
+    annotated_bundle, attach_bundle, attach_classic, attach_notation, notation, notation_file,
+    notation_image, payload_with,
+};
 use serde_json::{Value, json};
 
 use super::outcome::{Expect, FETCHED, SIGNED, UNSIGNED};
@@ -95,8 +98,8 @@ async fn t134_a_bundle_that_was_copied_from_another_repository_does_not_count_wh
             json!({ "docker-reference": "evil.example/team/app" }),
             Some("for another repository"),
         ),
-        ("by-cosign", json!({}), Some("bundle does not name its repository, but the rule has identity")),
-        ("list", json!({ "docker-reference": [own] }), Some("bundle does not name its repository")),
+        ("by-cosign", json!({}), Some("signature does not name its repository, but the rule has identity")),
+        ("list", json!({ "docker-reference": [own] }), Some("signature does not name its repository")),
     ];
     for (name, annotations, found) in cases {
         let digest = world.registry.image("team/app", "1", name);
@@ -113,7 +116,7 @@ async fn t134_a_bundle_that_was_copied_from_another_repository_does_not_count_wh
             judged.assert(name, Expect { requests: BUNDLED, ..Expect::verified(&pinned) });
             continue;
         };
-        let refused = || Expect { requests: BUNDLED, ..Expect::refused("no-valid-signature") };
+        let refused = || Expect { requests: BUNDLED, ..Expect::refused("other-repository") };
         judged.assert(name, refused());
         assert!(judged.line.contains(found), "{name}: {}", judged.line);
         world.set_policy(&lax);
@@ -122,6 +125,22 @@ async fn t134_a_bundle_that_was_copied_from_another_repository_does_not_count_wh
         world.set_policy(&strict);
         world.outcome("team/app:1").await.assert(name, refused());
     }
+    // An envelope by notation, which names none.
+    let digest = notation_image(&world.registry, "team/notation");
+    attach_notation(&world.registry, "team/notation", &digest, &notation("p256.jws"));
+    let pinned = world.pinned("team/notation", &digest);
+    for (identity, expect) in
+        [("required", Expect::refused("other-repository")), ("optional", Expect::verified(&pinned))]
+    {
+        world.set_policy(&format!(
+            "default = \"deny\"\n[authenticator.notary]\ntype = \"notation\"\nca = [{:?}]\nidentities = [\"*\"]\n\
+             [[namespace]]\nscope = \"%HOST/team\"\nrequire = {{ all = [\"notary\"] }}\nidentity = \"{identity}\"\n",
+            notation_file("p256.root.pem")
+        ));
+        let judged = world.outcome("team/notation:1").await;
+        judged.assert(identity, Expect { requests: BUNDLED, ..expect });
+    }
+    world.set_policy(&strict);
     // A classic signature names its repository anyway.
     let digest = sign(&world, "team/classic", "classic", &json!(null));
     let pinned = world.pinned("team/classic", &digest);

@@ -69,7 +69,7 @@ async fn t146_a_gpg_signature_counts_only_by_a_key_of_the_policy_that_is_valid()
     for (name, settings, signature, expected) in [
         ("signed", keyring("ed25519"), "ed25519", "verified"),
         ("by a sub-key", keyring("family"), "family-1", "verified"),
-        ("another key", keyring("nistp256"), "ed25519", "no-valid-signature"),
+        ("another key", keyring("nistp256"), "ed25519", "unknown-key"),
         ("a changed message", keyring("ed25519"), "ed25519", "no-valid-signature"),
         ("not signed", keyring("ed25519"), "unsigned", "no-valid-signature"),
         ("encrypted", keyring("ed25519"), "symmetric", "no-valid-signature"),
@@ -134,17 +134,17 @@ async fn t146_a_gpg_signature_counts_only_for_its_digest_in_its_repository() {
         .outcome("team/app:1")
         .await
         .assert("signed", Expect { requests: SIGNED, ..Expect::verified(&pinned) });
-    let refused = || Expect { requests: SIGNED, ..Expect::refused("no-valid-signature") };
+    let refused = |reason| Expect { requests: SIGNED, ..Expect::refused(reason) };
     let other = world.registry.image("team/app", "1", "another image");
     serve(&world, "team/app", &other, &["ed25519"]);
     let outcome = world.outcome("team/app:1").await;
     assert!(outcome.line.contains("signature is for another digest"), "{outcome:?}");
-    outcome.assert("another digest", refused());
+    outcome.assert("another digest", refused("other-digest"));
     let copied = notation_image(&world.registry, "team/copy");
     serve(&world, "team/copy", &copied, &["ed25519"]);
     let outcome = world.outcome("team/copy:1").await;
     assert!(outcome.line.contains("signature is for another repository"), "{outcome:?}");
-    outcome.assert("another repository", refused());
+    outcome.assert("another repository", refused("other-repository"));
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ pub(crate) async fn t147_a_lookaside_server_gets_few_requests_and_no_credentials
             "as many as the limit",
             Box::new(move |number| if number > 3 { Scripted::status(404) } else { wrong() }),
             "lookaside*4",
-            "no-valid-signature",
+            "unknown-key",
         ),
         ("a page for everything", Box::new(move |_| page()), "lookaside", "no-valid-signature"),
         ("broken", Box::new(|_| Scripted::status(500)), "lookaside*2", "registry-unavailable"),

@@ -47,7 +47,8 @@ async fn t70_a_notary_signature_of_something_else_is_not_valid() {
         let path = format!("team/moved-{format}");
         let other = world.registry.image(&path, "1", &path);
         attach_notation(&world.registry, &path, &other, &envelope);
-        world.outcome(&format!("{path}:1")).await.assert(&path, refused());
+        let outcome = world.outcome(&format!("{path}:1")).await;
+        outcome.assert(&path, Expect { requests: REFERRED, ..Expect::refused("other-digest") });
         // A manifest whose subject is another image, listed for this one.
         let path = format!("team/subject-{format}");
         let digest = notation_image(&world.registry, &path);

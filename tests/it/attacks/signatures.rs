@@ -8,10 +8,14 @@ use pullgate::trust::Algorithm;
 
 use super::outcome::{Expect, FETCHED, SIGNED, UNSIGNED, Verdict};
 use super::world::{World, node, p256};
+use pullgate_test::notary::{EMAIL, Notary};
+use pullgate_test::policy::{RELEASE, SECURITY};
 use pullgate_test::registry::{MANIFEST, manifest};
 use pullgate_test::signer::{
-    Signer, attach_bundle, attach_classic, attach_classic_text, bundle, payload, sign_bundle, sign_classic,
+    Signer, attach_bundle, attach_classic, attach_classic_text, attach_notation, bundle, payload,
+    sign_bundle, sign_classic,
 };
+use pullgate_test::sigstore::{attach_annotated, attach_layers};
 
 const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
@@ -39,7 +43,7 @@ async fn t60_a_signature_of_another_digest_is_not_valid() {
             attach_bundle(&world.registry, path, &digest, &bundle(&other, SIGN, &p256()));
         }
         let outcome = world.outcome(&format!("{path}:1")).await;
-        outcome.assert(path, Expect { requests, ..Expect::refused("no-valid-signature") });
+        outcome.assert(path, Expect { requests, ..Expect::refused("other-digest") });
     }
 }
 
@@ -49,11 +53,11 @@ async fn t61_a_signature_for_another_repository_is_not_valid() {
     let digest = world.registry.image("team/app", "1", "app");
     let pinned = world.pinned("team/app", &digest);
     for (name, verdict, reason) in [
-        (world.image("team/other"), &Verdict::Refused, "no-valid-signature"),
-        ("evil.example/team/app".to_owned(), &Verdict::Refused, "no-valid-signature"),
-        (world.image("team/app-evil"), &Verdict::Refused, "no-valid-signature"),
-        (world.image("team"), &Verdict::Refused, "no-valid-signature"),
-        (format!("{} ", world.image("team/app")), &Verdict::Refused, "no-valid-signature"),
+        (world.image("team/other"), &Verdict::Refused, "other-repository"),
+        ("evil.example/team/app".to_owned(), &Verdict::Refused, "other-repository"),
+        (world.image("team/app-evil"), &Verdict::Refused, "other-repository"),
+        (world.image("team"), &Verdict::Refused, "other-repository"),
+        (format!("{} ", world.image("team/app")), &Verdict::Refused, "other-repository"),
         (world.image("team/app"), &pinned, "verified"),
     ] {
         let text = payload(&name, &digest);
@@ -70,7 +74,7 @@ async fn t61_a_signature_for_another_repository_is_not_valid() {
     attach_classic(&world.registry, "team/promoted", &promoted, &[(text.clone(), p256().sign(&text))]);
     let policy = std::fs::read_to_string(world.directory.path().join("etc/policy.toml")).unwrap();
     for (aliases, verdict, reason) in [
-        ("[\"build.example/team/other\"]", Verdict::Refused, "no-valid-signature"),
+        ("[\"build.example/team/other\"]", Verdict::Refused, "other-repository"),
         ("[\"build.example/team/app\"]", world.pinned("team/promoted", &promoted), "verified"),
     ] {
         let scope = world.image("team/promoted");
@@ -221,6 +225,71 @@ async fn t64_one_key_counts_once() {
             .await
             .assert(path, Expect { requests: BOTH, ..Expect::verified(&pinned) });
     }
+}
+
+#[tokio::test]
+async fn t64_one_key_counts_once_under_every_kind() {
+    let world = World::start(node()).await;
+    let pem = |half| std::fs::read_to_string(pullgate_test::signer::key_file("p256", half)).unwrap();
+    let notary = Notary::of_key(rcgen::KeyPair::from_pem(&pem("key")).unwrap());
+    let root = world.directory.path().join("root.pem");
+    std::fs::write(&root, &notary.root).unwrap();
+    let authenticators = format!(
+        "{RELEASE}{SECURITY}[authenticator.corp]\ntype = \"certificate\"\nca = [{root:?}]\nnames = [\"email:{EMAIL}\"]\n\
+         [authenticator.notary]\ntype = \"notation\"\nca = [{root:?}]\nidentities = [\"*\"]\n"
+    );
+    let with_certificate = |path: &str, digest: &Digest| {
+        let text = payload(&world.image(path), digest);
+        attach_annotated(&world.registry, path, digest, &text, &notary.annotations(&text));
+    };
+    let with_envelope = |path: &str, digest: &Digest| {
+        let manifest = world.registry.tagged(path, "1").unwrap();
+        attach_notation(&world.registry, path, digest, &notary.sign(&manifest));
+    };
+    for (number, (required, requests, expected)) in [
+        // One layer, which is a signature by the key and by its certificate.
+        ("all = [\"release\", \"corp\"]", SIGNED, "not-enough-signatures"),
+        ("all = [\"corp\", \"release\"]", SIGNED, "not-enough-signatures"),
+        ("at-least = 2, of = [\"corp\", \"release\", \"security\"]", SIGNED, "not-enough-signatures"),
+        ("any = [\"corp\", \"release\"]", SIGNED, "verified"),
+        // And an envelope by the same key.
+        ("all = [\"release\", \"notary\"]", BOTH, "not-enough-signatures"),
+        ("all = [\"notary\", \"corp\"]", BOTH, "not-enough-signatures"),
+        ("at-least = 2, of = [\"release\", \"corp\", \"notary\"]", BOTH, "not-enough-signatures"),
+        ("any = [\"notary\", \"release\"]", BOTH, "verified"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("team/app-{number}");
+        world.set_policy(&format!(
+            "default = \"deny\"\n{authenticators}[[namespace]]\nscope = \"%HOST/team\"\nrequire = {{ {required} }}\n"
+        ));
+        let digest = world.registry.image(&path, "1", &path);
+        with_certificate(&path, &digest);
+        if requests == BOTH {
+            with_envelope(&path, &digest);
+        }
+        let pinned = world.pinned(&path, &digest);
+        let expect =
+            if expected == "verified" { Expect::verified(&pinned) } else { Expect::refused(expected) };
+        let outcome = world.outcome(&format!("{path}:1")).await;
+        outcome.assert(required, Expect { requests, bytes: 1..=64 << 10, ..expect });
+    }
+    // A second signer beside it.
+    let path = "team/two";
+    world.set_policy(&format!(
+        "default = \"deny\"\n{authenticators}[[namespace]]\nscope = \"%HOST/team\"\n\
+         require = {{ at-least = 2, of = [\"release\", \"corp\", \"security\"] }}\n"
+    ));
+    let digest = world.registry.image(path, "1", path);
+    let text = payload(&world.image(path), &digest);
+    let second = STANDARD.encode(Signer::of("p384", Algorithm::EcdsaSha384).sign(&text));
+    let second = [("dev.cosignproject.cosign/signature", second)];
+    attach_layers(&world.registry, path, &digest, &[(&text, &notary.annotations(&text)), (&text, &second)]);
+    let pinned = world.pinned(path, &digest);
+    let outcome = world.outcome(&format!("{path}:1")).await;
+    outcome.assert(path, Expect { requests: SIGNED, ..Expect::verified(&pinned) });
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::select;
 use pullgate::digest::Digest;
-use pullgate::policy::{Action, Policy};
+use pullgate::policy::{Action, Policy, Vote};
 use pullgate::reference::Repository;
 use pullgate_import::{Effect, Imported};
 
@@ -192,6 +192,8 @@ pub(crate) fn admits(policy: &Policy, image: &str, namespace: &str, signed: &[&s
     applicable.rules().all(|rule| match rule.action() {
         Action::AllowUnsigned(_) => true,
         Action::Deny { .. } => false,
-        Action::Require(requirement) => requirement.judge(signed.iter().map(|name| (*name, *name))).is_ok(),
+        Action::Require(requirement) => {
+            requirement.judge(signed.iter().map(|name| Vote::from((*name, *name)))).is_ok()
+        }
     })
 }

@@ -356,7 +356,7 @@ async fn a_gpg_signature_in_evidence_is_evaluated_again_without_the_network() {
     for (signature, keyring, expected) in [
         ("ed25519", "ed25519", "verified"),
         ("ed25519", "several", "verified"),
-        ("ed25519", "nistp256", "no-valid-signature"),
+        ("ed25519", "nistp256", "unknown-key"),
         ("family-1", "family", "verified"),
         ("ending-signature", "ed25519", "signature-expired"),
         ("revoked", "not-yet-revoked", "verified"),

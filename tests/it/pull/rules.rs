@@ -1,6 +1,14 @@
 //! The options of a rule besides `require`: each changes a verdict.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pullgate::registry::{Lookaside, SignatureSource};
+use pullgate_test::notary::{EMAIL, Notary};
 use pullgate_test::registry::{INDEX, MANIFEST, descriptor, index};
+use pullgate_test::signer::{
+    bundle_manifest, gpg, gpg_file, notation, notation_file, notation_image, notation_manifest, refer_all,
+};
+use pullgate_test::sigstore::{ISSUER, Person, SUBJECT, Sigstore, attach_layers};
 
 use super::*;
 
@@ -69,6 +77,89 @@ async fn without_the_pod_s_namespace_the_strictest_rule_applies() {
             assert_eq!(answer.code, "0", "{image} {namespace:?}: {answer:?}");
         } else {
             assert_refused(&answer, "no-valid-signature");
+        }
+    }
+}
+
+/// The kinds of authenticators, by their names in [`every_kind`].
+const KINDS: [&str; 5] = ["release", "ci", "notary", "gpg", "corp"];
+
+/// A node with an image that each of [`KINDS`] has signed but `missing`, and the authenticators.
+async fn every_kind(missing: &str) -> (World, String) {
+    let world = World::builder()
+        .without_policy()
+        .settings(|_, registry| {
+            let lookaside = Lookaside::parse(&format!("http://{}/lookaside", registry.host()));
+            let scope = registry.host();
+            let source = SignatureSource { scope, image: true, repository: None, directory: None, lookaside };
+            RegistrySettings { sources: vec![source], ..forgetful() }
+        })
+        .start()
+        .await;
+    let path = "team/app";
+    let digest = notation_image(&world.registry, path);
+    let text = payload(&world.image(path), &digest);
+    let (corp, sigstore) = (Notary::of_key(pullgate_test::secrets::new_key()), Sigstore::new());
+    let release = vec![("dev.cosignproject.cosign/signature", STANDARD.encode(p256().sign(&text)))];
+    let layers = [("release", release), ("corp", corp.annotations(&text))];
+    let layers: Vec<_> = layers
+        .iter()
+        .filter(|(name, _)| *name != missing)
+        .map(|(_, annotations)| (&text[..], &annotations[..]))
+        .collect();
+    attach_layers(&world.registry, path, &digest, &layers);
+    let bundle = sigstore.bundle(&Person::builder(), &digest).to_string();
+    let referrers = [
+        ("ci", bundle_manifest(&world.registry, path, &digest, &bundle)),
+        ("notary", notation_manifest(&world.registry, path, &digest, &notation("p256.jws"))),
+    ];
+    let referrers = referrers.into_iter().filter(|(name, _)| *name != missing).map(|(_, manifest)| manifest);
+    refer_all(&world.registry, path, &digest, referrers);
+    let place = format!("/lookaside/{path}@sha256={}/signature-1", digest.hex());
+    let signed = missing != "gpg";
+    world.registry.hook(move |request| {
+        let found = signed && request.uri.path() == place;
+        let answer = || Scripted::ok("application/octet-stream", gpg("ed25519.signature"));
+        found
+            .then(answer)
+            .or_else(|| request.uri.path().starts_with("/lookaside/").then(|| Scripted::status(404)))
+    });
+    let [root, trusted] = ["root.pem", "root.json"].map(|name| world.directory.path().join(name));
+    std::fs::write(&root, &corp.root).unwrap();
+    std::fs::write(&trusted, sigstore.trusted_root().to_string()).unwrap();
+    let authenticators = format!(
+        "{}[authenticator.ci]\ntype = \"keyless\"\ntrust-root = {trusted:?}\nissuer = \"{ISSUER}\"\nsubject = \"{SUBJECT}\"\n\
+         [authenticator.notary]\ntype = \"notation\"\nca = [{:?}]\nidentities = [\"*\"]\n\
+         [authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{:?}]\n\
+         [authenticator.corp]\ntype = \"certificate\"\nca = [{root:?}]\nnames = [\"email:{EMAIL}\"]\n",
+        policy::RELEASE,
+        notation_file("p256.root.pem"),
+        gpg_file("ed25519.keyring.gpg"),
+    );
+    (world, authenticators)
+}
+
+#[tokio::test]
+async fn a_requirement_mixes_all_kinds_of_authenticators() {
+    for missing in ["none"].into_iter().chain(KINDS) {
+        let (world, authenticators) = every_kind(missing).await;
+        let (all, whole) = (format!("{KINDS:?}"), missing == "none");
+        let others: Vec<_> = KINDS.into_iter().filter(|name| *name != missing).collect();
+        for (required, met) in [
+            (format!("all = {all}"), whole),
+            (format!("at-least = 5, of = {all}"), whole),
+            (format!("at-least = 4, of = {all}"), true),
+            (format!("all = {others:?}"), true),
+            (format!("any = {all}"), true),
+        ] {
+            // The signatures by GPG are for this repository.
+            world.set_policy(&format!(
+                "default = \"deny\"\n{authenticators}[[namespace]]\nscope = \"%HOST/team\"\n\
+                 aliases = [\"registry.example/team\"]\nrequire = {{ {required} }}\n"
+            ));
+            let code = reason(&world, &world.image("team/app:1")).await.0;
+            let expected = if met { "verified" } else { "not-enough-signatures" };
+            assert_eq!(code, expected, "{required} without {missing}");
         }
     }
 }

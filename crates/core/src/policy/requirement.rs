@@ -1,8 +1,11 @@
 //! What a rule requires, and whether signatures meet it.
 
+mod one_signer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use self::one_signer::OneSigner;
 use crate::untrusted::sanitize;
 
 /// Maximum number of authenticators in one requirement.
@@ -140,30 +143,38 @@ impl Requirement {
         }
     }
 
-    /// Checks valid signatures, each given as the name of its authenticator and the identity of its signer.
+    /// Checks valid signatures.
     ///
-    /// An identity counts once, however often it signed and however many authenticators recognise it; an authenticator
-    /// counts once, however many of its signers signed. So the count is the size of a maximum matching of authenticators
-    /// and identities.
+    /// A signer counts once, however often it signed and however many authenticators recognise it; an authenticator counts
+    /// once, however many of its signers signed. Identities that signed with one key are one signer, and so are all that are
+    /// joined by such identities. So the count is the size of a maximum matching of authenticators and signers.
     ///
     /// # Errors
     /// [`Missing`] when the count is too small.
-    pub fn judge<'a>(
-        &self,
-        proofs: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Satisfied, Missing> {
-        let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (authenticator, key) in proofs {
-            if self.authenticators.iter().any(|known| known == authenticator) {
-                keys.entry(authenticator).or_default().insert(key);
+    pub fn judge<'a>(&self, proofs: impl IntoIterator<Item = Vote<'a>>) -> Result<Satisfied, Missing> {
+        let (mut votes, mut names) = (Vec::new(), OneSigner::default());
+        for vote in proofs {
+            if self.authenticators.iter().any(|known| known == vote.authenticator) {
+                vote.keys.iter().for_each(|key| names.join(vote.identity, key));
+                votes.push(vote);
             }
         }
-        let pairs = match_distinct(&keys);
+        let mut signers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        // What each authenticator calls a signer.
+        let mut called: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        for Vote { authenticator, identity, .. } in votes {
+            let signer = names.signer(identity);
+            signers.entry(authenticator).or_default().insert(signer);
+            let name = called.entry((authenticator, signer)).or_insert(identity);
+            *name = identity.min(*name);
+        }
+        let pairs = match_distinct(&signers);
         if pairs.len() < self.needed() {
-            let verified = keys.keys().map(|&name| name.to_owned()).collect();
+            let verified = signers.keys().map(|&name| name.to_owned()).collect();
             return Err(Missing { needed: self.needed(), counted: pairs.len(), verified });
         }
-        let by = pairs.into_iter().map(|(name, key)| (name.to_owned(), key.to_owned())).collect();
+        let identity = |pair: &(&str, &str)| called.get(pair).map_or(pair.1, |identity| *identity).to_owned();
+        let by = pairs.iter().map(|pair| (pair.0.to_owned(), identity(pair))).collect();
         Ok(Satisfied { by, condition: self.condition.clone(), met: BTreeSet::new() })
     }
 
@@ -226,6 +237,24 @@ impl fmt::Display for Requirement {
             [only] => write!(f, "{and}attestation {only}"),
             several => write!(f, "{and}attestations {}", several.join(", ")),
         }
+    }
+}
+
+/// A valid signature, as [`Requirement::judge`] counts it.
+#[derive(Clone, Copy, Debug)]
+pub struct Vote<'a> {
+    /// The name of the authenticator that recognises the signer.
+    pub authenticator: &'a str,
+    /// The text of the identity of the signer.
+    pub identity: &'a str,
+    /// The fingerprints of its keys.
+    pub keys: &'a [String],
+}
+
+/// A signature by a key, whose fingerprint is the identity.
+impl<'a> From<(&'a str, &'a str)> for Vote<'a> {
+    fn from((authenticator, identity): (&'a str, &'a str)) -> Self {
+        Self { authenticator, identity, keys: &[] }
     }
 }
 

@@ -42,7 +42,7 @@ use super::{
     Attachment, By, CertificateAnnotations, Format, KeylessError, SignatureError, Signed, dsse, too_large,
 };
 use crate::digest::Digest;
-use crate::trust::{Authenticator, Identity, Signers};
+use crate::trust::{Authenticator, Signers};
 
 /// The media type of a layer with a DSSE envelope.
 pub const ENVELOPE_MEDIA_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
@@ -129,8 +129,8 @@ impl<'a> Unverified<'a> {
         let (signed, signed_at) = match authenticator.signers() {
             Signers::Keys(keys) => (self.by_key(By { keys, now })?, None),
             Signers::Keyless(set) => {
-                let (identity, time) = self.by_certificate(ByCertificate { set, now })?;
-                (Signed { identity, demand: None, until: None }, Some(time))
+                let (signed, time) = self.by_certificate(ByCertificate { set, now })?;
+                (signed, Some(time))
             }
             Signers::Notation(_) | Signers::Pki(_) | Signers::Gpg(_) => {
                 let kind = authenticator.set().kind();
@@ -176,7 +176,7 @@ impl<'a> Unverified<'a> {
         Ok(by.check_log(valid, check)?.into())
     }
 
-    fn by_certificate(&self, by: ByCertificate<'_>) -> Result<(Identity, Timestamp), SignatureError> {
+    fn by_certificate(&self, by: ByCertificate<'_>) -> Result<(Signed, Timestamp), SignatureError> {
         let digest = self.header.first_digest()?;
         match self.material {
             Material::Envelope { certificate: None, .. }

@@ -41,8 +41,8 @@ pub enum SignatureError {
     OtherDigest { found: Quoted },
     #[error("signature is for another repository, {found}")]
     OtherRepository { found: Quoted },
-    /// The rule requires that a bundle names its repository.
-    #[error("bundle does not name its repository, but the rule has identity = \"required\"")]
+    /// The rule requires that a bundle or a Notation signature names its repository.
+    #[error("signature does not name its repository, but the rule has identity = \"required\"")]
     NoRepository,
     /// An annotation that the rule requires was not signed, or with another value.
     #[error("rule requires annotation {key} = {wanted}, but the signature has {found}")]
@@ -102,6 +102,8 @@ impl SignatureError {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
             Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
+            Self::OtherDigest { .. } => Some(Fault::OtherDigest),
+            Self::OtherRepository { .. } | Self::NoRepository => Some(Fault::OtherRepository),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
             Self::Gpg(error) => fault_of_gpg(error),
@@ -116,6 +118,7 @@ impl SignatureError {
 fn fault_of_gpg(error: &OpenPgpError) -> Option<Fault> {
     use OpenPgpError as E;
     match error {
+        E::UnknownKey { .. } => Some(Fault::UnknownKey),
         E::Hash { .. } => Some(Fault::WeakSignature),
         E::Denied { .. } | E::Revoked { .. } | E::SubKeyRevoked { .. } => Some(Fault::KeyRevoked),
         E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } => Some(Fault::KeyNotValidNow),

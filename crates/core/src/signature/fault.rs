@@ -6,11 +6,19 @@ use crate::trust::x509::RevocationError;
 /// Why a signature does not count, as far as a reason code says it.
 ///
 /// In the order in which a verification gets on: where several signatures fail, the one that got furthest gives the
-/// reason of the refusal.
+/// reason of the refusal. Only what is not a signature of this image by a signer whom the authenticator knows comes first,
+/// although that it is for something else is found last: whatever is wrong with another signature says more about the image,
+/// and a signature that somebody copied to it must not hide what another clock or another attempt would heal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The authenticator does not read signatures of this kind.
     OtherKind(SignatureKind),
+    /// The signature names a key that the authenticator does not have.
+    UnknownKey,
+    /// A valid signature of another image.
+    OtherDigest,
+    /// A valid signature for another repository, or for none where one must be named.
+    OtherRepository,
     /// The key that signed is not valid now.
     KeyNotValidNow,
     /// The signature names a verification plug-in of notation.

@@ -17,7 +17,7 @@ pub(super) fn verify(
     let signed = set.open(document, now)?;
     simple::check_size(&signed.data)?;
     simple::check_claim(&signed.data, subject)?;
-    Ok(Signed { identity: signed.identity, demand: None, until: signed.expires })
+    Ok(Signed { identity: signed.identity, keys: signed.keys, demand: None, until: signed.expires })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) use self::managed::Logged;
 use super::bundle::{MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES};
 use super::{Attachment, SignatureError, Signed, Subject, dsse, simple, statement};
 use crate::digest::{Algorithm, Digest, bytes_of_hex};
-use crate::trust::{Identity, KeylessSet, LogUse, SigningCertificate, TrustedRoot};
+use crate::trust::{KeylessSet, LogUse, SigningCertificate, TrustedRoot};
 
 /// The signers of a keyless authenticator, and the time of the check.
 #[derive(Clone, Copy)]
@@ -37,29 +37,28 @@ pub(super) fn verify(
     by: ByCertificate<'_>,
     subject: &Subject<'_>,
 ) -> Result<Signed, SignatureError> {
-    let identity = match attachment {
+    match attachment {
         Attachment::SimpleSigning { payload, signature, certificate, .. } => {
             simple::check_size(payload)?;
             let certificate = certificate.as_deref().ok_or(KeylessError::Key)?;
             let bundle = classic::bundle(signature, certificate, by.set.logs(), Material::Certificate)?;
-            let (identity, _) = by.check(&bundle, &Artifact::Blob(payload))?;
+            let (signed, _) = by.check(&bundle, &Artifact::Blob(payload))?;
             simple::check_claim(payload, subject)?;
-            identity
+            Ok(signed)
         }
         Attachment::Bundle { document, .. } => {
             let content = bounds::check(document, by.set.logs(), Material::Certificate, MAX_BUNDLE_BYTES)?;
             let (payload, _) = dsse::read(content.envelope)?;
             // Whatever digest the statement is about: that it is about the subject is checked below, with its own error.
             let artifact = Artifact::Digest(artifact_of(&statement::first_digest(&payload)?)?);
-            let (identity, _) = by.check(content.text, &artifact)?;
+            let (signed, _) = by.check(content.text, &artifact)?;
             statement::check(&payload, subject)?;
-            identity
+            Ok(signed)
         }
         Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
-            return Err(SignatureError::OtherKind { found: attachment.format(), kind: "keyless" });
+            Err(SignatureError::OtherKind { found: attachment.format(), kind: "keyless" })
         }
-    };
-    Ok(Signed { identity, demand: None, until: None })
+    }
 }
 
 /// Who signed the statement of a bundle, and when; `digest` is the first one of the statement.
@@ -67,7 +66,7 @@ pub(super) fn attested(
     by: ByCertificate<'_>,
     document: &[u8],
     digest: &Digest,
-) -> Result<(Identity, Timestamp), SignatureError> {
+) -> Result<(Signed, Timestamp), SignatureError> {
     let content = bounds::check(document, by.set.logs(), Material::Certificate, MAX_ATTESTATION_BYTES)?;
     Ok(by.check(content.text, &Artifact::Digest(artifact_of(digest)?))?)
 }
@@ -78,7 +77,7 @@ pub(super) fn envelope(
     document: &[u8],
     certificate: &CertificateAnnotations,
     digest: &Digest,
-) -> Result<(Identity, Timestamp), SignatureError> {
+) -> Result<(Signed, Timestamp), SignatureError> {
     let bundle = classic::envelope_bundle(document, certificate, by.set.logs(), Material::Certificate)?;
     Ok(by.check(&bundle, &Artifact::Digest(artifact_of(digest)?))?)
 }
@@ -95,7 +94,7 @@ fn artifact_of(digest: &Digest) -> Result<ArtifactDigest, SignatureError> {
 
 impl ByCertificate<'_> {
     /// Verifies a bundle about `artifact` with each trusted root, and returns who signed, and the first signed time of that.
-    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<(Identity, Timestamp), KeylessError> {
+    fn check(self, bundle: &str, artifact: &Artifact<'_>) -> Result<(Signed, Timestamp), KeylessError> {
         let bundle = Bundle::from_json(bundle).map_err(|_| KeylessError::Malformed)?;
         let der = bundle.signing_certificate().ok_or(KeylessError::Key)?;
         let policy = match self.set.logs() {
@@ -108,7 +107,9 @@ impl ByCertificate<'_> {
         let time = signed.check(self.set.roots(), &policy, &evidence)?.ok_or(KeylessError::Malformed)?;
         let certificate = SigningCertificate::from_der(der.as_bytes())?;
         let identity = self.set.rule().identify(&certificate).map_err(KeylessError::Identity)?;
-        Ok((identity, time))
+        // Not always a key of minutes: `cosign sign --key --issue-certificate` has a certificate for a key that is kept.
+        let keys = vec![certificate.key().to_owned()];
+        Ok((Signed { identity, keys, demand: None, until: None }, time))
     }
 
     /// That the library checked what the policy demands, and with signed times that have come; the first of them.

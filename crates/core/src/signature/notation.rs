@@ -23,7 +23,7 @@ use super::{Known, SignatureError, Subject};
 use crate::trust::x509::{
     Certificate, Chain, MAX_CHAIN, Purpose, RevocationCheck, X509Error, leaf_algorithm,
 };
-use crate::trust::{Identity, NotationSet, VerificationLevel, der_of_raw};
+use crate::trust::{Identity, NotationSet, Valid, VerificationLevel, der_of_raw};
 
 /// The artifact type of a signature manifest, or the media type of its config.
 pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.notary.signature";
@@ -39,6 +39,7 @@ const ENVELOPE: &str = "Notary envelope";
 #[must_use]
 pub(super) struct Signer {
     identity: Identity,
+    key: String,
     valid_until: Option<Timestamp>,
 }
 
@@ -46,6 +47,11 @@ impl Signer {
     /// The subject of the leaf: a renewed certificate, with another key, is the same signer.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The fingerprint of the key that signed.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     /// The last instant at which this verdict is right, if there is one: the expiry of the signature, or of a certificate
@@ -90,7 +96,7 @@ pub(super) fn verify(
         _ => jws::open(document)?,
     };
     let chain = read_chain(&envelope.chain)?;
-    verify_leaf_signature(&envelope, &chain)?;
+    let valid = verify_leaf_signature(&envelope, &chain)?;
     let attributes = Attributes::read(&envelope.protected)?;
     check_trust(&chain, trust, attributes.scheme)?;
     let revocation = trust.revocation(known.crls, known.now);
@@ -98,7 +104,8 @@ pub(super) fn verify(
     let valid_until = check_times(&envelope, &chain, &attributes, (trust, revocation))?;
     payload::check(&envelope.protected, &envelope.payload, subject)?;
     let valid_until = valid_until.into_iter().chain(known_until).min();
-    Ok(Signer { identity: chain.leaf().identity(), valid_until })
+    let key = valid.fingerprint().to_owned();
+    Ok(Signer { identity: chain.leaf().identity(), key, valid_until })
 }
 
 fn read_chain(certificates: &[Vec<u8>]) -> Result<Chain, SignatureError> {
@@ -111,7 +118,7 @@ fn read_chain(certificates: &[Vec<u8>]) -> Result<Chain, SignatureError> {
 }
 
 /// Verifies the signature with the key of the leaf.
-fn verify_leaf_signature(envelope: &Envelope, chain: &Chain) -> Result<(), SignatureError> {
+fn verify_leaf_signature(envelope: &Envelope, chain: &Chain) -> Result<Valid, SignatureError> {
     let mismatch = || CertifiedError::Signature { subject: chain.leaf().name() };
     let algorithm = leaf_algorithm(chain.leaf().key()).ok_or_else(mismatch)?;
     if envelope.protected.algorithm != Some(algorithm) {
@@ -123,8 +130,7 @@ fn verify_leaf_signature(envelope: &Envelope, chain: &Chain) -> Result<(), Signa
     } else {
         der_of_raw(algorithm, &envelope.signature).ok_or_else(mismatch)?
     };
-    chain.leaf().verify(algorithm, &envelope.signed, &signature).map(|_| ()).ok_or_else(mismatch)?;
-    Ok(())
+    Ok(chain.leaf().verify(algorithm, &envelope.signed, &signature).ok_or_else(mismatch)?)
 }
 
 /// The store depends on the scheme: an anchor of one is not an anchor of the other.

@@ -83,9 +83,8 @@ impl Evidence {
         let chain = self.chain(set)?;
         let leaf = chain.leaf();
         let algorithms = signing_algorithms(leaf.key());
-        if !algorithms.into_iter().any(|algorithm| leaf.verify(algorithm, message, signature).is_some()) {
-            return Err(CertifiedError::Signature { subject: leaf.name() }.into());
-        }
+        let valid = algorithms.into_iter().find_map(|algorithm| leaf.verify(algorithm, message, signature));
+        let valid = valid.ok_or_else(|| CertifiedError::Signature { subject: leaf.name() })?;
         let names = leaf.signer_names().map_err(CertifiedError::Chain)?;
         let Some(first) = names.first().filter(|_| names.iter().any(|name| set.names.accept(name))) else {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -96,7 +95,8 @@ impl Evidence {
         let rule = TimeRule { tsa: &set.tsa, timestamps: set.timestamps, revocation };
         let until = rule.check(&chain, signature, &self.tokens())?;
         let until: Option<Timestamp> = until.into_iter().chain(revoked_until).min();
-        Ok(Signed { identity: first.identity(), demand: None, until })
+        let keys = vec![valid.fingerprint().to_owned()];
+        Ok(Signed { identity: first.identity(), keys, demand: None, until })
     }
 
     /// The chain to a CA that is trusted, by the certificates that came with the signature and those of the policy.

@@ -6,17 +6,18 @@ use super::{SignatureError, Subject};
 use crate::reference::{Repository, is_tag};
 use crate::untrusted::quoted;
 
-/// The annotation of a statement's subject that names the repository: the word of simple signing for it. cosign writes none
-/// by itself; `cosign sign -a docker-reference=…` does.
+/// The signed annotation that names the repository: of a statement's subject, or of the target in a Notation signature. It is
+/// the word of simple signing for it. cosign and notation write none by themselves; `cosign sign -a docker-reference=…` and
+/// `notation sign --user-metadata docker-reference=…` do.
 pub const REPOSITORY_ANNOTATION: &str = "docker-reference";
 
-/// Whether a bundle must name the repository of the image. A simple-signing payload always must.
+/// Whether a bundle or a Notation signature must name the repository of the image. A simple-signing payload always must.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RepositoryIdentity {
-    /// A bundle counts wherever its key does; a repository that it names is not looked at.
+    /// They count wherever their signer does; a repository that they name is not looked at.
     #[default]
     Optional,
-    /// Only bundles count that name the repository of the image, or an alias of it.
+    /// Only those count that name the repository of the image, or an alias of it.
     Required,
 }
 
@@ -44,7 +45,7 @@ pub(super) fn check(reference: &str, subject: &Subject<'_>) -> Result<(), Signat
     Err(SignatureError::OtherRepository { found: quoted(reference) })
 }
 
-/// Checks the repository in the annotations of a statement's subject, where the rule requires one.
+/// Checks the repository in signed annotations, where the rule requires one.
 pub(super) fn check_annotation(
     signed: &Map<String, Value>,
     subject: &Subject<'_>,

@@ -26,6 +26,8 @@ pub struct SignedData {
     pub data: Vec<u8>,
     /// The primary key of the signer.
     pub identity: Identity,
+    /// The fingerprints of that key and of the sub-key that signed, as SHA-256 of their SubjectPublicKeyInfo.
+    pub keys: Vec<String>,
     /// The first instant at which the signature is not valid any more, if it has one.
     pub expires: Option<Timestamp>,
 }
@@ -98,7 +100,8 @@ impl GpgSet {
             return Err(OpenPgpError::Expired { at });
         }
         let identity = Identity::openpgp(certificate.fingerprint());
-        Ok(SignedData { data: message.into_data(), identity, expires })
+        let keys = certificate.digests_of(key);
+        Ok(SignedData { data: message.into_data(), identity, keys, expires })
     }
 
     /// The names by which a deny list can have its keys.

@@ -90,6 +90,15 @@ impl PublicKey {
         Ok(Self { algorithm, salt, fingerprint: canonical, other_fingerprints: others, verifier })
     }
 
+    /// The fingerprint of the key in a SubjectPublicKeyInfo, whatever its encoding and algorithm; of a key that no algorithm
+    /// takes, the SHA-256 of these bytes.
+    pub(crate) fn fingerprint_of(der: &[u8]) -> String {
+        let kind = Kind::of(der);
+        let algorithm = Algorithm::ALL.into_iter().find(|algorithm| kind == Some(algorithm.kind()));
+        let key = algorithm.and_then(|it| Self::from_der(der, it, PssSalt::default()).ok());
+        key.map_or_else(|| Digest::of(der).as_str().to_owned(), |key| key.fingerprint)
+    }
+
     /// The pinned algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm

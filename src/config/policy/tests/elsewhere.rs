@@ -37,7 +37,7 @@ fn survey(text: &str, kept: &[(&str, &str)]) -> Survey {
         fs::write(cache.join(format!("{}.pem", fingerprint.trim_start_matches("sha256:"))), pem).unwrap();
     }
     let known = KnownKeys { cache: KeyCache::new(cache), ..KnownKeys::default() };
-    survey_policy(directory.path(), &known, NOW.parse().unwrap())
+    survey_policy(directory.path(), &known, NOW.parse().unwrap(), ROOT_NOTICE)
 }
 
 #[test]
@@ -78,7 +78,10 @@ fn why_a_key_could_not_be_had_is_what_is_wrong_with_the_policy() {
         cache: KeyCache::new(directory.path().join("cache")),
         failures: [(KMS.to_owned(), "KMS did not answer in time".to_owned())].into(),
     };
-    let said = survey_policy(directory.path(), &known, NOW.parse().unwrap()).loaded.unwrap_err().to_string();
+    let said = survey_policy(directory.path(), &known, NOW.parse().unwrap(), ROOT_NOTICE)
+        .loaded
+        .unwrap_err()
+        .to_string();
     assert!(said.contains(&format!("key `{KMS}` cannot be fetched: KMS did not answer in time")), "{said}");
 }
 

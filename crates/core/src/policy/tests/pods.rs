@@ -101,7 +101,7 @@ fn admits(rule: &Rule, signed: &[&str]) -> bool {
             Action::Deny { .. } => false,
             Action::AllowUnsigned(_) => true,
             Action::Require(requirement) => {
-                requirement.judge(signed.iter().map(|&name| (name, name))).is_ok()
+                requirement.judge(signed.iter().map(|&name| Vote::from((name, name)))).is_ok()
             }
         }
 }

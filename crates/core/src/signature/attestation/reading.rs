@@ -54,15 +54,14 @@ impl Reading {
     }
 
     fn judged(self, condition: &str, outcome: Result<Option<Timestamp>, Unmet>) -> Judged {
-        let (authenticator, identity, demand) =
-            (self.authenticator.clone(), self.signed.identity, self.signed.demand);
-        let until = self.signed.until;
+        let (authenticator, signed) = (self.authenticator.clone(), self.signed);
         let proof = |end: Option<Timestamp>| Proof {
             authenticator,
-            identity,
+            identity: signed.identity,
+            keys: signed.keys,
             format: self.format,
-            demand,
-            until: until.into_iter().chain(end).min(),
+            demand: signed.demand,
+            until: signed.until.into_iter().chain(end).min(),
             condition: Some(condition.to_owned()),
         };
         Judged { place: self.place, authenticator: self.authenticator, outcome: outcome.map(proof) }

@@ -49,6 +49,7 @@ impl NotationError {
         match self {
             Self::Plugin { .. } => Some(Fault::VerificationPlugin),
             Self::Expired { .. } => Some(Fault::SignatureExpired),
+            Self::OtherTarget { .. } => Some(Fault::OtherDigest),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use super::attributes::Protected;
 use super::error::NotationError;
 use crate::signature::fields::{Fields, object, parse};
-use crate::signature::{SignatureError, Subject, annotations};
+use crate::signature::{SignatureError, Subject, annotations, repository};
 use crate::untrusted::quoted;
 
 /// The content type of a payload.
@@ -13,7 +13,7 @@ const PAYLOAD: &str = "Notary payload";
 const MAX_DEPTH: usize = 8;
 
 /// Checks type and content of a payload whose signature was verified. Annotations are what a signer adds (`--user-metadata`):
-/// those that a rule requires must be there. Other fields beside the target do not affect the decision.
+/// those that a rule requires must be there, and with `identity = "required"` the repository. Other fields beside the target do not affect the decision.
 pub(super) fn check(
     protected: &Protected,
     payload: &[u8],
@@ -41,5 +41,6 @@ pub(super) fn check(
     if size.as_u64().and_then(|size| usize::try_from(size).ok()) != Some(bytes) {
         return Err(NotationError::OtherTarget { part: "size" }.into());
     }
+    repository::check_annotation(&added, subject)?;
     annotations::check(subject.annotations, &added)
 }

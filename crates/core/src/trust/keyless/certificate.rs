@@ -9,6 +9,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::claim::Claim;
+use crate::trust::PublicKey;
 
 /// Fulcio's arc (sigstore/fulcio `docs/oid-info.md`).
 const FULCIO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1");
@@ -30,6 +31,7 @@ const MAX_EXTENSIONS: usize = 64;
 pub struct SigningCertificate {
     issuer: String,
     subject: String,
+    key: String,
     claims: BTreeMap<u32, String>,
 }
 
@@ -41,6 +43,8 @@ impl SigningCertificate {
     /// In all other cases.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let certificate = x509_cert::Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
+        let key = certificate.tbs_certificate().subject_public_key_info().to_der();
+        let key = PublicKey::fingerprint_of(&key.map_err(|_| CertificateError::Malformed)?);
         let extensions = certificate.tbs_certificate().extensions().map(Vec::as_slice).unwrap_or_default();
         if extensions.len() > MAX_EXTENSIONS {
             return Err(CertificateError::TooMany);
@@ -68,7 +72,7 @@ impl SigningCertificate {
             (Some(issuer), Some(other)) if issuer != other => return Err(CertificateError::TwoIssuers),
             (issuer, other) => issuer.or(other).ok_or(CertificateError::NoIssuer)?,
         };
-        Ok(Self { issuer, subject: subject.ok_or(CertificateError::Subject)?, claims: fulcio })
+        Ok(Self { issuer, subject: subject.ok_or(CertificateError::Subject)?, key, claims: fulcio })
     }
 
     /// The OpenID provider that knows the signer.
@@ -79,6 +83,11 @@ impl SigningCertificate {
     /// The signer: an address, a URI or another name.
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// The fingerprint of its key.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// A claim, if the certificate has it.

@@ -15,6 +15,7 @@ use sigstore_verify::types::TimeRange;
 use super::provider;
 use crate::digest::Digest;
 use crate::json::{self, Bounds, JsonError, Keys};
+use crate::trust::PublicKey;
 use crate::trust::instant::instant;
 use crate::untrusted::{Quoted, quoted};
 
@@ -85,8 +86,9 @@ impl TrustedRoot {
         if root.certificate_authorities.is_empty() {
             return Err(RootError::NoAuthority);
         }
-        check_distinct(root.tlogs.iter().map(|log| log.public_key.raw_bytes.as_bytes()))?;
-        check_distinct(root.ctlogs.iter().map(|log| log.public_key.raw_bytes.as_bytes()))?;
+        let logs = root.tlogs.iter().map(|log| log.public_key.raw_bytes.as_bytes());
+        let certificate_logs = root.ctlogs.iter().map(|log| log.public_key.raw_bytes.as_bytes());
+        check_distinct(logs.chain(certificate_logs))?;
         let verifier = Verifier::new(&root).map_err(|error| invalid(&error))?;
         let counts = Counts {
             transparency_logs: root.tlogs.len(),
@@ -251,11 +253,11 @@ fn not_after(der: &[u8]) -> Result<Timestamp, RootError> {
     Ok(instant(certificate.tbs_certificate().validity().not_after))
 }
 
-/// Checks that no two logs have one key.
+/// Checks that no two logs have one key, in whatever encoding: of one kind, or of both.
 fn check_distinct<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Result<(), RootError> {
     let mut seen = BTreeSet::new();
     for key in keys {
-        if !seen.insert(key) {
+        if !seen.insert(PublicKey::fingerprint_of(key)) {
             return Err(RootError::SameLogTwice);
         }
     }

@@ -181,12 +181,17 @@ fn t88_trusted_roots_that_are_not_whole_do_not_load() {
 
 #[test]
 fn t85_one_key_is_not_two_logs() {
-    let mut root: serde_json::Value = serde_json::from_str(&text("public-good.json")).unwrap();
-    let mut second = root["tlogs"][0].clone();
-    second["logId"]["keyId"] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into();
-    root["tlogs"].as_array_mut().unwrap().push(second);
-    let error = TrustedRoot::parse("a.json".to_owned(), &root.to_string()).unwrap_err();
-    assert_eq!(error, RootError::SameLogTwice);
+    let good: serde_json::Value = serde_json::from_str(&text("public-good.json")).unwrap();
+    for (first, second) in
+        [("tlogs", "tlogs"), ("ctlogs", "ctlogs"), ("tlogs", "ctlogs"), ("ctlogs", "tlogs")]
+    {
+        let mut root = good.clone();
+        let mut again = root[first][0].clone();
+        again["logId"]["keyId"] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into();
+        root[second].as_array_mut().unwrap().push(again);
+        let error = TrustedRoot::parse("a.json".to_owned(), &root.to_string()).err();
+        assert_eq!(error, Some(RootError::SameLogTwice), "{first} and {second}");
+    }
 }
 
 #[test]

@@ -377,8 +377,17 @@ impl Certificate {
 
     /// The names by which a deny list can have the primary key, or `key`.
     pub(crate) fn names_of(&self, key: Fingerprint) -> impl Iterator<Item = String> {
+        self.signers(key).flat_map(PublicKey::names)
+    }
+
+    /// The SHA-256 of the SubjectPublicKeyInfo of this key, and of the primary key.
+    pub(crate) fn digests_of(&self, key: Fingerprint) -> Vec<String> {
+        self.signers(key).filter_map(PublicKey::digest).map(str::to_owned).collect()
+    }
+
+    fn signers(&self, key: Fingerprint) -> impl Iterator<Item = &PublicKey> {
         let wanted = move |it: &&PublicKey| [&key, self.fingerprint()].contains(&it.fingerprint());
-        self.keys().filter(wanted).flat_map(PublicKey::names)
+        self.keys().filter(wanted)
     }
 
     /// The names by which a deny list can have any of its keys.

@@ -65,6 +65,11 @@ impl PublicKey {
         [self.digest.clone(), Some(Identity::openpgp(&self.fingerprint).to_string())].into_iter().flatten()
     }
 
+    /// The SHA-256 of its SubjectPublicKeyInfo; `None` where it does not verify anything.
+    pub(super) fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
+    }
+
     /// What a signature over the key hashes of it (RFC 9580 section 5.2.4).
     pub(super) fn hashed(&self) -> Vec<u8> {
         // The body has at most 65535 bytes: its fingerprint was computed.

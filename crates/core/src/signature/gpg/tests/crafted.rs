@@ -4,8 +4,8 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use proptest::prelude::*;
 
 use super::*;
-use crate::trust::HashFunction;
 use crate::trust::openpgp::Certificate;
+use crate::trust::{Algorithm, HashFunction, PssSalt, PublicKey};
 
 /// 2026-11-01T12:00:00Z, twelve hours before [`NOW`].
 const MADE: u32 = 1_793_534_400;
@@ -148,6 +148,25 @@ fn message(signature: &[u8]) -> Vec<u8> {
 
 fn set(keyring: &[u8]) -> GpgSet {
     GpgSet::new(vec![read_keyring(keyring).unwrap()], Vec::new()).unwrap()
+}
+
+/// One key is one signer, whichever kind of authenticator has it.
+#[test]
+fn t64_a_signer_has_the_fingerprints_of_the_primary_key_and_of_the_key_that_signed() {
+    let (one, below) = (author(1), author(2));
+    let fingerprint = |author: &Author| {
+        let der = crate::trust::spki::ed25519(author.key.verifying_key().as_bytes()).unwrap();
+        let pem = crate::trust::pem::write("PUBLIC KEY", &der);
+        let key = PublicKey::from_pem(&pem, Algorithm::Ed25519, PssSalt::default()).unwrap();
+        key.fingerprint().to_owned()
+    };
+    let subkey = one.subkey(&below, &about(SIGN), &[below.back(&one)]);
+    let set = set(&one.keyring(&[one.user(&about(SIGN)), subkey]));
+    for (author, expected) in [(&one, vec![&one]), (&below, vec![&one, &below])] {
+        let opened = set.open(&author.usual_message(), at(NOW)).unwrap();
+        let expected: Vec<String> = expected.into_iter().map(fingerprint).collect();
+        assert_eq!(opened.keys, expected);
+    }
 }
 
 #[test]

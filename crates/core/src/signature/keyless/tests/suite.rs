@@ -110,7 +110,7 @@ fn outcome(bundle: &str, set: &KeylessSet, flip: bool) -> String {
         let artifact = Artifact::Digest(ArtifactDigest::new(digest.algorithm(), bytes).unwrap());
         Ok(by.check(std::str::from_utf8(&document).unwrap(), &artifact)?.0)
     });
-    checked.map_or_else(|error| error.to_string(), |identity| format!("by {identity}"))
+    checked.map_or_else(|error| error.to_string(), |signed| format!("by {}", signed.identity))
 }
 
 /// The digest of a signed message, which is not an image.

@@ -103,6 +103,29 @@ fn a_signer_is_a_subject_whatever_its_key() {
     assert_ne!(one, identity("the signer 2"));
 }
 
+#[test]
+fn a_signature_names_its_repository_where_the_rule_requires_it() {
+    let (author, digest) = (Author::named("signer"), digest());
+    let repositories = ["r.example/app".to_owned()];
+    let judge = |annotations: &Value, identity| {
+        let mut payload: Value = serde_json::from_str(&payload()).unwrap();
+        payload["targetArtifact"]["annotations"] = annotations.clone();
+        let envelope = author.jws(&protected(), &payload.to_string()).to_string();
+        let subject = Subject { repositories: &repositories, identity, ..subject(&digest, "m/t", 7) };
+        outcome(&verify(envelope.as_bytes(), &author.trust, &subject, at(NOW)))
+    };
+    for (annotations, expected) in [
+        (json!({ "docker-reference": "r.example/app" }), "ok"),
+        (json!({ "docker-reference": "r.example/app:1", "team": "x" }), "ok"),
+        (json!({ "docker-reference": "r.example/other" }), "OtherRepository"),
+        (json!({ "docker-reference": ["r.example/app"] }), "NoRepository"),
+        (json!({}), "NoRepository"),
+    ] {
+        assert_eq!(judge(&annotations, RepositoryIdentity::Required), expected, "{annotations}");
+        assert_eq!(judge(&annotations, RepositoryIdentity::Optional), "ok", "{annotations}");
+    }
+}
+
 fn digest() -> Digest {
     Digest::of(b"the image")
 }
