@@ -13,11 +13,13 @@ mod cose;
 mod error;
 mod jws;
 mod payload;
+mod writer;
 
 use jiff::Timestamp;
 
 use self::attributes::{Attributes, Protected, SigningScheme};
 pub use self::error::NotationError;
+pub use self::writer::{EnvelopeType, OwnSignature, UnsignedEnvelope, own_signature};
 use super::certified::{CertifiedError, TimeRule};
 use super::{Known, SignatureError, Subject};
 use crate::trust::x509::{
@@ -28,7 +30,7 @@ use crate::trust::{Identity, NotationSet, VerificationLevel, der_of_raw};
 /// The artifact type of a signature manifest, or the media type of its config.
 pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.notary.signature";
 /// The media types of envelopes.
-pub const MEDIA_TYPES: [&str; 2] = ["application/jose+json", "application/cose"];
+pub const MEDIA_TYPES: [&str; 2] = [EnvelopeType::Jws.media_type(), EnvelopeType::Cose.media_type()];
 /// Maximum size of an envelope: 128 KiB; one with a chain of three certificates and a timestamp has about 10 KiB.
 pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
 
@@ -80,6 +82,19 @@ pub(super) fn verify(
     subject: &Subject<'_>,
     known: Known<'_>,
 ) -> Result<Signer, SignatureError> {
+    let (envelope, chain) = open(document)?;
+    let attributes = Attributes::read(&envelope.protected)?;
+    check_trust(&chain, trust, attributes.scheme)?;
+    let revocation = trust.revocation(known.crls, known.now);
+    let known_until = revocation.check(&chain, attributes.stated_time()).map_err(CertifiedError::Revoked)?;
+    let valid_until = check_times(&envelope, &chain, &attributes, (trust, revocation))?;
+    payload::check(&envelope.protected, &envelope.payload, subject)?;
+    let valid_until = valid_until.into_iter().chain(known_until).min();
+    Ok(Signer { identity: chain.leaf().identity(), valid_until })
+}
+
+/// The envelope and its chain, after its signature was verified with the key of the leaf.
+fn open(document: &[u8]) -> Result<(Envelope, Chain), SignatureError> {
     if document.len() > MAX_ENVELOPE_BYTES {
         let (found, limit) = (document.len(), MAX_ENVELOPE_BYTES);
         return Err(SignatureError::TooLarge { what: ENVELOPE, found, limit });
@@ -91,14 +106,7 @@ pub(super) fn verify(
     };
     let chain = read_chain(&envelope.chain)?;
     verify_leaf_signature(&envelope, &chain)?;
-    let attributes = Attributes::read(&envelope.protected)?;
-    check_trust(&chain, trust, attributes.scheme)?;
-    let revocation = trust.revocation(known.crls, known.now);
-    let known_until = revocation.check(&chain, attributes.stated_time()).map_err(CertifiedError::Revoked)?;
-    let valid_until = check_times(&envelope, &chain, &attributes, (trust, revocation))?;
-    payload::check(&envelope.protected, &envelope.payload, subject)?;
-    let valid_until = valid_until.into_iter().chain(known_until).min();
-    Ok(Signer { identity: chain.leaf().identity(), valid_until })
+    Ok((envelope, chain))
 }
 
 fn read_chain(certificates: &[Vec<u8>]) -> Result<Chain, SignatureError> {

@@ -44,6 +44,15 @@ pub(crate) fn hash_of(identifier: ObjectIdentifier) -> Option<HashFunction> {
     }
 }
 
+/// The identifier of a hash.
+pub(crate) fn hash_identifier(hash: HashFunction) -> ObjectIdentifier {
+    match hash {
+        HashFunction::Sha256 => oid::ID_SHA_256,
+        HashFunction::Sha384 => oid::ID_SHA_384,
+        HashFunction::Sha512 => oid::ID_SHA_512,
+    }
+}
+
 /// The hash of PSS parameters: MGF1 must have the same, and the salt its length (RFC 4055 section 3.1).
 fn hash_of_pss(identifier: &AlgorithmIdentifierOwned) -> Option<HashFunction> {
     let parameters = identifier.parameters.as_ref()?.decode_as::<RsaPssParamsOwned>().ok()?;

@@ -1,0 +1,167 @@
+//! Envelopes for a signer: the scheme is always `notary.x509`.
+//!
+//! Sources: those of the parent module; what notation 1.3.2 writes (`tests/fixtures/notation`).
+
+use coset::CoseSign1;
+use jiff::Timestamp;
+
+use super::attributes::{Attributes, EXPIRY, SCHEME, SIGNING_TIME};
+use super::{Subject, cose, jws, open, payload};
+use crate::signature::annotations;
+use crate::trust::x509::Certificate;
+use crate::trust::{Algorithm, raw_of_der};
+
+/// The program that signed, for people.
+pub(super) const AGENT: &str = concat!("pullgate/", env!("CARGO_PKG_VERSION"));
+
+/// The encoding of an envelope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EnvelopeType {
+    /// JSON.
+    #[default]
+    Jws,
+    /// CBOR.
+    Cose,
+}
+
+impl EnvelopeType {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Jws, Self::Cose];
+
+    /// The word in a configuration, and of notation's option `--signature-format`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jws => "jws",
+            Self::Cose => "cose",
+        }
+    }
+
+    /// The media type of its layer.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jws => "application/jose+json",
+            Self::Cose => "application/cose",
+        }
+    }
+}
+
+/// What is signed.
+pub(super) struct Draft<'a> {
+    pub(super) algorithm: Algorithm,
+    pub(super) payload: &'a [u8],
+    signing_time: Timestamp,
+    expiry: Option<Timestamp>,
+}
+
+impl Draft<'_> {
+    /// The names of the attributes that a verifier must know.
+    pub(super) fn critical(&self) -> Vec<&'static str> {
+        [Some(SCHEME), self.expiry.map(|_| EXPIRY)].into_iter().flatten().collect()
+    }
+
+    pub(super) fn times(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        let expiry = self.expiry.map(|time| (EXPIRY, time));
+        std::iter::once((SIGNING_TIME, self.signing_time)).chain(expiry)
+    }
+}
+
+/// What is added when there is a signature.
+pub(super) struct SignedParts<'a> {
+    /// As the envelope has it: r and s side by side.
+    pub(super) signature: &'a [u8],
+    pub(super) chain: &'a [&'a [u8]],
+    pub(super) timestamp: Option<&'a [u8]>,
+}
+
+/// An envelope that is not signed yet.
+#[derive(Clone, Debug)]
+pub struct UnsignedEnvelope {
+    algorithm: Algorithm,
+    encoded: Encoded,
+}
+
+#[derive(Clone, Debug)]
+enum Encoded {
+    /// Header and payload.
+    Jws([String; 2]),
+    Cose(Box<CoseSign1>),
+}
+
+impl UnsignedEnvelope {
+    /// An envelope that signs `subject` with its annotations; the times are cut to seconds. `None` for an algorithm that is not
+    /// that of a Notary leaf.
+    #[must_use]
+    pub fn new(
+        kind: EnvelopeType,
+        algorithm: Algorithm,
+        subject: &Subject<'_>,
+        (signing_time, expiry): (Timestamp, Option<Timestamp>),
+    ) -> Option<Self> {
+        let seconds = |time: Timestamp| Timestamp::from_second(time.as_second()).ok();
+        let expiry = match expiry {
+            Some(expiry) => Some(seconds(expiry)?),
+            None => None,
+        };
+        let payload = payload::write(subject);
+        let draft = Draft { algorithm, payload: &payload, signing_time: seconds(signing_time)?, expiry };
+        let encoded = match kind {
+            EnvelopeType::Jws => Encoded::Jws(jws::signed_parts(&draft)?),
+            EnvelopeType::Cose => Encoded::Cose(Box::new(cose::unsigned_message(&draft)?)),
+        };
+        Some(Self { algorithm, encoded })
+    }
+
+    /// The bytes to sign.
+    #[must_use]
+    pub fn message(&self) -> Vec<u8> {
+        match &self.encoded {
+            Encoded::Jws(parts) => parts.join(".").into_bytes(),
+            Encoded::Cose(message) => message.tbs_data(&[]),
+        }
+    }
+
+    /// A signature of [`Self::message`] as the envelope has it, which is what is timestamped. `None` when it is not one of the
+    /// algorithm.
+    #[must_use]
+    pub fn signature(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        if self.algorithm.is_rsa() { Some(signature.to_vec()) } else { raw_of_der(self.algorithm, signature) }
+    }
+
+    /// The envelope with a signature of [`Self::signature`], the chain of its certificate, leaf first, and a timestamp.
+    #[must_use]
+    pub fn finish(&self, signature: &[u8], chain: &[&[u8]], timestamp: Option<&[u8]>) -> Option<Vec<u8>> {
+        let signed = SignedParts { signature, chain, timestamp };
+        match &self.encoded {
+            Encoded::Jws(parts) => Some(jws::write(parts, &signed)),
+            Encoded::Cose(message) => cose::write(message, &signed),
+        }
+    }
+}
+
+/// A signature of a signer that was found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnSignature {
+    /// Whether it has a timestamp, which is not verified.
+    pub timestamped: bool,
+}
+
+/// The signature in an envelope, if it is one of exactly `subject`, its annotations included, with the certificate `leaf`, that
+/// has not expired at `now`. For a signer, which must not sign the same image twice.
+#[must_use]
+pub fn own_signature(
+    document: &[u8],
+    leaf: &Certificate,
+    subject: &Subject<'_>,
+    now: Timestamp,
+) -> Option<OwnSignature> {
+    let (envelope, chain) = open(document).ok()?;
+    let attributes = Attributes::read(&envelope.protected).ok()?;
+    let signed = payload::read(&envelope.protected, &envelope.payload, subject).ok()?;
+    let same = chain.leaf() == leaf
+        && attributes.expiry.is_none_or(|at| now < at)
+        && signed.len() == subject.annotations.len()
+        && annotations::check(subject.annotations, &signed).is_ok();
+    same.then_some(OwnSignature { timestamped: envelope.timestamp.is_some() })
+}
