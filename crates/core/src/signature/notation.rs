@@ -95,18 +95,23 @@ pub(super) fn verify(
 
 /// The envelope and its chain, after its signature was verified with the key of the leaf.
 fn open(document: &[u8]) -> Result<(Envelope, Chain), SignatureError> {
+    let envelope = read(document)?;
+    let chain = read_chain(&envelope.chain)?;
+    verify_leaf_signature(&envelope, &chain)?;
+    Ok((envelope, chain))
+}
+
+/// The envelope, not verified.
+fn read(document: &[u8]) -> Result<Envelope, SignatureError> {
     if document.len() > MAX_ENVELOPE_BYTES {
         let (found, limit) = (document.len(), MAX_ENVELOPE_BYTES);
         return Err(SignatureError::TooLarge { what: ENVELOPE, found, limit });
     }
-    let envelope = match document.first() {
+    match document.first() {
         // The tag of COSE_Sign1, 18 (RFC 9052 section 2).
-        Some(0xd2) => cose::open(document)?,
-        _ => jws::open(document)?,
-    };
-    let chain = read_chain(&envelope.chain)?;
-    verify_leaf_signature(&envelope, &chain)?;
-    Ok((envelope, chain))
+        Some(0xd2) => cose::open(document),
+        _ => jws::open(document),
+    }
 }
 
 fn read_chain(certificates: &[Vec<u8>]) -> Result<Chain, SignatureError> {

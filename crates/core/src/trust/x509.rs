@@ -20,6 +20,7 @@ mod signer_name;
 mod store;
 mod subject;
 
+pub use self::algorithm::is_notation_algorithm;
 pub(crate) use self::algorithm::{
     hash_identifier, hash_of, leaf_algorithm, signature_algorithm, signing_algorithms,
 };

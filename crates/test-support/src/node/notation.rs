@@ -27,12 +27,12 @@ pub struct Authority {
 /// A certificate of a signer.
 pub struct Signer {
     pub(super) name: String,
-    pub(super) key: PathBuf,
-    pub(super) certificate: PathBuf,
+    pub key: PathBuf,
+    pub certificate: PathBuf,
     /// The certificate of its CA.
     pub(super) authority: PathBuf,
     /// Both certificates, its own first.
-    chain: PathBuf,
+    pub chain: PathBuf,
 }
 
 impl Authority {
@@ -64,8 +64,9 @@ impl Authority {
         self.make_key(name, key);
         let mut request = self.openssl(&["req", "-new", "-key", &format!("{name}.key"), "-out", "request"]);
         process::must_run(request.args(["-subj", &format!("/C=US/ST=WA/O={organisation}/CN={name}")]));
-        let text =
-            format!("keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n{extensions}\n");
+        let usage =
+            if extensions.contains("extendedKeyUsage") { "" } else { "extendedKeyUsage=codeSigning\n" };
+        let text = format!("keyUsage=critical,digitalSignature\n{usage}{extensions}\n");
         directory::write(&self.path("extensions"), text);
         let certificate = format!("{name}.pem");
         let mut issue =
@@ -143,14 +144,29 @@ impl Notation {
 
     /// Trusts the CA of the authenticator, for subjects of this organisation, by a trust policy of this level.
     pub fn trust(&self, authority: &Authority, organisation: &str, level: &str) {
-        let store = self.configuration().join("truststore/x509/ca/own");
+        let certificate = std::fs::read(authority.certificate()).expect("a CA has a certificate");
+        self.fill_store("ca", &certificate);
+        self.write_policy(organisation, level, r#""ca:own""#);
+    }
+
+    /// As [`Self::trust`], at level strict, with timestamps by an authority of this root, which are required.
+    pub fn trust_timestamps(&self, authority: &Authority, organisation: &str, root: &str) {
+        self.trust(authority, organisation, "strict");
+        self.fill_store("tsa", root.as_bytes());
+        self.write_policy(organisation, "strict", r#""ca:own","tsa:own""#);
+    }
+
+    fn fill_store(&self, kind: &str, certificate: &[u8]) {
+        let store = self.configuration().join(format!("truststore/x509/{kind}/own"));
         let _ = std::fs::remove_dir_all(&store);
         directory::make(&store);
-        let certificate = std::fs::read(authority.certificate()).expect("a CA has a certificate");
-        directory::write(&store.join("ca.pem"), certificate);
+        directory::write(&store.join("certificate.pem"), certificate);
+    }
+
+    fn write_policy(&self, organisation: &str, level: &str, stores: &str) {
         let text = format!(
             r#"{{"version":"1.0","trustPolicies":[{{"name":"own","registryScopes":["*"],
-            "signatureVerification":{{"level":"{level}"}},"trustStores":["ca:own"],
+            "signatureVerification":{{"level":"{level}"}},"trustStores":[{stores}],
             "trustedIdentities":["x509.subject: C=US, ST=WA, O={organisation}"]}}]}}"#
         );
         directory::write(&self.configuration().join("trustpolicy.json"), text);

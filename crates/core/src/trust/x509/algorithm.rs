@@ -79,6 +79,13 @@ pub(crate) fn leaf_algorithm(key: &[u8]) -> Option<Algorithm> {
     }
 }
 
+/// Whether it is the algorithm of some Notary leaf.
+#[must_use]
+pub fn is_notation_algorithm(algorithm: Algorithm) -> bool {
+    use Algorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaPssSha256, RsaPssSha384, RsaPssSha512};
+    matches!(algorithm, RsaPssSha256 | RsaPssSha384 | RsaPssSha512 | EcdsaSha256 | EcdsaSha384 | EcdsaSha512)
+}
+
 /// The algorithms that cosign and containers/image sign with, by a key of this kind: the padding of RSA is PKCS #1 v1.5, and
 /// the hash depends on the release.
 pub(crate) fn signing_algorithms(key: &[u8]) -> Vec<Algorithm> {
