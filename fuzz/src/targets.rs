@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     signatures::COSE,
     signatures::GPG,
     signatures::TIMESTAMP,
+    signatures::TIMESTAMP_ANSWER,
     attestations::ENVELOPE,
     attestations::VULNERABILITIES,
     attestations::PROVENANCE,

@@ -188,14 +188,6 @@ fn an_imported_trust_policy_decides_as_notation() {
     assert!(refused.is_err_and(|error| error.contains("nothing was imported")), "notation refuses it too");
 }
 
-/// Signs an image with `pullgate-signer sign`, and returns what it says.
-fn sign_notation(image: &Image, signer: &Signer, format: &str, options: &[&str]) -> String {
-    let mut sign = Command::new(programs::signer());
-    sign.args(["sign", &image.by_digest(), "--layout", "notation", "--envelope", format, "--key"])
-        .arg(&signer.key);
-    process::must_run(sign.arg("--certificate-chain").arg(&signer.chain).args(options))
-}
-
 #[test]
 fn what_pullgate_signer_signs_is_verified_by_notation() {
     let world = World::start(Release::V2_1);
@@ -204,9 +196,10 @@ fn what_pullgate_signer_signs_is_verified_by_notation() {
         let signer = world.authority.issue(("acme", key), key, "");
         for format in FORMATS {
             let image = world.node.push(&format!("team/{key}-{format}:1"));
-            let signed = sign_notation(&image, &signer, format, &["-a", "team=payments"]);
+            let signed =
+                signing::sign_notation(&image.by_digest(), &signer, format, &["-a", "team=payments"]);
             assert!(signed.starts_with("signed: "), "{key} {format}: {signed}");
-            let again = sign_notation(&image, &signer, format, &["-a", "team=payments"]);
+            let again = signing::sign_notation(&image.by_digest(), &signer, format, &["-a", "team=payments"]);
             assert!(again.starts_with("already signed: "), "{key} {format}: {again}");
             world.assert_runs(&image);
             let verified = world.notation.verify(&image.by_digest());
@@ -222,7 +215,7 @@ fn what_pullgate_signer_signs_is_verified_by_notation() {
     let stranger = stranger.issue(OURS, "p256", "");
     for (by, code) in [(&evil, "wrong-identity"), (&stranger, "untrusted-certificate")] {
         let image = world.node.push(&format!("team/{code}:1"));
-        sign_notation(&image, by, "jws", &[]);
+        signing::sign_notation(&image.by_digest(), by, "jws", &[]);
         world.assert_refused(&image, code);
         assert!(world.notation.verify(&image.by_digest()).is_err(), "{code}");
     }
@@ -249,10 +242,10 @@ fn timestamps_of_pullgate_signer_are_verified_by_notation_and_cosign() {
             let signer = world.authority.issue(("acme", &format!("{name}-{kind}")), kind, "");
             for format in FORMATS {
                 let image = world.node.push(&format!("team/{name}-{kind}-{format}:1"));
-                sign_notation(&image, &signer, format, &[]);
+                signing::sign_notation(&image.by_digest(), &signer, format, &[]);
                 world.assert_refused(&image, "no-signing-time");
                 assert!(world.notation.verify(&image.by_digest()).is_err(), "{name}: there is no timestamp");
-                let signed = sign_notation(&image, &signer, format, &options);
+                let signed = signing::sign_notation(&image.by_digest(), &signer, format, &options);
                 assert!(signed.starts_with("signed: "), "{name} {kind} {format}: {signed}");
                 world.assert_runs(&image);
                 let verified = world.notation.verify(&image.by_digest());

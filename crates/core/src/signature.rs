@@ -44,8 +44,8 @@ pub use self::keyless::{CertificateAnnotations, KeylessError};
 use self::notation::Signer as NotationSigner;
 pub use self::notation::{
     ARTIFACT_TYPE as NOTATION_ARTIFACT_TYPE, EnvelopeType, MAX_ENVELOPE_BYTES as MAX_NOTATION_BYTES,
-    MEDIA_TYPES as NOTATION_MEDIA_TYPES, NotationError, OwnSignature, UnsignedEnvelope,
-    own_signature as own_notation_signature,
+    MEDIA_TYPES as NOTATION_MEDIA_TYPES, NotationError, UnsignedEnvelope,
+    is_own_signature as is_own_notation_signature,
 };
 pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
 pub use self::repository::{REPOSITORY_ANNOTATION, RepositoryIdentity};

@@ -14,8 +14,8 @@ use super::referrer::{self, Referrer};
 use super::{Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
-    Attachment, EnvelopeType, NOTATION_ARTIFACT_TYPE, RepositoryIdentity, Subject, UnsignedEnvelope,
-    own_notation_signature, verify,
+    Attachment, EnvelopeType, NOTATION_ARTIFACT_TYPE, RepositoryIdentity, SignatureError, Subject,
+    UnsignedEnvelope, is_own_notation_signature, verify,
 };
 use pullgate_core::trust::x509::Store;
 use pullgate_core::trust::{Authenticator, HashFunction, NotationSet, Scheme, Signers};
@@ -59,7 +59,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The manifest of an existing signature with the same certificate and annotations, and with a timestamp if one is requested.
+/// The manifest of an existing signature with the same certificate and annotations that a new one would not be better than: it
+/// has not expired, and has a valid timestamp if one is requested.
 pub(super) async fn present(
     registry: &Registry,
     request: &SignRequest<'_>,
@@ -68,11 +69,10 @@ pub(super) async fn present(
 ) -> Result<Option<Digest>, SignError> {
     let NotationOptions { certificates, .. } = request.notation.ok_or(SignError::NoCertificate)?;
     let target = Target::of(request, image);
-    let now = Timestamp::now();
     let is_own = |attachment: &Attachment| {
         let Attachment::Notation { document, .. } = attachment else { return false };
-        own_notation_signature(document, certificates.leaf(), &target.subject(), now)
-            .is_some_and(|own| own.timestamped || request.timestamps.is_none())
+        is_own_notation_signature(document, certificates.leaf(), &target.subject())
+            && check(&target, certificates, attachment).is_ok()
     };
     referrer::find(registry, request, collected, is_own).await
 }
@@ -102,7 +102,8 @@ pub(super) async fn make(
     let chain = certificates.der();
     let document = unsigned.finish(&signature, &chain, token.as_deref()).ok_or_else(other_algorithm)?;
     let document = Bytes::from(document);
-    self_check(request, &target, &document)?;
+    let attachment = Attachment::Notation { place: String::new(), document: document.clone() };
+    check(&target, certificates, &attachment).map_err(|error| SignError::SelfCheck(Box::new(error)))?;
     let thumbprints: Vec<String> = chain.iter().map(|der| Digest::of(der).hex().to_owned()).collect();
     Ok(Referrer {
         layout: Layout::Notation,
@@ -113,17 +114,17 @@ pub(super) async fn make(
     })
 }
 
-/// Verifies a new signature with its own root as the CA: a certificate may have ended meanwhile, or may not have been valid at
-/// the time of the timestamp.
-fn self_check(request: &SignRequest<'_>, target: &Target<'_>, document: &Bytes) -> Result<(), SignError> {
-    let NotationOptions { certificates, .. } = request.notation.ok_or(SignError::NoCertificate)?;
-    let tsa = request.timestamps.map_or_else(Store::default, |timestamps| timestamps.roots().clone());
+/// Verifies a signature as nodes do, with its own root as the CA: a certificate may have ended meanwhile, or may not have been
+/// valid at the time of the timestamp.
+fn check(
+    target: &Target<'_>,
+    certificates: &CertificateChain,
+    attachment: &Attachment,
+) -> Result<(), SignatureError> {
+    let tsa = target.request.timestamps.map_or_else(Store::default, |timestamps| timestamps.roots().clone());
     let trust = NotationSet { tsa, ..NotationSet::below(certificates.root().clone()) };
     let authenticator = Authenticator::of("signer".to_owned(), Signers::Notation(Box::new(trust)));
-    let attachment = Attachment::Notation { place: String::new(), document: document.clone() };
-    verify(&attachment, &authenticator, &target.subject(), Timestamp::now())
-        .map(|_| ())
-        .map_err(|error| SignError::SelfCheck(Box::new(error)))
+    verify(attachment, &authenticator, &target.subject(), Timestamp::now()).map(|_| ())
 }
 
 /// The hash of a timestamp is that of the signature.

@@ -1,12 +1,17 @@
 //! Rules whose signatures have a certificate or a timestamp.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use pullgate::registry::{Collected, Credentials, Registry as Client, RegistrySettings, Wanted};
 use pullgate::signature::{Attachment, RepositoryIdentity, Subject, verify};
 use pullgate::trust::x509::Store;
 use pullgate::trust::{Authenticator, NotationSet, Signers};
+use pullgate_test::kms::Kms;
 use pullgate_test::node::notation::{Authority, Signer as Author};
 use pullgate_test::registry::{Body, Scripted};
+use pullgate_test::signer::key_file;
 use pullgate_test::sigstore::TimestampService;
+use pullgate_test::vault::Vault;
 
 use super::*;
 
@@ -36,12 +41,24 @@ impl Parts {
 
     /// The settings of a file with these options of the rule.
     fn settings(&self, registry: &Registry, state: &Path, options: &str) -> Result<SignerSettings, String> {
-        let (host, at) = (registry.host(), state.display());
-        let [key, chain] = [&self.author.key, &self.author.chain].map(|path| path.display().to_string());
+        let key = self.author.key.display().to_string();
+        let lines = format!("[authenticator.release]\nkey = {key:?}\nalgorithm = \"ECDSA_SHA_256\"");
+        self.settings_of((registry, state), &lines, &self.author.chain, options)
+    }
+
+    /// The same with these lines up to the authenticator.
+    fn settings_of(
+        &self,
+        (registry, state): (&Registry, &Path),
+        lines: &str,
+        chain: &Path,
+        options: &str,
+    ) -> Result<SignerSettings, String> {
+        let (host, at, chain) = (registry.host(), state.display(), chain.display().to_string());
         let text = format!(
             "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:0\"\n\
              [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
-             [authenticator.release]\nkey = {key:?}\ncertificate-chain = {chain:?}\nalgorithm = \"ECDSA_SHA_256\"\n\
+             {lines}\ncertificate-chain = {chain:?}\n\
              [[rule]]\nname = \"team\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n{options}\n"
         );
         let file = state.join("signer.toml");
@@ -208,8 +225,38 @@ pub(crate) async fn a_service_does_not_start_with_another_chain() {
         let opened = Signer::open(settings).await;
         assert_eq!(opened.is_ok(), fine);
         if let Err(error) = opened {
-            let text = pullgate::untrusted::error_chain(&error);
+            let text = pullgate_core::untrusted::error_chain(&error);
             assert!(text.contains("it is the chain of another key"), "{text}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_in_kms_and_vault_sign_with_their_certificates() {
+    let parts = Parts::new().await;
+    let (kms, vault) = (Kms::start("rsa-2048").await, Vault::start("rsa-2048", "rsa-2048", None).await);
+    let chain = parts.authority.certify(("acme", "service"), &key_file("rsa-2048", "pub"));
+    for (location, keys) in [
+        (kms.location(), "[keys.kms]\naccess-key-id = \"LTAI\"\naccess-key-secret-file = \"AT/secret\""),
+        (vault.location(), "[keys.vault]\ntoken-file = \"AT/token\""),
+    ] {
+        let (registry, state) = (Registry::start().await, tempfile::tempdir().unwrap());
+        for (name, text) in [("secret", "pg5ECRET-key"), ("token", "hvs.pg5ECRET-token")] {
+            let path = state.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let keys = keys.replace("AT", &state.path().display().to_string());
+        let lines =
+            format!("{keys}\n[authenticator.release]\nkey = {location:?}\nalgorithm = \"RSA_PSS_SHA_256\"");
+        let options = format!("layout = \"notation\"\nenvelope = \"cose\"\n{}", parts.timestamp());
+        let settings = parts.settings_of((&registry, state.path()), &lines, &chain, &options).unwrap();
+        let service = Service::started(settings).await;
+        let digest = registry.image("team/app", "1", "one");
+        push(&service, &digest).await;
+        service.idle().await;
+        let now = jiff::Timestamp::now();
+        assert_eq!(parts.counted((&registry, &digest), true, now).await, [0xd2], "{location}");
+        service.stop().await;
     }
 }

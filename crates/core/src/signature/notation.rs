@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use self::attributes::{Attributes, Protected, SigningScheme};
 pub use self::error::NotationError;
-pub use self::writer::{EnvelopeType, OwnSignature, UnsignedEnvelope, own_signature};
+pub use self::writer::{EnvelopeType, UnsignedEnvelope, is_own_signature};
 use super::certified::{CertifiedError, TimeRule};
 use super::{Known, SignatureError, Subject};
 use crate::trust::x509::{

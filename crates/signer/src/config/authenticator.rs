@@ -30,7 +30,7 @@ pullgate_config::options! {
     #[derive(Debug)]
     struct Rate {
         /// How many images are signed with the key in a second. Alibaba Cloud KMS allows 200 requests per second and
-        /// account; a file is limited by the processor.
+        /// account, of which the layout `both` needs two for an image; a file is limited by the processor.
         per_second: u32 = "signatures-per-second", count(1000, 1, 100_000);
     }
 }

@@ -62,6 +62,25 @@ impl Authority {
     /// A certificate for `CN=name` of the organisation `organisation`, with a key of this kind and more lines of extensions.
     pub fn issue(&self, (organisation, name): (&str, &str), key: &str, extensions: &str) -> Signer {
         self.make_key(name, key);
+        let [certificate, chain] = self.certify_request((organisation, name), None, extensions);
+        let key = self.path(&format!("{name}.key"));
+        Signer { name: name.to_owned(), key, certificate, authority: self.certificate(), chain }
+    }
+
+    /// The certificate of a key that is elsewhere, and that of the CA, in one file.
+    pub fn certify(&self, (organisation, name): (&str, &str), public_key: &Path) -> PathBuf {
+        self.make_key(name, "p256");
+        let [_, chain] = self.certify_request((organisation, name), Some(public_key), "");
+        chain
+    }
+
+    /// The files of a certificate for the key of this name, or for another one, and of its chain.
+    fn certify_request(
+        &self,
+        (organisation, name): (&str, &str),
+        public_key: Option<&Path>,
+        extensions: &str,
+    ) -> [PathBuf; 2] {
         let mut request = self.openssl(&["req", "-new", "-key", &format!("{name}.key"), "-out", "request"]);
         process::must_run(request.args(["-subj", &format!("/C=US/ST=WA/O={organisation}/CN={name}")]));
         let usage =
@@ -72,13 +91,15 @@ impl Authority {
         let mut issue =
             self.openssl(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
         issue.args(["-CAcreateserial", "-days", "300", "-extfile", "extensions", "-out", &certificate]);
+        if let Some(public_key) = public_key {
+            issue.arg("-force_pubkey").arg(public_key);
+        }
         process::must_run(&mut issue);
         let [own, authority] = [self.path(&certificate), self.certificate()];
         let parts = [&own, &authority].map(|part| std::fs::read(part).expect("openssl has written it"));
         let chain = self.path(&format!("{name}.chain.pem"));
         directory::write(&chain, parts.concat());
-        let key = self.path(&format!("{name}.key"));
-        Signer { name: name.to_owned(), key, certificate: own, authority, chain }
+        [own, chain]
     }
 
     /// Revokes a certificate.

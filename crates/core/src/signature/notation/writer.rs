@@ -5,7 +5,7 @@
 use coset::CoseSign1;
 use jiff::Timestamp;
 
-use super::attributes::{Attributes, EXPIRY, SCHEME, SIGNING_TIME};
+use super::attributes::{EXPIRY, SCHEME, SIGNING_TIME};
 use super::{Subject, cose, jws, open, payload, read};
 use crate::signature::annotations;
 use crate::trust::x509::Certificate;
@@ -140,31 +140,17 @@ impl UnsignedEnvelope {
     }
 }
 
-/// A signature of a signer that was found again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnSignature {
-    /// Whether it has a timestamp, which is not verified.
-    pub timestamped: bool,
-}
-
-/// The signature in an envelope, if it is one of exactly `subject`, its annotations included, with the certificate `leaf`, that
-/// has not expired at `now`. For a signer, which must not sign the same image twice.
+/// Whether an envelope signs exactly `subject`, its annotations included, with the certificate `leaf`. For a signer, which must
+/// not sign the same image twice; neither trust nor times are judged.
 #[must_use]
-pub fn own_signature(
-    document: &[u8],
-    leaf: &Certificate,
-    subject: &Subject<'_>,
-    now: Timestamp,
-) -> Option<OwnSignature> {
+pub fn is_own_signature(document: &[u8], leaf: &Certificate, subject: &Subject<'_>) -> bool {
     // First what costs nothing: anyone can attach signatures of others.
-    if read(document).ok()?.chain.first().is_none_or(|found| found != leaf.der()) {
-        return None;
+    if !read(document).is_ok_and(|found| found.chain.first().is_some_and(|found| found == leaf.der())) {
+        return false;
     }
-    let (envelope, _) = open(document).ok()?;
-    let attributes = Attributes::read(&envelope.protected).ok()?;
-    let signed = payload::read(&envelope.protected, &envelope.payload, subject).ok()?;
-    let same = attributes.expiry.is_none_or(|at| now < at)
-        && signed.len() == subject.annotations.len()
-        && annotations::check(subject.annotations, &signed).is_ok();
-    same.then_some(OwnSignature { timestamped: envelope.timestamp.is_some() })
+    let signed = open(document)
+        .and_then(|(envelope, _)| payload::read(&envelope.protected, &envelope.payload, subject));
+    signed.is_ok_and(|signed| {
+        signed.len() == subject.annotations.len() && annotations::check(subject.annotations, &signed).is_ok()
+    })
 }

@@ -75,7 +75,10 @@ impl TimestampRequest {
         let fetched = FetchedCrls::default();
         let (denied, revocation) = (BTreeMap::new(), Revocation::default());
         let unrevoked = RevocationCheck { denied: &denied, revocation: &revocation, fetched: &fetched, now };
-        let stamped = verify(&token, &self.message, roots, unrevoked)?;
+        let stamped = verify(&token, &self.message, roots, unrevoked).map_err(|error| match error {
+            TimestampError::Untrusted => StampError::Untrusted,
+            error => StampError::Invalid(error),
+        })?;
         let info = Token::parse(&token).and_then(|token| Info::parse(token.content));
         let info = info.ok_or(StampError::Invalid(malformed))?;
         if info.hash != self.hash {
@@ -110,7 +113,9 @@ pub enum StampError {
     #[error("the authority refused the request with status {status} (RFC 3161 section 2.4.2)")]
     Refused { status: u8 },
     #[error("its timestamp is not valid")]
-    Invalid(#[from] TimestampError),
+    Invalid(#[source] TimestampError),
+    #[error("its timestamp was not issued by an authority below a root in `timestamp-ca`")]
+    Untrusted,
     #[error("its timestamp has another hash algorithm than the request")]
     OtherHash,
     #[error("its timestamp is for another request: the nonce differs")]

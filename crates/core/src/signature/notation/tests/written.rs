@@ -30,28 +30,29 @@ fn what_is_written_is_verified_and_found_again() {
     let leaf = Certificate::parse(&author.certificate).unwrap();
     let foreign = Certificate::parse(&Author::new().certificate).unwrap();
     let end = at("2026-12-02T00:00:00Z");
+    let own = |envelope: &[u8], subject: &Subject<'_>| is_own_signature(envelope, &leaf, subject);
     for kind in EnvelopeType::ALL {
         let envelope = written(&author, kind, &plain, None, None);
         assert_eq!(author.judge(&envelope), "ok", "{kind:?}");
-        let found =
-            |envelope: &[u8], subject: &Subject<'_>, now| own_signature(envelope, &leaf, subject, now);
-        let ours = Some(OwnSignature { timestamped: false });
-        assert_eq!(found(&envelope, &plain, at(NOW)), ours, "{kind:?}");
-        assert_eq!(own_signature(&envelope, &foreign, &plain, at(NOW)), None, "{kind:?}");
+        assert!(own(&envelope, &plain) && !is_own_signature(&envelope, &foreign, &plain), "{kind:?}");
+        let mut forged = envelope.clone();
+        let last = forged.len() - 3;
+        forged[last] ^= 1;
+        assert!(!own(&forged, &plain), "{kind:?}");
         for wrong in
             [annotated, subject(&other, "m/t", 7), subject(&digest, "m/t", 8), subject(&digest, "m", 7)]
         {
-            assert_eq!(found(&envelope, &wrong, at(NOW)), None, "{kind:?} {wrong:?}");
+            assert!(!own(&envelope, &wrong), "{kind:?} {wrong:?}");
         }
         let envelope = written(&author, kind, &annotated, Some(end), Some(b"a token"));
-        assert_eq!(
-            found(&envelope, &annotated, at(NOW)),
-            Some(OwnSignature { timestamped: true }),
-            "{kind:?}"
-        );
-        assert_eq!(found(&envelope, &annotated, end), None, "{kind:?}: expired");
-        assert_eq!(found(&envelope, &plain, at(NOW)), None, "{kind:?}: it signs an annotation, too");
+        assert!(own(&envelope, &annotated), "{kind:?}");
+        assert!(!own(&envelope, &plain), "{kind:?}: it signs an annotation, too");
         assert_eq!(author.judge(&envelope), "ok", "{kind:?}");
+        let late = verify(&envelope, &author.trust, &annotated, end).unwrap_err();
+        assert!(
+            matches!(late, SignatureError::Notation(NotationError::Expired { at }) if at == end),
+            "{late:?}"
+        );
     }
 }
 
