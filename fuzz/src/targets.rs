@@ -40,7 +40,6 @@ pub const TARGETS: &[Target] = &[
     signatures::COSE,
     signatures::GPG,
     signatures::TIMESTAMP,
-    signatures::TIMESTAMP_ANSWER,
     attestations::ENVELOPE,
     attestations::VULNERABILITIES,
     attestations::PROVENANCE,

@@ -9,13 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
-    self, Attachment, RepositoryIdentity, STATEMENT_MEDIA_TYPE, SignatureError, StampError, Subject,
-    TimestampRequest, pre_authentication_encoding,
+    self, Attachment, RepositoryIdentity, STATEMENT_MEDIA_TYPE, SignatureError, Subject,
+    pre_authentication_encoding,
 };
 use pullgate_core::trust::openpgp::read_keyring;
 use pullgate_core::trust::x509::Store;
 use pullgate_core::trust::{
-    Algorithm, Authenticator, GpgSet, HashFunction, Key, NotationSet, PrivateKey, PssSalt, Signers,
+    Algorithm, Authenticator, GpgSet, Key, NotationSet, PrivateKey, PssSalt, Signers,
 };
 use serde_json::json;
 
@@ -204,30 +204,4 @@ pub(super) const TIMESTAMP: Target = Target {
         ])
     },
     parse: signature::fuzzing::timestamp,
-};
-
-/// The root of the token in the seed.
-static TIMESTAMP_ROOT: LazyLock<Store> = LazyLock::new(|| {
-    let mut roots = Store::default();
-    let root =
-        files(&["tests/fixtures/notation/upstream/tspclient-go/testdata/GlobalSignRootCA.crt"]).concat();
-    roots.add(&root).unwrap();
-    roots
-});
-
-/// The token is one to a request that had no nonce, which is found out after everything else was read and verified.
-pub(super) const TIMESTAMP_ANSWER: Target = Target {
-    name: "signed: answer of a timestamp authority",
-    seeds: || {
-        let token =
-            files(&["tests/fixtures/notation/upstream/tspclient-go/testdata/TimeStampToken.p7s"]).concat();
-        let length = u16::try_from(token.len() + 5).unwrap().to_be_bytes();
-        // Status 0, granted.
-        let status = b"\x30\x03\x02\x01\x00";
-        vec![[&b"\x30\x82"[..], &length, status, &token].concat()]
-    },
-    parse: |input| {
-        let request = TimestampRequest::new(HashFunction::Sha256, b"notation", [7; 16]);
-        request.check(input, &TIMESTAMP_ROOT, *NOW) == Err(StampError::OtherNonce)
-    },
 };
