@@ -10,6 +10,7 @@
 
 mod attributes;
 mod cose;
+mod draft;
 mod error;
 mod jws;
 mod payload;

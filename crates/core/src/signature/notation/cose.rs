@@ -11,8 +11,8 @@ use coset::{
 use jiff::Timestamp;
 
 use super::attributes::{Protected, SCHEME, SIGNING_AGENT, TIMES, TIMESTAMP, Value, X509_SCHEME};
+use super::draft::{AGENT, Draft, SignedParts};
 use super::payload::PAYLOAD_TYPE;
-use super::writer::{AGENT, Draft, SignedParts};
 use super::{CertifiedError, Envelope, MAX_CHAIN, NotationError, X509Error};
 use crate::signature::SignatureError;
 use crate::trust::Algorithm;

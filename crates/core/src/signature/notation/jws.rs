@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::attributes::{Protected, SCHEME, SIGNING_AGENT, TIMES, TIMESTAMP, Value, X509_SCHEME};
+use super::draft::{AGENT, Draft, SignedParts};
 use super::payload::PAYLOAD_TYPE;
-use super::writer::{AGENT, Draft, SignedParts};
 use super::{CertifiedError, ENVELOPE, Envelope, MAX_CHAIN, X509Error};
 use crate::signature::fields::{FieldError, Fields, array, object, parse, string};
 use crate::signature::{SignatureError, decode_base64};

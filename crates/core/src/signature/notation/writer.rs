@@ -5,14 +5,11 @@
 use coset::CoseSign1;
 use jiff::Timestamp;
 
-use super::attributes::{EXPIRY, SCHEME, SIGNING_TIME};
+use super::draft::{Draft, SignedParts};
 use super::{Subject, cose, jws, open, payload, read};
 use crate::signature::annotations;
 use crate::trust::x509::Certificate;
 use crate::trust::{Algorithm, raw_of_der};
-
-/// The program that signed, for people.
-pub(super) const AGENT: &str = concat!("pullgate/", env!("CARGO_PKG_VERSION"));
 
 /// The encoding of an envelope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,34 +42,6 @@ impl EnvelopeType {
             Self::Cose => "application/cose",
         }
     }
-}
-
-/// What is signed.
-pub(super) struct Draft<'a> {
-    pub(super) algorithm: Algorithm,
-    pub(super) payload: &'a [u8],
-    signing_time: Timestamp,
-    expiry: Option<Timestamp>,
-}
-
-impl Draft<'_> {
-    /// The names of the attributes that a verifier must know.
-    pub(super) fn critical(&self) -> Vec<&'static str> {
-        [Some(SCHEME), self.expiry.map(|_| EXPIRY)].into_iter().flatten().collect()
-    }
-
-    pub(super) fn times(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
-        let expiry = self.expiry.map(|time| (EXPIRY, time));
-        std::iter::once((SIGNING_TIME, self.signing_time)).chain(expiry)
-    }
-}
-
-/// What is added when there is a signature.
-pub(super) struct SignedParts<'a> {
-    /// As the envelope has it: r and s side by side.
-    pub(super) signature: &'a [u8],
-    pub(super) chain: &'a [&'a [u8]],
-    pub(super) timestamp: Option<&'a [u8]>,
 }
 
 /// An envelope that is not signed yet.
