@@ -67,6 +67,17 @@ pub(crate) const ROWS: &[Row] = &[
         },
     },
     Row {
+        image: "signed by pullgate-signer as notation signs",
+        expected: RUNS,
+        prepare: |node| {
+            let authority = AUTHORITY.get().expect("the node was started with a CA");
+            let signer = authority.issue(("acme", "ours"), "p384", "");
+            let image = node.push("notary/ours:1");
+            signing::sign_notation(&image.by_digest(), &signer, "cose", &[]);
+            image
+        },
+    },
+    Row {
         image: "signed by notation, wrong identity",
         expected: "refused: wrong-identity",
         prepare: |node| signed_by_notation(node, "notary/wrong:1", "mallory"),

@@ -18,6 +18,7 @@ mod bundle;
 mod command;
 mod contended;
 mod hidden;
+mod notation;
 
 fn key(name: &str, algorithm: Algorithm) -> SigningKey {
     let path = format!("{}/tests/fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -65,6 +66,8 @@ async fn sign_in(
         annotations: &annotations,
         credentials,
         recheck_delay: RECHECK_DELAY,
+        notation: None,
+        timestamps: None,
     };
     pullgate_sign::sign(client, &order, key).await
 }
@@ -254,6 +257,8 @@ async fn pushes_with_a_push_token() {
         annotations: &annotations,
         credentials: &credentials,
         recheck_delay: RECHECK_DELAY,
+        notation: None,
+        timestamps: None,
     };
     assert!(pullgate_sign::sign(&client(), &order, &key).await.unwrap().is_new());
     let tokens: Vec<String> = registry

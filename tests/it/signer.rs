@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod keys;
 mod killed;
 pub(crate) mod listing;
+pub(crate) mod notation;
 pub(crate) mod options;
 mod pushes;
 pub(crate) mod record;
@@ -24,7 +25,7 @@ use pullgate::policy::{Scope, Tags};
 use pullgate::trust::Algorithm;
 use pullgate_sign::Layout;
 use pullgate_signer::{
-    Address, AuthenticatorSettings, Limits, Listen, Listener, QueueError, Reconcile, Rule, Signer,
+    Address, Attaching, AuthenticatorSettings, Limits, Listen, Listener, QueueError, Reconcile, Rule, Signer,
     SignerError, SignerSettings, Status, TargetRegistry, Trigger,
 };
 use serde_json::{Value, json};
@@ -50,13 +51,19 @@ fn rule(registry: &Registry, scope: &str) -> Rule {
         scopes: vec![Scope::parse(&format!("{}/{scope}", registry.host())).unwrap()],
         trigger: Trigger::Automatic,
         layout: Layout::Classic,
+        attaching: Attaching::default(),
         tags: Tags::default(),
     }
 }
 
 fn settings(registry: &Registry, directory: &Path, rules: Vec<Rule>) -> SignerSettings {
     let location = Location::File(closed_key(directory, "p256"));
-    let key = AuthenticatorSettings { location, algorithm: Algorithm::EcdsaSha256, per_second: 1000 };
+    let key = AuthenticatorSettings {
+        location,
+        algorithm: Algorithm::EcdsaSha256,
+        certificate_chain: None,
+        per_second: 1000,
+    };
     SignerSettings {
         registry: TargetRegistry { host: registry.host(), login: None, hosts: Vec::new() },
         listen: Listen {

@@ -8,6 +8,7 @@ use std::process::Command;
 use pullgate_test::node::directory::{self, Directory};
 use pullgate_test::node::keys::{Kind, PrivateKey};
 use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::notation::{Authority, FORMATS};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::process::{Daemon, LIMIT};
 use pullgate_test::node::{Node, RELEASE, Release, environment, process};
@@ -105,6 +106,36 @@ fn signatures_by_keys_in_softhsm_are_accepted_by_cosign_and_the_gate() {
         assert_eq!(result.is_ok(), by_cosign, "{name}: {result:?}");
         let result = node.cosign().verify(&unsigned.by_digest(), &key, &options);
         assert!(result.is_err(), "{name}, by another key: {result:?}");
+    }
+}
+
+#[test]
+fn notation_accepts_signatures_by_keys_in_softhsm() {
+    let node = Node::start(Release::V2_1);
+    let (token, notation) = (Token::new(node.directory()), node.notation());
+    let authority = Authority::make(node.directory(), "acme");
+    notation.trust(&authority, "acme", "strict");
+    let ca = authority.certificate().display().to_string();
+    node.pullgate.reload(
+        &Policy::deny()
+            .add_lines(&format!(
+                "[authenticator.{RELEASE}]\ntype = \"notation\"\nca = [{ca:?}]\nidentities = [\"*\"]"
+            ))
+            .require("**", &[RELEASE]),
+    );
+    for (words, kind) in [("RSA_2048", Kind::RsaPss), ("EC_P256", Kind::P256), ("EC_P521", Kind::P521)] {
+        let key = token.generate(&words.to_lowercase(), words, kind);
+        let chain = authority.certify(("acme", words), &key.public_file);
+        for format in FORMATS {
+            let image = node.push(&format!("team/{}:{format}", words.to_lowercase()));
+            let mut sign = token.command();
+            sign.args(["sign", &image.by_digest(), "--layout", "notation", "--envelope", format, "--key"]);
+            process::must_run(sign.arg(&key.file).arg("--certificate-chain").arg(&chain));
+            let verified = notation.verify(&image.by_digest());
+            assert!(verified.is_ok(), "{words} {format}: {verified:?}");
+            let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+            assert!(pulled.is_ok(), "{words} {format}: {pulled:?}");
+        }
     }
 }
 

@@ -11,6 +11,11 @@ use pullgate_test::node::{Node, Release, directory};
 use pullgate_test::programs;
 
 use super::clock::start_at;
+use pullgate::trust::pem;
+use pullgate_test::node::keys::Kind;
+use pullgate_test::node::signing;
+use pullgate_test::node::timestamp_server::TimestampServer;
+use pullgate_test::sigstore::{Services, Sigstore, root_of_timestamps};
 
 on_every_release!(signatures_by_notation_are_accepted);
 
@@ -181,4 +186,96 @@ fn an_imported_trust_policy_decides_as_notation() {
     import.args(["import", "notation"]);
     let refused = process::run(import.arg(world.notation.configuration().join("trustpolicy.json")));
     assert!(refused.is_err_and(|error| error.contains("nothing was imported")), "notation refuses it too");
+}
+
+#[test]
+fn what_pullgate_signer_signs_is_verified_by_notation() {
+    let world = World::start(Release::V2_1);
+    world.notation.trust(&world.authority, "acme", "strict");
+    for (key, _) in KEYS {
+        let signer = world.authority.issue(("acme", key), key, "");
+        for format in FORMATS {
+            let image = world.node.push(&format!("team/{key}-{format}:1"));
+            let signed =
+                signing::sign_notation(&image.by_digest(), &signer, format, &["-a", "team=payments"]);
+            assert!(signed.starts_with("signed: "), "{key} {format}: {signed}");
+            let again = signing::sign_notation(&image.by_digest(), &signer, format, &["-a", "team=payments"]);
+            assert!(again.starts_with("already signed: "), "{key} {format}: {again}");
+            world.assert_runs(&image);
+            let verified = world.notation.verify(&image.by_digest());
+            assert!(
+                verified.as_ref().is_ok_and(|text| text.contains("payments")),
+                "{key} {format}: {verified:?}"
+            );
+        }
+    }
+    // By a signer of another organisation, and of another CA.
+    let evil = world.authority.issue(("evil", "evil"), "p256", "");
+    let stranger = Authority::make(world.node.directory(), "stranger");
+    let stranger = stranger.issue(OURS, "p256", "");
+    for (by, code) in [(&evil, "wrong-identity"), (&stranger, "untrusted-certificate")] {
+        let image = world.node.push(&format!("team/{code}:1"));
+        signing::sign_notation(&image.by_digest(), by, "jws", &[]);
+        world.assert_refused(&image, code);
+        assert!(world.notation.verify(&image.by_digest()).is_err(), "{code}");
+    }
+}
+
+/// By OpenSSL's timestamp authority and by sigstore's.
+#[test]
+fn timestamps_of_pullgate_signer_are_verified_by_notation_and_cosign() {
+    let world = World::start(Release::V2_1);
+    let (openssl, server) = (Services::start(), TimestampServer::start(world.node.directory()));
+    let openssl = (openssl.timestamp_url(), openssl.sigstore.timestamp_chain(), Some(openssl));
+    let key = world.node.key("stamped", Kind::P256);
+    for (name, (url, chain, _running)) in
+        [("openssl", openssl), ("sigstore", (server.url(), server.chain(), None))]
+    {
+        let root = pem::write("CERTIFICATE", chain.last().unwrap());
+        let file = world.node.directory().join(format!("{name}.pem"));
+        directory::write(&file, &root);
+        let roots = file.display().to_string();
+        let options = ["--timestamp", &url, "--timestamp-ca", &roots];
+        world.node.pullgate.reload(&policy(&world.authority, &format!("tsa = [{roots:?}]")));
+        world.notation.trust_timestamps(&world.authority, "acme", &root);
+        for kind in ["p384", "rsa3072"] {
+            let signer = world.authority.issue(("acme", &format!("{name}-{kind}")), kind, "");
+            for format in FORMATS {
+                let image = world.node.push(&format!("team/{name}-{kind}-{format}:1"));
+                signing::sign_notation(&image.by_digest(), &signer, format, &[]);
+                world.assert_refused(&image, "no-signing-time");
+                assert!(world.notation.verify(&image.by_digest()).is_err(), "{name}: there is no timestamp");
+                let signed = signing::sign_notation(&image.by_digest(), &signer, format, &options);
+                assert!(signed.starts_with("signed: "), "{name} {kind} {format}: {signed}");
+                world.assert_runs(&image);
+                let verified = world.notation.verify(&image.by_digest());
+                assert!(verified.is_ok(), "{name} {kind} {format}: {verified:?}");
+            }
+        }
+        // A bundle by a key, where cosign wants a timestamp.
+        let require = Policy::deny().authenticator("keyed", &[&key]).require("**", &["keyed"]);
+        world.node.pullgate.reload(&require);
+        let image = world.node.push(&format!("team/{name}-bundle:1"));
+        let layout = ["--layout", "bundle"];
+        let [own, other] =
+            [root_of_timestamps(&chain), root_of_timestamps(&Sigstore::new().timestamp_chain())]
+                .map(|root| root.to_string());
+        let [own_file, other_file] = ["own.json", "other.json"].map(|file| world.node.directory().join(file));
+        directory::write(&own_file, own);
+        directory::write(&other_file, other);
+        let verify = |root: &std::path::Path| {
+            let root = root.display().to_string();
+            let stamped = ["--use-signed-timestamps", "--trusted-root", &root];
+            world.node.cosign().verify(&image.by_digest(), &key, &stamped)
+        };
+        signing::sign_with(&image.by_digest(), &key, &layout);
+        assert!(verify(&own_file).is_err(), "{name}: there is no timestamp");
+        let signed = signing::sign_with(&image.by_digest(), &key, &[&layout[..], &options].concat());
+        assert!(signed.starts_with("signed: "), "{name}: {signed}");
+        let verified = verify(&own_file);
+        assert!(verified.is_ok(), "{name}: {verified:?}");
+        assert!(verify(&other_file).is_err(), "{name}: the timestamp is of another authority");
+        let pulled = world.node.kubelet().ensure_image(&Pod::of(image.by_tag()));
+        assert!(pulled.is_ok(), "{name}: {pulled:?}");
+    }
 }

@@ -37,7 +37,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::algorithm::{Algorithm, PssSalt, Scheme, UnknownAlgorithm};
 pub use self::authenticator::{Authenticator, Signers};
-pub use self::ecdsa::der_of_raw;
+pub use self::ecdsa::{der_of_raw, raw_of_der};
 pub use self::gpg::{GpgSet, SignedData};
 pub use self::hash::HashFunction;
 pub use self::identity::{Identities, Identity};

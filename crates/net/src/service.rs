@@ -56,13 +56,7 @@ impl Default for ServiceSettings {
 /// When `text` is not such a URL, or has credentials, a query or a fragment.
 pub fn address(text: &str) -> Result<String, ServiceError> {
     let wrong = |reason| ServiceError::Address { reason };
-    let url = Url::parse(text).map_err(|_| wrong("it is not a URL"))?;
-    if url.host_str().is_none_or(str::is_empty) || url.cannot_be_a_base() {
-        return Err(wrong("it names no host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it contains a user name or password"));
-    }
+    let url = url_without_credentials(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("it has a query or a fragment"));
     }
@@ -75,6 +69,30 @@ pub fn address(text: &str) -> Result<String, ServiceError> {
         _ => return Err(wrong("it is not HTTPS")),
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Normalises the URL of a service whose answers are signed and which gets no secrets: `https` or plain `http` to any host.
+///
+/// # Errors
+/// When `text` is not such a URL, or has credentials.
+pub fn open_address(text: &str) -> Result<String, ServiceError> {
+    let url = url_without_credentials(text)?;
+    match url.scheme() {
+        "https" | "http" => Ok(url.as_str().to_owned()),
+        _ => Err(ServiceError::Address { reason: "it is neither HTTPS nor HTTP" }),
+    }
+}
+
+fn url_without_credentials(text: &str) -> Result<Url, ServiceError> {
+    let wrong = |reason| ServiceError::Address { reason };
+    let url = Url::parse(text).map_err(|_| wrong("it is not a URL"))?;
+    if url.host_str().is_none_or(str::is_empty) || url.cannot_be_a_base() {
+        return Err(wrong("it names no host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("it contains a user name or password"));
+    }
+    Ok(url)
 }
 
 /// Host and port of an address, as in the Host header.
@@ -100,7 +118,7 @@ pub struct Request<'a> {
     pub url: &'a str,
     /// May contain secrets; never logged.
     pub headers: &'a [(&'a str, &'a str)],
-    /// A JSON body.
+    /// A body: JSON, unless the headers have another type.
     pub body: Option<Bytes>,
     /// Whether plain HTTP is allowed: for the metadata service of the machine, which has nothing else, and for what is signed.
     pub plain: bool,
@@ -162,7 +180,10 @@ impl Client {
             builder = builder.header(*name, value);
         }
         if let Some(body) = request.body {
-            builder = builder.header(CONTENT_TYPE, "application/json").body(body);
+            if !request.headers.iter().any(|(name, _)| CONTENT_TYPE == *name) {
+                builder = builder.header(CONTENT_TYPE, "application/json");
+            }
+            builder = builder.body(body);
         }
         let response = builder.send().await.map_err(|error| self.failed(host, &error))?;
         let status = response.status().as_u16();

@@ -102,15 +102,14 @@ pub(super) async fn attachments(
     })
 }
 
-/// As [`super::Registry::bundles`].
-pub(super) async fn bundles(
+/// As [`super::Registry::referrers`].
+pub(super) async fn written_referrers(
     state: &Arc<RegistryState>,
-    repository: &Repository,
-    digest: &Digest,
+    (repository, digest): (&Repository, &Digest),
     credentials: &Credentials,
+    wanted: Wanted,
 ) -> Collected {
     let context = &RequestContext::pushing(credentials.clone(), state.limits(), state.share(repository));
-    let wanted = Wanted::default();
     referrers::bundles(&Search { state, image: repository, repository, digest, context, wanted }).await
 }
 

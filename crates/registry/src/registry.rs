@@ -130,15 +130,16 @@ impl Registry {
         attachments::attachments(&self.state, share, image, credentials, wanted).await
     }
 
-    /// The Sigstore bundles that are attached to `digest` now at the host that is written to, for a caller that is about to
-    /// add one.
-    pub async fn bundles(
+    /// The referrers with signatures that are attached to `digest` now at the host that is written to, for a caller that is
+    /// about to add one.
+    pub async fn referrers(
         &self,
         repository: &Repository,
         digest: &Digest,
         credentials: &Credentials,
+        wanted: Wanted,
     ) -> Collected {
-        attachments::bundles(&self.state, repository, digest, credentials).await
+        attachments::written_referrers(&self.state, (repository, digest), credentials, wanted).await
     }
 
     /// The repository at the host that is written to.

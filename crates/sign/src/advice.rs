@@ -46,6 +46,7 @@ impl SignError {
             Self::Registry(RegistryError::Status { .. }) => false,
             Self::Registry(error) => error.class() == Class::Unanswered,
             Self::Contended { .. } => true,
+            Self::Timestamp(error) => error.is_transient(),
             _ => false,
         }
     }

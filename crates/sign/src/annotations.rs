@@ -51,6 +51,11 @@ impl Annotations {
         format!("{{{}}}", fields.join(","))
     }
 
+    /// The annotations of a Notation signature.
+    pub(super) fn to_map(&self) -> BTreeMap<String, String> {
+        self.0.clone()
+    }
+
     /// The annotations of a statement's subject.
     pub(super) fn object(&self) -> Map<String, Value> {
         self.0.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()

@@ -1,23 +1,31 @@
 //! Signs images and attaches the signatures where verifiers look for them.
 //!
-//! [`sign`] handles one digest in one or both of cosign's layouts, adds nothing that exists already, and preserves
+//! [`sign`] handles one digest in one or both of cosign's layouts or in that of the Notary Project, adds nothing that exists already, and preserves
 //! signatures that others add at the same time.
 
 mod advice;
 mod annotations;
 mod bundle;
+mod certificates;
 mod classic;
 mod layout;
+mod notation;
+mod referrer;
+mod timestamp;
 mod update;
 
 use std::time::Duration;
 
 pub use annotations::{AnnotationError, Annotations, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
+pub use certificates::{CertificateChain, CertificateChainError};
 pub use layout::{Layout, UnknownLayout};
+pub use notation::NotationOptions;
+pub use timestamp::{TimestampAuthority, TimestampRequestError};
 
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
-use pullgate_core::trust::PublicKey;
+use pullgate_core::signature::SignatureError;
+use pullgate_core::trust::{Algorithm, PublicKey};
 use pullgate_keys::{KeysError, SigningKey};
 use pullgate_registry::{Credentials, Registry, RegistryError, Stored, Target};
 
@@ -39,6 +47,10 @@ pub struct SignRequest<'a> {
     /// between reading and writing. With zero it is read at once, which is enough without other signers; signers that share
     /// a [`Registry`] do not conflict.
     pub recheck_delay: Duration,
+    /// How to sign with [`Layout::Notation`], which needs it.
+    pub notation: Option<&'a NotationOptions>,
+    /// The authority for timestamps of bundles and Notation signatures; classic ones have none.
+    pub timestamps: Option<&'a TimestampAuthority>,
 }
 
 /// The signatures of one request.
@@ -59,7 +71,7 @@ impl Signed {
 /// A signature in the registry.
 #[derive(Clone, Debug)]
 pub struct Attached {
-    /// [`Layout::Classic`] or [`Layout::Bundle`].
+    /// Not [`Layout::Both`].
     pub layout: Layout,
     /// The tag of the signature; `None` where the registry itself lists referrers.
     pub tag: Option<String>,
@@ -81,13 +93,14 @@ pub async fn sign(
     request: &SignRequest<'_>,
     key: &SigningKey,
 ) -> Result<Signed, SignError> {
+    sign_found(registry, request, key, image_of(registry, request)).await
+}
+
+async fn image_of(registry: &Registry, request: &SignRequest<'_>) -> Result<Stored, SignError> {
     let SignRequest { repository, digest, credentials, .. } = *request;
-    sign_found(registry, request, key, async {
-        let found =
-            registry.writer(repository, credentials).get_manifest_optional(Target::Digest(digest)).await?;
-        found.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })
-    })
-    .await
+    let found =
+        registry.writer(repository, credentials).get_manifest_optional(Target::Digest(digest)).await?;
+    found.ok_or_else(|| SignError::NoImage { repository: repository.clone(), digest: digest.clone() })
 }
 
 /// As [`sign`], with `image` fetching the manifest, whose digest must be the request's. Existing signatures are read
@@ -106,31 +119,41 @@ pub async fn sign_found<E: From<SignError>>(
     let lock = registry.lock_tag(repository, &format!("{digest} {}", key.public().fingerprint())).await;
     let _lock = lock.map_err(SignError::from)?;
     let classic = async {
-        if layout == Layout::Bundle { Ok(None) } else { classic::seen(registry, request).await.map(Some) }
+        if layout.is_classic() { classic::seen(registry, request).await.map(Some) } else { Ok(None) }
     };
-    let bundle = async {
-        if layout == Layout::Classic {
-            return Ok(None);
+    let listed =
+        async { if layout.is_referrer() { Some(referrer::listed(registry, request).await) } else { None } };
+    let (image, classic, listed) = tokio::join!(image, classic, listed);
+    let (image, classic) = (image?, classic?);
+    let present = match &listed {
+        None => None,
+        Some(listed) if layout == Layout::Notation => {
+            Some((Layout::Notation, notation::present(registry, request, listed, &image).await?))
         }
-        bundle::present(registry, request, key.public()).await.map(Some)
+        Some(listed) => {
+            Some((Layout::Bundle, bundle::present(registry, request, listed, key.public()).await?))
+        }
     };
-    let (image, classic, bundle) = tokio::join!(image, classic, bundle);
-    let (image, classic, bundle) = (image?, classic?, bundle?);
     let classic = async {
         Ok::<_, SignError>(match classic {
             Some(seen) => Some(classic::attach(registry, request, seen, key).await?),
             None => None,
         })
     };
-    let bundle = async {
-        Ok::<_, SignError>(match bundle {
-            Some(present) => Some(bundle::attach(registry, request, &image, present, key).await?),
-            None => None,
-        })
+    let referrer = async {
+        let signature = match present {
+            None => return Ok(None),
+            Some((layout, Some(manifest))) => {
+                return Ok(Some(Attached { layout, tag: None, manifest, added: false }));
+            }
+            Some((Layout::Notation, None)) => notation::make(request, &image, key).await?,
+            Some((_, None)) => bundle::make(request, key).await?,
+        };
+        referrer::attach(registry, request, &image, &signature).await.map(Some)
     };
     // Both run to completion, even if one fails.
-    let (classic, bundle) = tokio::join!(classic, bundle);
-    Ok(Signed { attached: classic?.into_iter().chain(bundle?).collect() })
+    let (classic, referrer): (_, Result<_, SignError>) = tokio::join!(classic, referrer);
+    Ok(Signed { attached: classic?.into_iter().chain(referrer?).collect() })
 }
 
 /// The layouts in which [`sign`] would add a signature.
@@ -143,11 +166,21 @@ pub async fn missing(
     key: &PublicKey,
 ) -> Result<Vec<Layout>, SignError> {
     let mut missing = Vec::new();
-    if request.layout != Layout::Bundle && !classic::is_present(registry, request, key).await? {
+    if request.layout.is_classic() && !classic::is_present(registry, request, key).await? {
         missing.push(Layout::Classic);
     }
-    if request.layout != Layout::Classic && bundle::present(registry, request, key).await?.is_none() {
-        missing.push(Layout::Bundle);
+    if request.layout.is_referrer() {
+        let listed = referrer::listed(registry, request).await;
+        let (layout, present) = match request.layout {
+            Layout::Notation => {
+                let image = image_of(registry, request).await?;
+                (Layout::Notation, notation::present(registry, request, &listed, &image).await?)
+            }
+            _ => (Layout::Bundle, bundle::present(registry, request, &listed, key).await?),
+        };
+        if present.is_none() {
+            missing.push(layout);
+        }
     }
     Ok(missing)
 }
@@ -162,6 +195,21 @@ pub enum SignError {
     /// The key did not sign.
     #[error(transparent)]
     Key(#[from] KeysError),
+    /// The layout of the Notary Project without a certificate.
+    #[error("a Notation signature needs the certificate chain of its key")]
+    NoCertificate,
+    /// The certificate chain is not that of the key.
+    #[error("the certificate chain cannot be used")]
+    Certificate(#[from] CertificateChainError),
+    /// Notation signatures do not have this algorithm.
+    #[error("Notation signatures cannot be made with {algorithm}")]
+    Unusable { algorithm: Algorithm },
+    /// The timestamp authority did not answer well.
+    #[error("there is no timestamp")]
+    Timestamp(#[from] TimestampRequestError),
+    /// A new signature would not be accepted, so it was not attached.
+    #[error("the new signature is not valid, and was not attached")]
+    SelfCheck(#[source] Box<SignatureError>),
     /// The image does not exist.
     #[error("{repository} has no {digest}")]
     NoImage { repository: Repository, digest: Digest },

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::attaching::AttachingError;
 use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{ActiveRule, Rule, RuleId, Trigger};
 use super::{AuthenticatorSettings, SignerSettings};
@@ -13,6 +14,7 @@ use pullgate_keys::{KeysError, Location, SigningKey};
 use pullgate_net::rate_limiter::RateLimiter;
 use pullgate_net::secret;
 use pullgate_registry::{Credentials, Registry, RegistryError};
+use pullgate_sign::{CertificateChainError, Layout, NotationOptions, TimestampAuthority};
 
 /// Signatures that were not used within this time can be made up for.
 const BURST: Duration = Duration::from_secs(1);
@@ -25,6 +27,8 @@ pub(super) struct ActiveConfig {
     pub(super) credentials: Credentials,
     pub(super) rules: Vec<ActiveRule>,
     keys: BTreeMap<String, RuleKey>,
+    /// By the name of the rule.
+    attached: BTreeMap<String, RuleAttached>,
     /// Rules whose baseline is complete.
     started: Vec<RuleId>,
 }
@@ -36,6 +40,33 @@ pub(super) struct RuleKey {
     pub(super) rate: Arc<RateLimiter>,
 }
 
+/// What the signatures of a rule have beside their layout, read from its files.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RuleAttached {
+    pub(super) notation: Option<Arc<NotationOptions>>,
+    pub(super) timestamps: Option<Arc<TimestampAuthority>>,
+}
+
+impl RuleAttached {
+    /// Reads the files of a rule. Blocks.
+    fn of(rule: &Rule, settings: &SignerSettings) -> Result<Self, ActiveConfigError> {
+        let wrong = |error| ActiveConfigError::Attached { rule: rule.name.clone(), error };
+        let authenticator = settings.authenticators.get(&rule.authenticator);
+        let chain = authenticator.and_then(|it| it.certificate_chain.as_deref());
+        let notation = match chain.filter(|_| rule.layout == Layout::Notation) {
+            Some(chain) => Some(Arc::new(rule.attaching.notation(chain).map_err(wrong)?)),
+            None => None,
+        };
+        Ok(Self { notation, timestamps: rule.attaching.timestamps().map_err(wrong)? })
+    }
+
+    fn check_key(&self, rule: &Rule, key: &SigningKey) -> Result<(), ActiveConfigError> {
+        let Some(notation) = &self.notation else { return Ok(()) };
+        let wrong = |error| ActiveConfigError::Chain { rule: rule.name.clone(), error };
+        notation.certificates.check_key(key.public()).map_err(wrong)
+    }
+}
+
 /// A configuration that is ready to be activated.
 pub(super) struct PendingConfig {
     settings: SignerSettings,
@@ -43,6 +74,7 @@ pub(super) struct PendingConfig {
     credentials: Credentials,
     rules: Vec<(RuleId, Rule)>,
     keys: BTreeMap<String, RuleKey>,
+    attached: BTreeMap<String, RuleAttached>,
 }
 
 impl PendingConfig {
@@ -63,14 +95,17 @@ impl PendingConfig {
             let rate = Arc::new(rate);
             keys.insert(name.clone(), RuleKey { key, rate });
         }
-        let mut rules = Vec::new();
+        let (mut rules, mut attached) = (Vec::new(), BTreeMap::new());
         for rule in &settings.rules {
             let key = keys
                 .get(&rule.authenticator)
                 .ok_or_else(|| ActiveConfigError::NoKey { rule: rule.name.clone() })?;
+            let own = RuleAttached::of(rule, &settings)?;
+            own.check_key(rule, &key.key)?;
+            attached.insert(rule.name.clone(), own);
             rules.push((rule.id(key.key.public().fingerprint()), rule.clone()));
         }
-        Ok(Self { settings, registry, credentials, rules, keys })
+        Ok(Self { settings, registry, credentials, rules, keys, attached })
     }
 
     /// Activates the configuration: new rules begin now, and rules that no longer exist are removed.
@@ -78,7 +113,7 @@ impl PendingConfig {
     /// # Errors
     /// When the queue cannot be written.
     pub(super) async fn begin(self, queue: &Queue, now: Timestamp) -> Result<ActiveConfig, QueueError> {
-        let Self { settings, registry, credentials, rules, keys } = self;
+        let Self { settings, registry, credentials, rules, keys, attached } = self;
         let begun = rules.iter().map(|(id, rule)| (id.clone(), rule.name.clone())).collect();
         let records = queue.begin(begun, now).await?;
         let mut started = Vec::new();
@@ -91,18 +126,30 @@ impl PendingConfig {
             let since = Timestamp::from_millisecond(since).unwrap_or(now);
             applied.push(ActiveRule { rule, id, since });
         }
-        Ok(ActiveConfig { settings, registry, credentials, rules: applied, keys, started })
+        Ok(ActiveConfig { settings, registry, credentials, rules: applied, keys, attached, started })
     }
 }
 
-/// Checks the password and the keys in files. Tokens and services are not contacted. Returns all problems.
+/// Checks the password, certificates and the keys in files. Tokens and services are not contacted. Returns all problems.
 pub async fn check(settings: &SignerSettings) -> Vec<ActiveConfigError> {
     let mut wrong: Vec<_> =
         credentials(settings).err().map(ActiveConfigError::Password).into_iter().collect();
+    let mut keys = BTreeMap::new();
     for (name, authenticator) in &settings.authenticators {
         if let Location::File(_) = authenticator.location {
-            wrong.extend(open(name, authenticator, settings).await.err());
+            match open(name, authenticator, settings).await {
+                Ok(key) => drop(keys.insert(name, key)),
+                Err(error) => wrong.push(error),
+            }
         }
+    }
+    for rule in &settings.rules {
+        let checked =
+            RuleAttached::of(rule, settings).and_then(|attached| match keys.get(&rule.authenticator) {
+                Some(key) => attached.check_key(rule, key),
+                None => Ok(()),
+            });
+        wrong.extend(checked.err());
     }
     wrong
 }
@@ -133,6 +180,10 @@ impl ActiveConfig {
         self.keys.get(&rule.authenticator)
     }
 
+    pub(super) fn attached(&self, rule: &Rule) -> RuleAttached {
+        self.attached.get(&rule.name).cloned().unwrap_or_default()
+    }
+
     /// Whether the baseline of the rule is complete, so that it may sign.
     pub(super) fn has_started(&self, id: &RuleId) -> bool {
         self.started.contains(id)
@@ -148,6 +199,7 @@ impl ActiveConfig {
             credentials: self.credentials.clone(),
             rules: self.rules.clone(),
             keys: self.keys.clone(),
+            attached: self.attached.clone(),
             started,
         }
     }
@@ -167,6 +219,20 @@ pub enum ActiveConfigError {
     /// A rule with an unknown authenticator.
     #[error("rule {rule} names an unknown authenticator")]
     NoKey { rule: String },
+    /// The files of a rule cannot be used.
+    #[error("the certificates of rule {rule} cannot be used")]
+    Attached {
+        rule: String,
+        #[source]
+        error: AttachingError,
+    },
+    /// A rule whose certificate chain is not that of its key.
+    #[error("the certificate chain of rule {rule} cannot be used")]
+    Chain {
+        rule: String,
+        #[source]
+        error: CertificateChainError,
+    },
     /// The password cannot be read.
     #[error("the password of the registry cannot be used: {0}")]
     Password(String),

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 mod active_config;
 mod answer;
+mod attaching;
 mod config;
 mod failed_reload;
 mod http;
@@ -35,6 +36,7 @@ mod status;
 mod worker;
 
 pub use active_config::{ActiveConfigError, check};
+pub use attaching::{Attaching, AttachingError, TimestampSettings};
 pub use config::limits::Limits;
 pub use config::listen::Listen;
 pub use config::{Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_options};
@@ -134,6 +136,8 @@ pub struct Tls {
 pub struct AuthenticatorSettings {
     pub location: Location,
     pub algorithm: Algorithm,
+    /// The file with the certificate chain of the key, for Notation signatures.
+    pub certificate_chain: Option<PathBuf>,
     /// The most signatures per second.
     pub per_second: u32,
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::attaching::Attaching;
 use pullgate_core::digest::Digest;
 use pullgate_core::policy::{Scope, Tags};
 use pullgate_core::reference::Repository;
@@ -22,6 +23,8 @@ pub struct Rule {
     pub scopes: Vec<Scope>,
     pub trigger: Trigger,
     pub layout: Layout,
+    /// What signatures have beside their layout.
+    pub attaching: Attaching,
     /// The tags of its images.
     pub tags: Tags,
 }
@@ -77,16 +80,24 @@ impl Rule {
     pub fn id(&self, fingerprint: &str) -> RuleId {
         let mut scopes: Vec<&str> = self.scopes.iter().map(Scope::as_str).collect();
         scopes.sort_unstable();
-        let fields = [
+        let (scopes, tags) = (scopes.join(" "), self.tags.to_string());
+        let mut fields = vec![
             self.name.as_str(),
             &self.authenticator,
             self.algorithm.name(),
             fingerprint,
-            &scopes.join(" "),
+            &scopes,
             self.trigger.name(),
             self.layout.name(),
-            &self.tags.to_string(),
+            &tags,
         ];
+        // Only where they say something, so that rules without them keep their ids.
+        let expires_in = self.attaching.expires_in.map(|after| format!("{} s", after.as_secs()));
+        if self.layout == Layout::Notation {
+            fields.push(self.attaching.envelope.name());
+            fields.extend(expires_in.as_deref());
+        }
+        fields.extend(self.attaching.timestamp.as_ref().map(|timestamp| timestamp.url.as_str()));
         // No field can contain a line break.
         let hash = Digest::of(fields.join("\n").as_bytes());
         RuleId(hash.hex().chars().take(RuleId::LENGTH).collect())

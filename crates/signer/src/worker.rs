@@ -122,6 +122,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     let covered = |tag: &&String| job.requested || applied.rule.covers_tag(&repository, tag);
     let mut tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
     let mut has_all_tags = !job.tags_dropped;
+    let attached = active_config.attached(&applied.rule);
     let order = SignRequest {
         repository: &repository,
         digest: &digest,
@@ -130,6 +131,8 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
         credentials,
         // Other signers are not expected at the same time; a conflict is found when the tag is read again.
         recheck_delay: Duration::ZERO,
+        notation: attached.notation.as_deref(),
+        timestamps: attached.timestamps.as_deref(),
     };
     let image = async {
         let mut pauses = TAG_PAUSES.into_iter();
@@ -239,9 +242,14 @@ fn retry_decision(failure: &Failure) -> RetryDecision {
         Failure::Registry(error)
         | Failure::Sign(SignError::Registry(error))
         | Failure::List(ListError::Registry(error)) => of_registry(error),
-        Failure::Sign(SignError::Key(_) | SignError::Contended { .. }) | Failure::Slow => {
-            RetryDecision::Retry
-        }
+        // A timestamp authority may come back, and a certificate that ended can be renewed.
+        Failure::Sign(
+            SignError::Key(_)
+            | SignError::Contended { .. }
+            | SignError::Timestamp(_)
+            | SignError::SelfCheck(_),
+        )
+        | Failure::Slow => RetryDecision::Retry,
         Failure::Sign(SignError::NotKept { .. }) | Failure::List(_) => RetryDecision::RetryLimited,
         Failure::Missing | Failure::Sign(SignError::NoImage { .. }) => RetryDecision::Gone,
         Failure::Superseded => RetryDecision::Moved,

@@ -27,6 +27,7 @@ pub mod relay;
 pub mod seen;
 pub mod signer;
 pub mod signing;
+pub mod timestamp_server;
 
 use std::path::Path;
 
@@ -168,7 +169,12 @@ impl Node {
     /// As [`Node::sign`], with an annotation: pullgate cannot build the payload, and has to read it.
     pub fn sign_annotated(&self, image: &Image) {
         let signer = self.pullgate.signer();
-        signing::sign_by_with(signer, &image.by_digest(), &self.release, &["--annotation", "build=42"]);
+        signing::sign_by_with(
+            signer,
+            &image.by_digest(),
+            &self.release,
+            &[&signing::CLASSIC[..], &["--annotation", "build=42"]].concat(),
+        );
     }
 
     /// Makes another key pair.

@@ -7,6 +7,7 @@ mod log_key;
 mod rekor;
 mod services;
 mod timestamp;
+mod timestamp_service;
 mod token;
 mod tree;
 
@@ -22,12 +23,35 @@ pub use self::fulcio::{Leaf, Person};
 use self::rekor::{Rekor, RekorV2};
 pub use self::services::{Log, Services};
 use self::timestamp::TimestampAuthority;
+pub use self::timestamp_service::TimestampService;
 use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, manifest};
 
 /// The OpenID provider of [`Person::builder`].
 pub const ISSUER: &str = "https://token.actions.example";
 /// The subject of [`Person::builder`].
 pub const SUBJECT: &str = "https://git.example/team/app/.github/workflows/release.yml@refs/tags/v1.0";
+
+/// A `trusted_root.json` with only this timestamp authority.
+pub fn root_of_timestamps(chain: &[Vec<u8>]) -> Value {
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "tlogs": [],
+        "certificateAuthorities": [],
+        "ctlogs": [],
+        "timestampAuthorities": [authority(chain)],
+    })
+}
+
+/// A certificate or timestamp authority in a trusted root.
+fn authority(chain: &[Vec<u8>]) -> Value {
+    let certificates: Vec<_> = chain.iter().map(|der| json!({ "rawBytes": STANDARD.encode(der) })).collect();
+    json!({
+        "subject": { "organization": "test", "commonName": "test" },
+        "uri": "https://authority.example",
+        "certChain": { "certificates": certificates },
+        "validFor": { "start": START },
+    })
+}
 
 const STATEMENT: &str = "application/vnd.in-toto+json";
 /// When all keys and authorities begin to be valid.
@@ -92,16 +116,6 @@ impl Sigstore {
                 "logId": { "keyId": STANDARD.encode(id) },
             })
         };
-        let authority = |chain: &[Vec<u8>]| {
-            let certificates: Vec<_> =
-                chain.iter().map(|der| json!({ "rawBytes": STANDARD.encode(der) })).collect();
-            json!({
-                "subject": { "organization": "test", "commonName": "test" },
-                "uri": "https://authority.example",
-                "certChain": { "certificates": certificates },
-                "validFor": { "start": START },
-            })
-        };
         let (p256, ed25519) = ("PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519");
         let (rekor, transparency) = (&self.rekor.key, &self.fulcio.transparency);
         json!({
@@ -114,6 +128,11 @@ impl Sigstore {
             "ctlogs": [log("ctlog.test.example", (&transparency.public(), transparency.id()), p256)],
             "timestampAuthorities": [authority(&self.timestamps.chain())],
         })
+    }
+
+    /// The certificates of its timestamp authority, leaf first.
+    pub fn timestamp_chain(&self) -> Vec<Vec<u8>> {
+        self.timestamps.chain().to_vec()
     }
 
     /// Its root, if it had no logs.

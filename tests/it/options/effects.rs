@@ -289,6 +289,15 @@ const EFFECTS: Effects = &[
     ]),
     ("signer.toml", keys::kms::retries_when_throttled_and_gives_up_in_time, &["[keys] kms.timeout"]),
     ("signer.toml", keys::transit::retries_when_busy_and_gives_up_in_time, &["[keys] vault.timeout"]),
+    ("signer.toml", signer::notation::a_service_does_not_start_with_another_chain, &["[authenticator.NAME] certificate-chain"]),
+    ("signer.toml", signer::notation::notation_signatures_are_made_as_the_rule_says, &[
+        "[[rule]] envelope",
+        "[[rule]] expires-in",
+    ]),
+    ("signer.toml", signer::notation::an_image_waits_for_its_timestamp, &[
+        "[[rule]] timestamp",
+        "[[rule]] timestamp-ca",
+    ]),
     ("signer.toml", signer::options::a_rule_decides_what_is_signed_and_how, &[
         "[authenticator.NAME] algorithm",
         "[[rule]] name",

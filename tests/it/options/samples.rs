@@ -35,6 +35,7 @@ pub(super) const SIGNING: &[ByHand] = &[
 #! [authenticator.release]
 #! key = "keys/release.key"
 #! algorithm = "RSA_PSS_SHA_256"
+#! certificate-chain = "keys/release.chain.pem"
 #! signatures-per-second = 200
 "#,
     },
@@ -48,7 +49,11 @@ pub(super) const SIGNING: &[ByHand] = &[
 #! authenticator = "release"
 #! scope = ["registry.example.com/payments"]
 #! trigger = "manual"
-#! layout = "both"
+#! layout = "notation"
+#! envelope = "cose"
+#! expires-in = "365d"
+#! timestamp = "http://timestamp.example.com"
+#! timestamp-ca = ["/etc/pullgate/keys/timestamp-roots.pem"]
 #! tags = { include = ["v*"], exclude = ["*-rc*"] }
 "#,
     },

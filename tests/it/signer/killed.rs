@@ -92,7 +92,7 @@ pub(super) fn configure(directory: &Path, registry: &Registry) {
          [listen]\naddress = \"unix:{path}/notify.sock\"\n[control]\nsocket = \"{path}/control.sock\"\n\
          [state]\ndirectory = \"{path}/state\"\n[limits]\nworkers = 16\nlongest-pause = \"1s\"\n\
          [authenticator.release]\nkey = {key:?}\nalgorithm = \"ECDSA_SHA_256\"\nsignatures-per-second = 100000\n\
-         [[rule]]\nname = \"team\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\n",
+         [[rule]]\nname = \"team\"\nauthenticator = \"release\"\nscope = \"{host}/team\"\nlayout = \"classic\"\n",
         host = registry.host(),
         path = directory.display(),
         key = closed_key(directory, "p256").display().to_string(),

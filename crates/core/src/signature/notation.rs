@@ -10,14 +10,17 @@
 
 mod attributes;
 mod cose;
+mod draft;
 mod error;
 mod jws;
 mod payload;
+mod writer;
 
 use jiff::Timestamp;
 
 use self::attributes::{Attributes, Protected, SigningScheme};
 pub use self::error::NotationError;
+pub use self::writer::{EnvelopeType, UnsignedEnvelope, is_own_signature};
 use super::certified::{CertifiedError, TimeRule};
 use super::{Known, SignatureError, Subject};
 use crate::trust::x509::{
@@ -28,7 +31,7 @@ use crate::trust::{Identity, NotationSet, Valid, VerificationLevel, der_of_raw};
 /// The artifact type of a signature manifest, or the media type of its config.
 pub const ARTIFACT_TYPE: &str = "application/vnd.cncf.notary.signature";
 /// The media types of envelopes.
-pub const MEDIA_TYPES: [&str; 2] = ["application/jose+json", "application/cose"];
+pub const MEDIA_TYPES: [&str; 2] = [EnvelopeType::Jws.media_type(), EnvelopeType::Cose.media_type()];
 /// Maximum size of an envelope: 128 KiB; one with a chain of three certificates and a timestamp has about 10 KiB.
 pub const MAX_ENVELOPE_BYTES: usize = 128 * 1024;
 
@@ -86,17 +89,7 @@ pub(super) fn verify(
     subject: &Subject<'_>,
     known: Known<'_>,
 ) -> Result<Signer, SignatureError> {
-    if document.len() > MAX_ENVELOPE_BYTES {
-        let (found, limit) = (document.len(), MAX_ENVELOPE_BYTES);
-        return Err(SignatureError::TooLarge { what: ENVELOPE, found, limit });
-    }
-    let envelope = match document.first() {
-        // The tag of COSE_Sign1, 18 (RFC 9052 section 2).
-        Some(0xd2) => cose::open(document)?,
-        _ => jws::open(document)?,
-    };
-    let chain = read_chain(&envelope.chain)?;
-    let valid = verify_leaf_signature(&envelope, &chain)?;
+    let (envelope, chain, valid) = open(document)?;
     let attributes = Attributes::read(&envelope.protected)?;
     check_trust(&chain, trust, attributes.scheme)?;
     let revocation = trust.revocation(known.crls, known.now);
@@ -106,6 +99,27 @@ pub(super) fn verify(
     let valid_until = valid_until.into_iter().chain(known_until).min();
     let key = valid.fingerprint().to_owned();
     Ok(Signer { identity: chain.leaf().identity(), key, valid_until })
+}
+
+/// The envelope and its chain, after its signature was verified with the key of the leaf.
+fn open(document: &[u8]) -> Result<(Envelope, Chain, Valid), SignatureError> {
+    let envelope = read(document)?;
+    let chain = read_chain(&envelope.chain)?;
+    let valid = verify_leaf_signature(&envelope, &chain)?;
+    Ok((envelope, chain, valid))
+}
+
+/// The envelope, not verified.
+fn read(document: &[u8]) -> Result<Envelope, SignatureError> {
+    if document.len() > MAX_ENVELOPE_BYTES {
+        let (found, limit) = (document.len(), MAX_ENVELOPE_BYTES);
+        return Err(SignatureError::TooLarge { what: ENVELOPE, found, limit });
+    }
+    match document.first() {
+        // The tag of COSE_Sign1, 18 (RFC 9052 section 2).
+        Some(0xd2) => cose::open(document),
+        _ => jws::open(document),
+    }
 }
 
 fn read_chain(certificates: &[Vec<u8>]) -> Result<Chain, SignatureError> {

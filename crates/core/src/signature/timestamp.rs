@@ -6,12 +6,14 @@
 
 mod cms;
 mod info;
+mod request;
 
 use der::{Reader as _, SliceReader};
 use jiff::Timestamp;
 
 use self::cms::Token;
 use self::info::Info;
+pub use self::request::{Stamp, StampError, TimestampRequest};
 use crate::trust::x509::{
     Certificate, Chain, Purpose, RevocationCheck, RevocationError, Store, X509Error, signature_algorithm,
 };

@@ -128,6 +128,17 @@ pub fn der_of_raw(algorithm: Algorithm, raw: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// The two numbers of a signature in DER, concatenated: the reverse of [`der_of_raw`].
+#[must_use]
+pub fn raw_of_der(algorithm: Algorithm, der: &[u8]) -> Option<Vec<u8>> {
+    let Scheme::Ecdsa(curve, _) = algorithm.scheme() else { return None };
+    Some(match curve {
+        Curve::P256 => p256::ecdsa::Signature::from_der(der).ok()?.to_bytes().to_vec(),
+        Curve::P384 => p384::ecdsa::Signature::from_der(der).ok()?.to_bytes().to_vec(),
+        Curve::P521 => p521::ecdsa::Signature::from_der(der).ok()?.to_bytes().to_vec(),
+    })
+}
+
 /// The keys are wiped by their crates when they are dropped.
 enum PrivateOn {
     P256(p256::ecdsa::SigningKey),

@@ -21,7 +21,10 @@ mod signer_name;
 mod store;
 mod subject;
 
-pub(crate) use self::algorithm::{hash_of, leaf_algorithm, signature_algorithm, signing_algorithms};
+pub use self::algorithm::is_notation_algorithm;
+pub(crate) use self::algorithm::{
+    hash_identifier, hash_of, leaf_algorithm, signature_algorithm, signing_algorithms,
+};
 pub use self::certificate::Certificate;
 pub use self::chain::{Chain, Purpose};
 pub use self::crl::Crl;
@@ -31,7 +34,7 @@ pub use self::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN, MAX_CRL_BYTES, MAX_CRLS
 pub use self::revocation::{Revocation, RevocationCheck, RevocationMode};
 pub use self::revocation_error::{CrlError, RevocationError, Unknown};
 pub use self::signer_name::{NameType, SignerName};
-pub use self::store::Store;
+pub use self::store::{Store, certificates_of};
 pub use self::subject::{IdentityError, MAX_IDENTITIES, SubjectPattern, Subjects};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `pullgate-signer sign`: signs images in a registry.
 
+mod attach;
 mod report;
 mod source;
 mod tagged_images;
@@ -9,6 +10,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::attach::{AttachError, AttachOptions};
 use self::report::{Item, Report, SignResult};
 use self::source::{ImageList, Source, read_list};
 use self::tagged_images::TaggedImages;
@@ -23,7 +25,7 @@ use pullgate_core::policy::{Scope, ScopeError, Tags, TagsError};
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::{self as keys, KeysError, Location};
 use pullgate_registry::RegistryError;
-use pullgate_sign::{AnnotationError, Annotations, Layout};
+use pullgate_sign::{AnnotationError, Annotations, CertificateChainError, Layout};
 
 /// The number of images that are signed concurrently.
 const CONCURRENCY: usize = 4;
@@ -41,8 +43,8 @@ pub(super) struct Sign {
     /// have a default
     #[arg(long, value_name = "NAME")]
     algorithm: Option<Algorithm>,
-    /// Where to attach signatures: classic, bundle or both
-    #[arg(long, value_name = "LAYOUT", default_value_t = Layout::Classic)]
+    /// Where to attach signatures: classic, bundle, both or notation
+    #[arg(long, value_name = "LAYOUT", default_value_t = Layout::default())]
     layout: Layout,
     /// Sign this text together with the digest; repeatable
     #[arg(short, long = "annotation", value_name = "KEY=VALUE")]
@@ -67,6 +69,8 @@ pub(super) struct Sign {
     dry_run: bool,
     #[command(flatten)]
     output: OutputOption,
+    #[command(flatten)]
+    attach: AttachOptions,
     #[command(flatten)]
     key_options: KeyOptions,
     #[command(flatten)]
@@ -112,16 +116,25 @@ impl Sign {
         {
             return Err(CommandError::NoHost);
         }
+        let (notation, timestamps) = self.attach.read(self.layout).map_err(CommandError::Attach)?;
+        let of_certificate = notation.as_ref().map(|notation| notation.certificates.algorithm());
         let credentials = self.login.credentials().map_err(CommandError::Password)?;
         let list = self.from_file.as_deref().map(open_list).transpose()?;
         let registry = node::registry(&config).map_err(CommandError::Registry)?;
-        let key = keys::open(&self.key, self.algorithm, &self.key_options.settings()).await;
+        let key =
+            keys::open(&self.key, self.algorithm.or(of_certificate), &self.key_options.settings()).await;
         let tagged = scope.map(|scope| TaggedImages::new(registry.clone(), credentials.clone(), scope, tags));
         let source = Source { named: self.images.iter().cloned().collect(), list, tagged };
+        let key = key.map_err(CommandError::Key)?;
+        if let Some(notation) = &notation {
+            notation.certificates.check_key(key.public()).map_err(CommandError::Chain)?;
+        }
         let work = Work {
             registry,
             credentials,
-            key: key.map_err(CommandError::Key)?,
+            key,
+            notation,
+            timestamps,
             layout: self.layout,
             annotations,
             recursive: self.recursive,
@@ -199,6 +212,10 @@ impl Totals {
 
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
+    #[error(transparent)]
+    Attach(AttachError),
+    #[error("cannot use the certificate chain")]
+    Chain(#[source] CertificateChainError),
     #[error("invalid annotations")]
     Annotation(#[source] AnnotationError),
     #[error("invalid pullgate.toml")]

@@ -20,6 +20,9 @@ const KEY: &[ReadByHand] = read_by_hand! {
     "key": Text, "", "PEM file, pkcs11:, alikms:// or vault://";
     /// The one algorithm that the key signs with.
     "algorithm": Choice, "", Algorithm::NAMES;
+    /// The certificate of the key and those of its CAs up to the root, the certificate of the key first. Only for rules with
+    /// `layout = "notation"`, which need it. A path is relative to the directory of this file.
+    "certificate-chain": Path, "none", "PEM file";
 };
 
 pullgate_config::options! {
@@ -27,7 +30,7 @@ pullgate_config::options! {
     #[derive(Debug)]
     struct Rate {
         /// How many images are signed with the key in a second. Alibaba Cloud KMS allows 200 requests per second and
-        /// account; a file is limited by the processor.
+        /// account, of which the layout `both` needs two for an image; a file is limited by the processor.
         per_second: u32 = "signatures-per-second", count(1000, 1, 100_000);
     }
 }
@@ -73,6 +76,10 @@ fn read(
             None
         }
     };
+    let certificate_chain = table
+        .take("certificate-chain")
+        .and_then(|value| document.string(value, "`certificate-chain`"))
+        .map(|(text, _)| root.join(text));
     let Some(value) = table.take("key") else {
         let hint = "add `key`, the location of the private key";
         document.problem(span, format!("{what} has no `key`"), hint);
@@ -92,7 +99,7 @@ fn read(
             return None;
         }
     };
-    Some(AuthenticatorSettings { location, algorithm: algorithm?, per_second })
+    Some(AuthenticatorSettings { location, algorithm: algorithm?, certificate_chain, per_second })
 }
 
 fn location(text: &str, root: &Path) -> Result<Location, LocationError> {

@@ -1,15 +1,21 @@
 //! `[[rule]]`: which images are signed.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Declared;
-use crate::{Rule, Trigger};
+use crate::{Attaching, AuthenticatorSettings, Rule, TimestampSettings, Trigger};
+use pullgate_config::bound::{DAY, MINUTE};
 use pullgate_config::document::{Document, Table, Value};
-use pullgate_config::kind::Choice;
+use pullgate_config::kind::{Choice, Form, OptionKind, PATH, off_or};
 use pullgate_config::options::{OptionDoc, Options as _, ReadByHand};
 use pullgate_config::values::read_algorithm;
 use pullgate_config::{read_by_hand, suggest};
 use pullgate_core::policy::{Scope, Tags};
+use pullgate_core::signature::EnvelopeType;
+use pullgate_core::trust::x509::is_notation_algorithm;
+use pullgate_net::service;
 use pullgate_sign::Layout;
 
 /// The most rules.
@@ -47,9 +53,34 @@ pullgate_config::options! {
             &[("automatic", Trigger::Automatic), ("manual", Trigger::Manual)],
             Trigger::Automatic
         );
-        /// How signatures are attached: classic (the .sig tags of cosign), bundle (Sigstore bundles as referrers), or both.
+        /// How signatures are attached: classic (the .sig tags of cosign), bundle (Sigstore bundles as referrers), both of these,
+        /// or notation (signatures of the Notary Project as referrers), which needs the `certificate-chain` of the
+        /// authenticator.
         layout: Layout = "layout", Choice(&Layout::ALL.map(|layout| (layout.name(), layout)), Layout::default());
+        /// The encoding of Notation signatures.
+        envelope: EnvelopeType = "envelope", Choice(
+            &EnvelopeType::ALL.map(|kind| (kind.name(), kind)),
+            EnvelopeType::default()
+        );
+        /// The time after which Notation signatures expire.
+        expires_in: Option<Duration> = "expires-in", off_or(MINUTE, 3650 * DAY);
+        /// The URL of a timestamp authority (RFC 3161). Bundles and Notation signatures then have a timestamp; classic
+        /// signatures cannot have one. Without an answer of the authority, the image is not signed, and is tried again.
+        timestamp: Option<String> = "timestamp", TIMESTAMP_URL.optional("none", "\"http://timestamp.example.com\"");
+        /// Files with the root certificates of the timestamp authority. The signer attaches no timestamp that is not below one
+        /// of them.
+        timestamp_ca: Vec<PathBuf> = "timestamp-ca", PATH.list(8, &[]);
     }
+}
+
+const TIMESTAMP_URL: Form<String> =
+    Form { kind: OptionKind::Text, bounds: "URL; with `timestamp-ca`", read: read_timestamp_url };
+
+fn read_timestamp_url(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
+    let hint = "write for example \"http://timestamp.example.com\"";
+    document.parsed(key, value, ["is not the URL of a timestamp authority", hint], |text| {
+        service::open_address(text).ok()
+    })
 }
 
 /// The options of a rule.
@@ -114,12 +145,13 @@ fn read(
             document.problem(at, message, suggest::one_of(&authenticator, &known));
             return None;
         };
-        Some((authenticator, declared.settings.as_ref()?.algorithm))
+        Some((authenticator, declared.settings.clone()?))
     });
     if let Some(value) = table.take("algorithm") {
         let at = value.span.clone();
         let wanted = read_algorithm(document, value);
-        if let (Some(wanted), Some((authenticator, algorithm))) = (wanted, &chosen)
+        if let (Some(wanted), Some((authenticator, AuthenticatorSettings { algorithm, .. }))) =
+            (wanted, &chosen)
             && wanted != *algorithm
         {
             let message = format!("authenticator `{authenticator}` signs with {algorithm}");
@@ -131,13 +163,69 @@ fn read(
         }
     }
     let scopes = read_scopes(document, &mut table, host);
-    let Choices { trigger, layout } = Choices::read(document, &mut table);
+    let written = ["envelope", "expires-in", "timestamp", "timestamp-ca"].map(|key| table.has(key));
+    let Choices { trigger, layout, envelope, expires_in, timestamp, timestamp_ca: roots } =
+        Choices::read(document, &mut table);
+    check_layout(document, &table, layout, written);
+    if let Some((name, settings)) = chosen.as_ref().filter(|_| layout == Layout::Notation) {
+        check_notation(document, &table, name, settings);
+    }
+    let timestamp = timestamp.map(|url| TimestampSettings { url, roots });
+    let attaching = Attaching { envelope, expires_in, timestamp };
     let tags = match table.take("tags") {
         None => Some(Tags::default()),
         Some(value) => read_tags(document, value),
     };
-    let (authenticator, algorithm) = chosen?;
-    Some(Rule { name: name?, authenticator, algorithm, scopes: scopes?, trigger, layout, tags: tags? })
+    let (authenticator, AuthenticatorSettings { algorithm, .. }) = chosen?;
+    let (name, scopes, tags) = (name?, scopes?, tags?);
+    Some(Rule { name, authenticator, algorithm, scopes, trigger, layout, attaching, tags })
+}
+
+/// Options that the layout does not have would be ignored.
+fn check_layout(
+    document: &mut Document<'_>,
+    table: &Table<'_>,
+    layout: Layout,
+    [envelope, expires_in, timestamp, timestamp_ca]: [bool; 4],
+) {
+    let mut problem = |message: &str, hint: &str| document.problem(table.span.clone(), message, hint);
+    if layout != Layout::Notation && (envelope || expires_in) {
+        problem(
+            "`envelope` and `expires-in` are for Notation signatures only",
+            "remove them, or write `layout = \"notation\"`",
+        );
+    }
+    if timestamp && !layout.is_referrer() {
+        problem("classic signatures have no timestamps", "remove `timestamp`, or write another `layout`");
+    }
+    if timestamp != timestamp_ca {
+        problem(
+            "`timestamp` and `timestamp-ca` must be set together",
+            "write both, because a timestamp is verified before it is attached",
+        );
+    }
+}
+
+fn check_notation(
+    document: &mut Document<'_>,
+    table: &Table<'_>,
+    name: &str,
+    AuthenticatorSettings { algorithm, certificate_chain, .. }: &AuthenticatorSettings,
+) {
+    let mut problem = |message: String, hint: &str| document.problem(table.span.clone(), message, hint);
+    if !is_notation_algorithm(*algorithm) {
+        problem(
+            format!("authenticator `{name}` signs with {algorithm}, which Notation signatures do not have"),
+            "use a key for RSA_PSS_SHA_256 (2048 bits), RSA_PSS_SHA_384 (3072 bits), RSA_PSS_SHA_512 (4096 bits), \
+             ECDSA_SHA_256, ECDSA_SHA_384 or ECDSA_SHA_512",
+        );
+    }
+    if certificate_chain.is_none() {
+        problem(
+            format!("authenticator `{name}` has no `certificate-chain`, which Notation signatures need"),
+            "add `certificate-chain`, the PEM file with the certificate of the key and those of its CAs",
+        );
+    }
 }
 
 fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<&str>) -> Option<Vec<Scope>> {

@@ -2,6 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::{Address, Limits, Trigger};
+use pullgate_core::signature::EnvelopeType;
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 use pullgate_sign::Layout;
@@ -48,9 +49,42 @@ fn a_complete_file_is_read() {
 fn missing_options_have_their_defaults() {
     let text = WHOLE.replace("trigger = \"manual\"\nlayout = \"both\"\n", "");
     let rule = &load(&text).unwrap().rules[0];
-    assert_eq!((rule.trigger, rule.layout), (Trigger::Automatic, Layout::Classic));
+    assert_eq!((rule.trigger, rule.layout), (Trigger::Automatic, Layout::Both));
     let limits = load("[registry]\nhost = \"r.example\"").unwrap().limits;
     assert_eq!(limits, Limits::default());
+}
+
+#[test]
+fn notation_needs_a_key_that_it_has() {
+    let chain = "certificate-chain = \"keys/release.pem\"\n";
+    let text = WHOLE.replace("\"both\"", "\"notation\"").replace("[[rule]]", &format!("{chain}[[rule]]"));
+    let settings = load(&text).unwrap();
+    let path = settings.authenticators["release"].certificate_chain.clone();
+    assert_eq!(path, Some(PathBuf::from("/etc/pullgate/keys/release.pem")));
+    assert_eq!(
+        (settings.rules[0].layout, settings.rules[0].attaching.envelope),
+        (Layout::Notation, EnvelopeType::Jws)
+    );
+    let refused: Vec<_> = Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| {
+            let error = load(&text.replace("RSA_PSS_SHA_256", algorithm.name())).err().unwrap_or_default();
+            error.contains("which Notation signatures do not have")
+        })
+        .collect();
+    use Algorithm::*;
+    assert_eq!(
+        refused,
+        [
+            RsaPkcs1Sha256,
+            RsaPkcs1Sha384,
+            RsaPkcs1Sha512,
+            EcdsaP384Sha256,
+            EcdsaP521Sha256,
+            Ed25519,
+            Ed25519ph
+        ]
+    );
 }
 
 #[test]
@@ -82,6 +116,21 @@ fn problems_are_reported_with_their_position() {
         ("[\"r.example:5000/payments\", \"r.example:5000/*/app\"]", "[]", "must name 1 to"),
         ("\"manual\"", "\"automatc\"", "did you mean `automatic`"),
         ("\"both\"", "\"cosign\"", "unknown value `cosign` for `layout`"),
+        ("\"both\"", "\"both\"\nenvelope = \"jws\"", "are for Notation signatures only"),
+        ("\"both\"", "\"both\"\nexpires-in = \"90d\"", "are for Notation signatures only"),
+        ("\"both\"", "\"notation\"", "authenticator `release` has no `certificate-chain`"),
+        ("\"both\"", "\"both\"\ntimestamp = \"http://tsa.example\"", "must be set together"),
+        ("\"both\"", "\"both\"\ntimestamp-ca = [\"/root.pem\"]", "must be set together"),
+        (
+            "\"both\"",
+            "\"classic\"\ntimestamp = \"http://tsa.example\"\ntimestamp-ca = [\"/root.pem\"]",
+            "classic signatures have no timestamps",
+        ),
+        (
+            "\"both\"",
+            "\"both\"\ntimestamp = \"ftp://tsa.example\"\ntimestamp-ca = [\"/root.pem\"]",
+            "`timestamp` is not the URL of a timestamp authority",
+        ),
         ("\"v*\"", "\"v/*\"", "tag pattern `v/*` cannot match any tag"),
         ("name = \"payments\"", "name = \"a b\"", "cannot be the name of a rule"),
         ("name = \"payments\"", "nam = \"payments\"", "did you mean `name`"),

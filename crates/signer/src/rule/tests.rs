@@ -1,4 +1,9 @@
+use std::time::Duration;
+
+use pullgate_core::signature::EnvelopeType;
+
 use super::*;
+use crate::TimestampSettings;
 
 fn rule() -> Rule {
     Rule {
@@ -8,6 +13,7 @@ fn rule() -> Rule {
         scopes: vec![Scope::parse("r.example/payments").unwrap()],
         trigger: Trigger::Automatic,
         layout: Layout::Classic,
+        attaching: Attaching::default(),
         tags: Tags::default(),
     }
 }
@@ -70,6 +76,8 @@ fn a_changed_rule_is_a_new_one() {
         turned.id("key"),
         "the order does not matter"
     );
+    let timestamp = TimestampSettings { url: "http://tsa.example/".to_owned(), roots: Vec::new() };
+    let stamped = Attaching { timestamp: Some(timestamp), ..Attaching::default() };
     for (what, changed) in [
         ("name", Rule { name: "other".to_owned(), ..rule() }),
         ("authenticator", Rule { authenticator: "other".to_owned(), ..rule() }),
@@ -78,8 +86,14 @@ fn a_changed_rule_is_a_new_one() {
         ("trigger", Rule { trigger: Trigger::Manual, ..rule() }),
         ("layout", Rule { layout: Layout::Bundle, ..rule() }),
         ("tags", Rule { tags: Tags::new(&["v*"], &[]).unwrap(), ..rule() }),
+        ("timestamp", Rule { attaching: stamped, ..rule() }),
     ] {
         assert_ne!(changed.id("key"), id, "{what}");
     }
     assert_ne!(base.id("other key"), id);
+    let notation = |attaching| Rule { layout: Layout::Notation, attaching, ..rule() }.id("key");
+    let cose = Attaching { envelope: EnvelopeType::Cose, ..Attaching::default() };
+    let ending = Attaching { expires_in: Some(Duration::from_secs(90)), ..Attaching::default() };
+    assert_ne!(notation(cose), notation(Attaching::default()));
+    assert_ne!(notation(ending), notation(Attaching::default()));
 }

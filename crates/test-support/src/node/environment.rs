@@ -37,6 +37,11 @@ pub fn tool(name: &str) -> PathBuf {
     installed(&format!("tools/bin/{name}"))
 }
 
+/// sigstore's timestamp authority.
+pub fn timestamp_server() -> PathBuf {
+    installed("timestamp-authority/bin/timestamp-server")
+}
+
 /// An installed image, as an OCI layout.
 pub fn image(name: &str) -> PathBuf {
     installed(&format!("images/{name}"))

@@ -27,12 +27,12 @@ pub struct Authority {
 /// A certificate of a signer.
 pub struct Signer {
     pub(super) name: String,
-    pub(super) key: PathBuf,
-    pub(super) certificate: PathBuf,
+    pub key: PathBuf,
+    pub certificate: PathBuf,
     /// The certificate of its CA.
     pub(super) authority: PathBuf,
     /// Both certificates, its own first.
-    chain: PathBuf,
+    pub chain: PathBuf,
 }
 
 impl Authority {
@@ -62,22 +62,44 @@ impl Authority {
     /// A certificate for `CN=name` of the organisation `organisation`, with a key of this kind and more lines of extensions.
     pub fn issue(&self, (organisation, name): (&str, &str), key: &str, extensions: &str) -> Signer {
         self.make_key(name, key);
+        let [certificate, chain] = self.certify_request((organisation, name), None, extensions);
+        let key = self.path(&format!("{name}.key"));
+        Signer { name: name.to_owned(), key, certificate, authority: self.certificate(), chain }
+    }
+
+    /// The certificate of a key that is elsewhere, and that of the CA, in one file.
+    pub fn certify(&self, (organisation, name): (&str, &str), public_key: &Path) -> PathBuf {
+        self.make_key(name, "p256");
+        let [_, chain] = self.certify_request((organisation, name), Some(public_key), "");
+        chain
+    }
+
+    /// The files of a certificate for the key of this name, or for another one, and of its chain.
+    fn certify_request(
+        &self,
+        (organisation, name): (&str, &str),
+        public_key: Option<&Path>,
+        extensions: &str,
+    ) -> [PathBuf; 2] {
         let mut request = self.openssl(&["req", "-new", "-key", &format!("{name}.key"), "-out", "request"]);
         process::must_run(request.args(["-subj", &format!("/C=US/ST=WA/O={organisation}/CN={name}")]));
-        let text =
-            format!("keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n{extensions}\n");
+        let usage =
+            if extensions.contains("extendedKeyUsage") { "" } else { "extendedKeyUsage=codeSigning\n" };
+        let text = format!("keyUsage=critical,digitalSignature\n{usage}{extensions}\n");
         directory::write(&self.path("extensions"), text);
         let certificate = format!("{name}.pem");
         let mut issue =
             self.openssl(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
         issue.args(["-CAcreateserial", "-days", "300", "-extfile", "extensions", "-out", &certificate]);
+        if let Some(public_key) = public_key {
+            issue.arg("-force_pubkey").arg(public_key);
+        }
         process::must_run(&mut issue);
         let [own, authority] = [self.path(&certificate), self.certificate()];
         let parts = [&own, &authority].map(|part| std::fs::read(part).expect("openssl has written it"));
         let chain = self.path(&format!("{name}.chain.pem"));
         directory::write(&chain, parts.concat());
-        let key = self.path(&format!("{name}.key"));
-        Signer { name: name.to_owned(), key, certificate: own, authority, chain }
+        [own, chain]
     }
 
     /// Revokes a certificate.
@@ -143,14 +165,29 @@ impl Notation {
 
     /// Trusts the CA of the authenticator, for subjects of this organisation, by a trust policy of this level.
     pub fn trust(&self, authority: &Authority, organisation: &str, level: &str) {
-        let store = self.configuration().join("truststore/x509/ca/own");
+        let certificate = std::fs::read(authority.certificate()).expect("a CA has a certificate");
+        self.fill_store("ca", &certificate);
+        self.write_policy(organisation, level, r#""ca:own""#);
+    }
+
+    /// As [`Self::trust`], at level strict, with timestamps by an authority of this root, which are required.
+    pub fn trust_timestamps(&self, authority: &Authority, organisation: &str, root: &str) {
+        self.trust(authority, organisation, "strict");
+        self.fill_store("tsa", root.as_bytes());
+        self.write_policy(organisation, "strict", r#""ca:own","tsa:own""#);
+    }
+
+    fn fill_store(&self, kind: &str, certificate: &[u8]) {
+        let store = self.configuration().join(format!("truststore/x509/{kind}/own"));
         let _ = std::fs::remove_dir_all(&store);
         directory::make(&store);
-        let certificate = std::fs::read(authority.certificate()).expect("a CA has a certificate");
-        directory::write(&store.join("ca.pem"), certificate);
+        directory::write(&store.join("certificate.pem"), certificate);
+    }
+
+    fn write_policy(&self, organisation: &str, level: &str, stores: &str) {
         let text = format!(
             r#"{{"version":"1.0","trustPolicies":[{{"name":"own","registryScopes":["*"],
-            "signatureVerification":{{"level":"{level}"}},"trustStores":["ca:own"],
+            "signatureVerification":{{"level":"{level}"}},"trustStores":[{stores}],
             "trustedIdentities":["x509.subject: C=US, ST=WA, O={organisation}"]}}]}}"#
         );
         directory::write(&self.configuration().join("trustpolicy.json"), text);

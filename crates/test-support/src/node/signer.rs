@@ -131,7 +131,7 @@ fn configure(directory: &Path, scope: &str, key: &PrivateKey) {
         "[registry]\nhost = {host:?}\n[listen]\naddress = \"127.0.0.1:{port}\"\nsecret-file = \"{at}/secret\"\n\
          [control]\nsocket = \"{at}/control.sock\"\n[state]\ndirectory = \"{at}/state\"\n\
          [authenticator.{RULE}]\nkey = {:?}\nalgorithm = {:?}\nsignatures-per-second = 10000\n\
-         [[rule]]\nname = {RULE:?}\nauthenticator = {RULE:?}\nscope = {scope:?}\n",
+         [[rule]]\nname = {RULE:?}\nauthenticator = {RULE:?}\nscope = {scope:?}\nlayout = \"classic\"\n",
         key.file.display().to_string(),
         key.kind.algorithm(),
     );
@@ -179,7 +179,7 @@ fn serve(directory: &Path) -> Daemon {
 }
 
 /// A port that is free now.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
     listener.local_addr().expect("a listener has an address").port()
 }

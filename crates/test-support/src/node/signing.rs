@@ -22,14 +22,17 @@ const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// The passphrase of cosign's keys.
 const PASSPHRASE: &str = "pg5ECRET-cosign";
 
-/// Signs with `pullgate-signer sign`. `reference` is `repository@digest`.
+/// The options for one signature.
+pub(super) const CLASSIC: [&str; 2] = ["--layout", "classic"];
+
+/// Signs with `pullgate-signer sign` in the classic layout. `reference` is `repository@digest`.
 pub fn sign(reference: &str, key: &PrivateKey) {
     sign_by(Command::new(programs::signer()), reference, key);
 }
 
 /// As [`sign`], with a `pullgate-signer` that has options already.
 pub fn sign_by(signer: Command, reference: &str, key: &PrivateKey) {
-    sign_by_with(signer, reference, key, &[]);
+    sign_by_with(signer, reference, key, &CLASSIC);
 }
 
 /// Signs with `pullgate-signer sign` and more options, and returns its output.
@@ -41,6 +44,13 @@ pub fn sign_with(reference: &str, key: &PrivateKey, options: &[&str]) -> String 
 pub fn sign_by_with(mut signer: Command, reference: &str, key: &PrivateKey, options: &[&str]) -> String {
     let sign = signer.args(["sign", reference, "--algorithm", key.kind.algorithm(), "--key"]);
     process::must_run(sign.arg(&key.file).args(options))
+}
+
+/// Makes a Notation signature with `pullgate-signer sign` and more options, and returns its output.
+pub fn sign_notation(reference: &str, signer: &Signer, envelope: &str, options: &[&str]) -> String {
+    let mut sign = Command::new(programs::signer());
+    sign.args(["sign", reference, "--layout", "notation", "--envelope", envelope, "--key"]).arg(&signer.key);
+    process::must_run(sign.arg("--certificate-chain").arg(&signer.chain).args(options))
 }
 
 /// A layout of cosign's signatures.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::timestamp::OpensslTimestamps;
+use super::timestamp_service::serve_timestamps;
 use super::token::Provider;
 use super::{Person, START, Sigstore, pem, tree};
 use crate::registry::{Recorded, Registry, Scripted};
@@ -56,12 +57,7 @@ impl Services {
         rekor.hook(move |request| Some(entry(&shared, request).unwrap_or_else(refused)));
         let shared = Arc::clone(&sigstore);
         rekor_v2.hook(move |request| Some(entry_v2(&shared, request).unwrap_or_else(refused)));
-        let openssl = OpensslTimestamps::new(&sigstore.timestamps);
-        timestamps.hook(move |request| {
-            let answer = openssl.answer(&request.body);
-            let answer = Scripted::ok("application/timestamp-reply", answer);
-            Some(Scripted { status: 201, ..answer })
-        });
+        serve_timestamps(&timestamps, OpensslTimestamps::new(&sigstore.timestamps));
         Self { sigstore, provider, fulcio, rekor, rekor_v2, timestamps, _runtime: runtime }
     }
 

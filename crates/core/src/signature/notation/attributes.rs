@@ -14,8 +14,12 @@ pub(super) const AUTHENTIC_SIGNING_TIME: &str = "io.cncf.notary.authenticSigning
 pub(super) const EXPIRY: &str = "io.cncf.notary.expiry";
 const PLUGIN: &str = "io.cncf.notary.verificationPlugin";
 const PLUGIN_VERSION: &str = "io.cncf.notary.verificationPluginMinVersion";
+/// Unsigned: the program that signed.
+pub(super) const SIGNING_AGENT: &str = "io.cncf.notary.signingAgent";
 /// Unsigned.
 pub(super) const TIMESTAMP: &str = "io.cncf.notary.timestampSignature";
+/// The scheme without a signing authority (signing-scheme.md).
+pub(super) const X509_SCHEME: &str = "notary.x509";
 /// The attributes that are times.
 pub(super) const TIMES: [&str; 3] = [SIGNING_TIME, AUTHENTIC_SIGNING_TIME, EXPIRY];
 
@@ -73,7 +77,7 @@ impl Attributes {
     pub(super) fn read(protected: &Protected) -> Result<Self, NotationError> {
         check_critical(protected)?;
         let scheme = match protected.text(SCHEME)? {
-            "notary.x509" => SigningScheme::X509,
+            X509_SCHEME => SigningScheme::X509,
             "notary.x509.signingAuthority" => SigningScheme::SigningAuthority,
             other => return Err(NotationError::Scheme { scheme: quoted(other) }),
         };

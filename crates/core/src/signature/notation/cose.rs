@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use coset::cbor::Value as Cbor;
 use coset::iana::{self, EnumI64 as _};
 use coset::{
-    CoseSign1, Header, Label, RegisteredLabel, RegisteredLabelWithPrivate, TaggedCborSerializable as _,
+    CoseSign1, CoseSign1Builder, Header, HeaderBuilder, Label, RegisteredLabel, RegisteredLabelWithPrivate,
+    TaggedCborSerializable as _,
 };
 use jiff::Timestamp;
 
-use super::attributes::{Protected, TIMES, TIMESTAMP, Value};
+use super::attributes::{Protected, SCHEME, SIGNING_AGENT, TIMES, TIMESTAMP, Value, X509_SCHEME};
+use super::draft::{AGENT, Draft, SignedParts};
+use super::payload::PAYLOAD_TYPE;
 use super::{CertifiedError, Envelope, MAX_CHAIN, NotationError, X509Error};
 use crate::signature::SignatureError;
 use crate::trust::Algorithm;
@@ -17,6 +20,16 @@ use crate::untrusted::quoted;
 
 /// Maximum number of attributes in a header, and of critical ones.
 const MAX_ATTRIBUTES: usize = 64;
+
+/// The numbers of algorithms (RFC 9053 section 2.1, RFC 8230 section 2).
+const ALGORITHMS: [(iana::Algorithm, Algorithm); 6] = [
+    (iana::Algorithm::PS256, Algorithm::RsaPssSha256),
+    (iana::Algorithm::PS384, Algorithm::RsaPssSha384),
+    (iana::Algorithm::PS512, Algorithm::RsaPssSha512),
+    (iana::Algorithm::ES256, Algorithm::EcdsaSha256),
+    (iana::Algorithm::ES384, Algorithm::EcdsaSha384),
+    (iana::Algorithm::ES512, Algorithm::EcdsaSha512),
+];
 
 pub(super) fn open(document: &[u8]) -> Result<Envelope, SignatureError> {
     // Duplicate labels and bytes behind the message are errors there.
@@ -94,16 +107,37 @@ fn value_of(name: &str, value: Cbor) -> Value {
     }
 }
 
-/// RFC 9053 section 2.1, RFC 8230 section 2.
 fn algorithm_of(label: RegisteredLabelWithPrivate<iana::Algorithm>) -> Option<Algorithm> {
-    let RegisteredLabelWithPrivate::Assigned(algorithm) = label else { return None };
-    match algorithm {
-        iana::Algorithm::PS256 => Some(Algorithm::RsaPssSha256),
-        iana::Algorithm::PS384 => Some(Algorithm::RsaPssSha384),
-        iana::Algorithm::PS512 => Some(Algorithm::RsaPssSha512),
-        iana::Algorithm::ES256 => Some(Algorithm::EcdsaSha256),
-        iana::Algorithm::ES384 => Some(Algorithm::EcdsaSha384),
-        iana::Algorithm::ES512 => Some(Algorithm::EcdsaSha512),
-        _ => None,
+    let RegisteredLabelWithPrivate::Assigned(label) = label else { return None };
+    ALGORITHMS.into_iter().find(|(known, _)| *known == label).map(|(_, algorithm)| algorithm)
+}
+
+/// The message without a signature; `None` for an algorithm that Notary signatures do not have.
+pub(super) fn unsigned_message(draft: &Draft<'_>) -> Option<CoseSign1> {
+    let (label, _) = ALGORITHMS.into_iter().find(|(_, algorithm)| *algorithm == draft.algorithm)?;
+    let mut header = HeaderBuilder::new()
+        .algorithm(label)
+        .content_type(PAYLOAD_TYPE.to_owned())
+        .text_value(SCHEME.to_owned(), X509_SCHEME.into());
+    for name in draft.critical() {
+        header = header.add_critical_label(RegisteredLabelWithPrivate::Text(name.to_owned()));
     }
+    for (name, time) in draft.times() {
+        header = header.text_value(name.to_owned(), Cbor::Tag(1, Box::new(time.as_second().into())));
+    }
+    Some(CoseSign1Builder::new().protected(header.build()).payload(draft.payload.to_vec()).build())
+}
+
+/// The envelope of a message that was signed.
+pub(super) fn write(message: &CoseSign1, signed: &SignedParts<'_>) -> Option<Vec<u8>> {
+    let chain = signed.chain.iter().map(|der| Cbor::Bytes(der.to_vec())).collect();
+    let mut header = HeaderBuilder::new()
+        .value(iana::HeaderParameter::X5Chain.to_i64(), Cbor::Array(chain))
+        .text_value(SIGNING_AGENT.to_owned(), AGENT.into());
+    if let Some(token) = signed.timestamp {
+        header = header.text_value(TIMESTAMP.to_owned(), Cbor::Bytes(token.to_vec()));
+    }
+    let message =
+        CoseSign1 { unprotected: header.build(), signature: signed.signature.to_vec(), ..message.clone() };
+    message.to_tagged_vec().ok()
 }

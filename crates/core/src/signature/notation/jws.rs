@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
+use serde_json::{Map, Value as Json, json};
 
-use super::attributes::{Protected, TIMES, TIMESTAMP, Value};
+use super::attributes::{Protected, SCHEME, SIGNING_AGENT, TIMES, TIMESTAMP, Value, X509_SCHEME};
+use super::draft::{AGENT, Draft, SignedParts};
+use super::payload::PAYLOAD_TYPE;
 use super::{CertifiedError, ENVELOPE, Envelope, MAX_CHAIN, X509Error};
 use crate::signature::fields::{FieldError, Fields, array, object, parse, string};
 use crate::signature::{SignatureError, decode_base64};
@@ -14,6 +17,16 @@ use crate::trust::Algorithm;
 
 const MAX_DEPTH: usize = 8;
 const HEADER: &str = "protected header";
+
+/// The names of algorithms (RFC 7518 section 3.1).
+const ALGORITHMS: [(&str, Algorithm); 6] = [
+    ("PS256", Algorithm::RsaPssSha256),
+    ("PS384", Algorithm::RsaPssSha384),
+    ("PS512", Algorithm::RsaPssSha512),
+    ("ES256", Algorithm::EcdsaSha256),
+    ("ES384", Algorithm::EcdsaSha384),
+    ("ES512", Algorithm::EcdsaSha512),
+];
 
 pub(super) fn open(document: &[u8]) -> Result<Envelope, SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: ENVELOPE, cause };
@@ -82,17 +95,39 @@ fn attributes_of(fields: Fields) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// RFC 7518 section 3.1.
 fn algorithm_of(name: &str) -> Option<Algorithm> {
-    match name {
-        "PS256" => Some(Algorithm::RsaPssSha256),
-        "PS384" => Some(Algorithm::RsaPssSha384),
-        "PS512" => Some(Algorithm::RsaPssSha512),
-        "ES256" => Some(Algorithm::EcdsaSha256),
-        "ES384" => Some(Algorithm::EcdsaSha384),
-        "ES512" => Some(Algorithm::EcdsaSha512),
-        _ => None,
+    ALGORITHMS.into_iter().find(|(known, _)| *known == name).map(|(_, algorithm)| algorithm)
+}
+
+/// The header and the payload, as they are signed; `None` for an algorithm that Notary signatures do not have.
+pub(super) fn signed_parts(draft: &Draft<'_>) -> Option<[String; 2]> {
+    let (name, _) = ALGORITHMS.into_iter().find(|(_, algorithm)| *algorithm == draft.algorithm)?;
+    let mut header = Map::from_iter([
+        ("alg".to_owned(), name.into()),
+        ("cty".to_owned(), PAYLOAD_TYPE.into()),
+        ("crit".to_owned(), draft.critical().into()),
+        (SCHEME.to_owned(), X509_SCHEME.into()),
+    ]);
+    // RFC 3339, whole seconds.
+    header.extend(draft.times().map(|(name, time)| (name.to_owned(), time.to_string().into())));
+    Some([URL_SAFE_NO_PAD.encode(Json::Object(header).to_string()), URL_SAFE_NO_PAD.encode(draft.payload)])
+}
+
+/// The envelope of parts that were signed.
+pub(super) fn write([protected, payload]: &[String; 2], signed: &SignedParts<'_>) -> Vec<u8> {
+    let chain: Vec<String> = signed.chain.iter().map(|der| STANDARD.encode(der)).collect();
+    let mut header = json!({ "x5c": chain, SIGNING_AGENT: AGENT });
+    if let (Some(header), Some(token)) = (header.as_object_mut(), signed.timestamp) {
+        header.insert(TIMESTAMP.to_owned(), STANDARD.encode(token).into());
     }
+    json!({
+        "payload": payload,
+        "protected": protected,
+        "header": header,
+        "signature": URL_SAFE_NO_PAD.encode(signed.signature),
+    })
+    .to_string()
+    .into_bytes()
 }
 
 /// base64 of the URL-safe alphabet without padding (RFC 7515 section 2).

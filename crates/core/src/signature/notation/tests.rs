@@ -10,6 +10,7 @@ use crate::trust::x509::{FetchedCrls, Store, Subjects};
 
 mod crafted;
 mod real;
+mod written;
 
 fn fixture(path: &str) -> Vec<u8> {
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/notation");

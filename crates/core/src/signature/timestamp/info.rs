@@ -18,6 +18,8 @@ pub(super) struct Info<'a> {
     pub(super) hash: HashFunction,
     /// The hash of what was timestamped.
     pub(super) hashed: &'a [u8],
+    /// The number of the request, in the encoding of an INTEGER.
+    pub(super) nonce: Option<&'a [u8]>,
     time: Timestamp,
     accuracy: SignedDuration,
 }
@@ -42,6 +44,8 @@ impl<'a> Info<'a> {
         Some(Self {
             hash,
             hashed: octets(hashed)?,
+            // Of the optional parts only the nonce is an INTEGER.
+            nonce: rest.iter().find(|part| part.tag() == Tag::Integer).map(|part| part.value()),
             time: time_of(*time)?,
             accuracy: if implied { SignedDuration::from_secs(1) } else { accuracy },
         })

@@ -44,6 +44,15 @@ pub(crate) fn hash_of(identifier: ObjectIdentifier) -> Option<HashFunction> {
     }
 }
 
+/// The identifier of a hash.
+pub(crate) fn hash_identifier(hash: HashFunction) -> ObjectIdentifier {
+    match hash {
+        HashFunction::Sha256 => oid::ID_SHA_256,
+        HashFunction::Sha384 => oid::ID_SHA_384,
+        HashFunction::Sha512 => oid::ID_SHA_512,
+    }
+}
+
 /// The hash of PSS parameters: MGF1 must have the same, and the salt its length (RFC 4055 section 3.1).
 fn hash_of_pss(identifier: &AlgorithmIdentifierOwned) -> Option<HashFunction> {
     let parameters = identifier.parameters.as_ref()?.decode_as::<RsaPssParamsOwned>().ok()?;
@@ -68,6 +77,13 @@ pub(crate) fn leaf_algorithm(key: &[u8]) -> Option<Algorithm> {
         Kind::Ec(Curve::P521) => Some(Algorithm::EcdsaSha512),
         _ => None,
     }
+}
+
+/// Whether it is the algorithm of some Notary leaf.
+#[must_use]
+pub fn is_notation_algorithm(algorithm: Algorithm) -> bool {
+    use Algorithm::{EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaPssSha256, RsaPssSha384, RsaPssSha512};
+    matches!(algorithm, RsaPssSha256 | RsaPssSha384 | RsaPssSha512 | EcdsaSha256 | EcdsaSha384 | EcdsaSha512)
 }
 
 /// The algorithms that cosign and containers/image sign with, by a key of this kind: the padding of RSA is PKCS #1 v1.5, and

@@ -168,7 +168,8 @@ impl Certificate {
     }
 
     /// Its public key with the algorithm of a leaf, if it has one.
-    pub(crate) fn public_key(&self) -> Option<PublicKey> {
+    #[must_use]
+    pub fn public_key(&self) -> Option<PublicKey> {
         PublicKey::from_der(&self.key, algorithm::leaf_algorithm(&self.key)?, PssSalt::default()).ok()
     }
 

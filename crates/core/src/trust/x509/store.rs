@@ -14,18 +14,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Adds the certificates of a file: PEM with one or more blocks, or one certificate in DER, as notation reads them.
+    /// Adds the certificates of a file, as [`certificates_of`] reads it.
     ///
     /// # Errors
     /// When the file is neither, or has a certificate that is neither a CA nor self-signed: the certificate of an end
     /// entity is not an anchor (notation-go `verifier/truststore/truststore.go`, `ValidateCertificates`).
     pub fn add(&mut self, file: &[u8]) -> Result<(), X509Error> {
-        // A DER certificate is a SEQUENCE.
-        let certificates = match file {
-            [0x30, ..] => vec![Certificate::parse(file)?],
-            _ => certificates_of_pem(file)?,
-        };
-        for certificate in certificates {
+        for certificate in certificates_of(file)? {
             if !certificate.is_ca() && !certificate.is_self_signed() {
                 return Err(X509Error::NotAnAnchor { subject: certificate.name() });
             }
@@ -71,6 +66,18 @@ impl Store {
     #[must_use]
     pub fn anchors(&self, chain: &Chain) -> bool {
         chain.possible_anchors().any(|certificate| self.certificates.contains(certificate))
+    }
+}
+
+/// The certificates of a file, in its order: PEM with one or more blocks, or one certificate in DER, as notation reads them.
+///
+/// # Errors
+/// When the file is neither.
+pub fn certificates_of(file: &[u8]) -> Result<Vec<Certificate>, X509Error> {
+    match file {
+        // A DER certificate is a SEQUENCE.
+        [0x30, ..] => Ok(vec![Certificate::parse(file)?]),
+        _ => certificates_of_pem(file),
     }
 }
 

@@ -7,7 +7,9 @@ use pullgate_core::digest::Digest;
 use pullgate_core::reference::{Reference, Repository};
 use pullgate_keys::SigningKey;
 use pullgate_registry::{Credentials, ImageRefs, Registry, RegistryError, Stored, Target, parse_refs};
-use pullgate_sign::{self as sign, Annotations, Layout, SignError, SignRequest};
+use pullgate_sign::{
+    self as sign, Annotations, Layout, NotationOptions, SignError, SignRequest, TimestampAuthority,
+};
 
 /// The limit for the manifests of one index. Real ones list a few dozen.
 const MAX_CHILDREN: usize = 256;
@@ -18,6 +20,8 @@ pub(super) struct Work {
     pub(super) credentials: Credentials,
     pub(super) key: Arc<SigningKey>,
     pub(super) layout: Layout,
+    pub(super) notation: Option<NotationOptions>,
+    pub(super) timestamps: Option<Arc<TimestampAuthority>>,
     pub(super) annotations: Annotations,
     pub(super) recursive: bool,
     pub(super) dry_run: bool,
@@ -84,6 +88,8 @@ impl Work {
             annotations: &self.annotations,
             credentials: &self.credentials,
             recheck_delay: sign::RECHECK_DELAY,
+            notation: self.notation.as_ref(),
+            timestamps: self.timestamps.as_deref(),
         };
         let result = if self.dry_run {
             let missing = sign::missing(&self.registry, &order, self.key.public()).await;

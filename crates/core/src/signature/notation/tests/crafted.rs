@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::trust::{Algorithm, PrivateKey, PssSalt};
 
-const NOW: &str = "2026-12-01T00:00:00Z";
+pub(super) const NOW: &str = "2026-12-01T00:00:00Z";
 const SCHEME: &str = "io.cncf.notary.signingScheme";
 const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
 const AUTHENTIC: &str = "io.cncf.notary.authenticSigningTime";
@@ -22,14 +22,14 @@ const PLUGIN: &str = "io.cncf.notary.verificationPlugin";
 const TYPE: &str = "application/vnd.cncf.notary.payload.v1+json";
 
 /// A signer with a self-signed certificate that is trusted under both schemes.
-struct Author {
-    key: PrivateKey,
-    certificate: Vec<u8>,
-    trust: NotationSet,
+pub(super) struct Author {
+    pub(super) key: PrivateKey,
+    pub(super) certificate: Vec<u8>,
+    pub(super) trust: NotationSet,
 }
 
 impl Author {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::named("signer")
     }
 
@@ -79,7 +79,7 @@ impl Author {
             .unwrap()
     }
 
-    fn judge(&self, envelope: &[u8]) -> String {
+    pub(super) fn judge(&self, envelope: &[u8]) -> String {
         let digest = digest();
         let subject = subject(&digest, "m/t", 7);
         outcome(&verify(envelope, &self.trust, &subject, at(NOW)))
@@ -126,7 +126,7 @@ fn a_signature_names_its_repository_where_the_rule_requires_it() {
     }
 }
 
-fn digest() -> Digest {
+pub(super) fn digest() -> Digest {
     Digest::of(b"the image")
 }
 

@@ -1,0 +1,136 @@
+//! Envelopes of the Notary Project, written so that notation verifies them.
+//!
+//! Sources: notaryproject/specifications `specs/signature-specification.md`, "Storage"; notation-go `registry/repository.go`;
+//! notation-core-go `internal/timestamp` and `signature/jws`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::certificates::CertificateChain;
+use super::referrer::{self, Referrer};
+use super::{Layout, SignError, SignRequest};
+use pullgate_core::digest::Digest;
+use pullgate_core::signature::{
+    Attachment, EnvelopeType, NOTATION_ARTIFACT_TYPE, RepositoryIdentity, SignatureError, Subject,
+    UnsignedEnvelope, is_own_notation_signature, verify,
+};
+use pullgate_core::trust::x509::Store;
+use pullgate_core::trust::{Authenticator, HashFunction, NotationSet, Scheme, Signers};
+use pullgate_keys::SigningKey;
+use pullgate_registry::{Collected, Registry, Stored};
+
+/// The annotation with the hashes of the certificates, by which others find a signature.
+const THUMBPRINTS: &str = "io.cncf.notary.x509chain.thumbprint#S256";
+
+/// How Notation signatures are made.
+#[derive(Clone, Debug)]
+pub struct NotationOptions {
+    /// The certificate of the key, and those of its CAs.
+    pub certificates: CertificateChain,
+    /// The encoding of the envelope.
+    pub envelope: EnvelopeType,
+    /// After this time a signature expires; without it, it does not.
+    pub expires_in: Option<SignedDuration>,
+}
+
+/// What is signed about an image.
+struct Target<'a> {
+    request: &'a SignRequest<'a>,
+    image: &'a Stored,
+    annotations: BTreeMap<String, String>,
+}
+
+impl<'a> Target<'a> {
+    fn of(request: &'a SignRequest<'a>, image: &'a Stored) -> Self {
+        Self { request, image, annotations: request.annotations.to_map() }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            digest: self.request.digest,
+            content: (&self.image.media_type, self.image.bytes.len()),
+            repositories: &[],
+            annotations: &self.annotations,
+            identity: RepositoryIdentity::default(),
+        }
+    }
+}
+
+/// The manifest of an existing signature with the same certificate and annotations that a new one would not be better than: it
+/// has not expired, and has a valid timestamp if one is requested.
+pub(super) async fn present(
+    registry: &Registry,
+    request: &SignRequest<'_>,
+    collected: &Collected,
+    image: &Stored,
+) -> Result<Option<Digest>, SignError> {
+    let NotationOptions { certificates, .. } = request.notation.ok_or(SignError::NoCertificate)?;
+    let target = Target::of(request, image);
+    let is_own = |attachment: &Attachment| {
+        let Attachment::Notation { document, .. } = attachment else { return false };
+        is_own_notation_signature(document, certificates.leaf(), &target.subject())
+            && check(&target, certificates, attachment).is_ok()
+    };
+    referrer::find(registry, request, collected, is_own).await
+}
+
+/// A new signature, which was verified as nodes verify it.
+pub(super) async fn make(
+    request: &SignRequest<'_>,
+    image: &Stored,
+    key: &SigningKey,
+) -> Result<Referrer, SignError> {
+    let NotationOptions { certificates, envelope, expires_in } =
+        request.notation.ok_or(SignError::NoCertificate)?;
+    certificates.check_key(key.public())?;
+    let target = Target::of(request, image);
+    let algorithm = key.public().algorithm();
+    let now = Timestamp::now();
+    let expiry = expires_in.and_then(|after| now.checked_add(after).ok());
+    let other_algorithm = || SignError::Unusable { algorithm };
+    let unsigned = UnsignedEnvelope::new(*envelope, algorithm, &target.subject(), (now, expiry))
+        .ok_or_else(other_algorithm)?;
+    let signature = key.sign(&unsigned.message()).await?;
+    let signature = unsigned.signature(&signature).ok_or_else(other_algorithm)?;
+    let token = match request.timestamps {
+        Some(timestamps) => Some(timestamps.stamp(hash(algorithm.scheme()), &signature).await?.token),
+        None => None,
+    };
+    let chain = certificates.der();
+    let document = unsigned.finish(&signature, &chain, token.as_deref()).ok_or_else(other_algorithm)?;
+    let document = Bytes::from(document);
+    let attachment = Attachment::Notation { place: String::new(), document: document.clone() };
+    check(&target, certificates, &attachment).map_err(|error| SignError::SelfCheck(Box::new(error)))?;
+    let thumbprints: Vec<String> = chain.iter().map(|der| Digest::of(der).hex().to_owned()).collect();
+    Ok(Referrer {
+        layout: Layout::Notation,
+        artifact_type: NOTATION_ARTIFACT_TYPE,
+        media_type: envelope.media_type(),
+        content: document,
+        annotations: json!({ THUMBPRINTS: Value::from(thumbprints).to_string() }),
+    })
+}
+
+/// Verifies a signature as nodes do, with its own root as the CA: a certificate may have ended meanwhile, or may not have been
+/// valid at the time of the timestamp.
+fn check(
+    target: &Target<'_>,
+    certificates: &CertificateChain,
+    attachment: &Attachment,
+) -> Result<(), SignatureError> {
+    let tsa = target.request.timestamps.map_or_else(Store::default, |timestamps| timestamps.roots().clone());
+    let trust = NotationSet { tsa, ..NotationSet::below(certificates.root().clone()) };
+    let authenticator = Authenticator::of("signer".to_owned(), Signers::Notation(Box::new(trust)));
+    verify(attachment, &authenticator, &target.subject(), Timestamp::now()).map(|_| ())
+}
+
+/// The hash of a timestamp is that of the signature.
+fn hash(scheme: Scheme) -> HashFunction {
+    match scheme {
+        Scheme::RsaPss(hash) | Scheme::RsaPkcs1(hash) | Scheme::Ecdsa(_, hash) => hash,
+        Scheme::Ed25519 | Scheme::Ed25519ph => HashFunction::Sha512,
+    }
+}
