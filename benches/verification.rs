@@ -65,7 +65,8 @@ fn main() {
     Sample::keyless(&sigstore, Sigstore::bundle).measure("keyless, entry of Rekor v1", OTHER_TARGET);
     Sample::keyless(&sigstore, Sigstore::bundle_v2)
         .measure("keyless, entry of Rekor v2, timestamp", OTHER_TARGET);
-    for (key, name) in [("p256", "P-256"), ("p384", "P-384"), ("rsa3072", "RSA 3072"), ("rsa4096", "RSA 4096")]
+    for (key, name) in
+        [("p256", "P-256"), ("p384", "P-384"), ("rsa3072", "RSA 3072"), ("rsa4096", "RSA 4096")]
     {
         for format in ["jws", "cose"] {
             let what = format!("Notation, {}, chain of {name}", format.to_uppercase());
@@ -142,7 +143,12 @@ impl Sample {
         let document = fixture(&format!("gpg/cli/{key}.signature")).into();
         let payload = String::from_utf8(fixture("gpg/cli/payload.json")).unwrap();
         let digest = payload.split('"').find_map(|text| Digest::parse(text).ok()).unwrap();
-        Self { attachment: Attachment::Gpg { place: String::new(), document }, authenticator, digest, size: 0 }
+        Self {
+            attachment: Attachment::Gpg { place: String::new(), document },
+            authenticator,
+            digest,
+            size: 0,
+        }
     }
 
     /// Prints the median of [`BATCHES`].
@@ -161,7 +167,8 @@ impl Sample {
             .map(|_| {
                 let begin = cpu_time();
                 for _ in 0..BATCH {
-                    let proof = signature::verify(black_box(&self.attachment), &self.authenticator, &subject, now);
+                    let proof =
+                        signature::verify(black_box(&self.attachment), &self.authenticator, &subject, now);
                     let _ = black_box(proof).unwrap_or_else(|error| panic!("{what}: {error}"));
                 }
                 cpu_time() - begin

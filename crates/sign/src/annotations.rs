@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use pullgate_core::reference::Repository;
+use pullgate_core::signature::REPOSITORY_ANNOTATION;
 use pullgate_core::untrusted::sanitize_to;
 
 /// The most annotations of one signature.
@@ -51,14 +53,14 @@ impl Annotations {
         format!("{{{}}}", fields.join(","))
     }
 
-    /// The annotations of a Notation signature.
-    pub(super) fn to_map(&self) -> BTreeMap<String, String> {
-        self.0.clone()
-    }
-
-    /// The annotations of a statement's subject.
-    pub(super) fn object(&self) -> Map<String, Value> {
-        self.0.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()
+    /// The annotations of a signature in a format that does not name a repository otherwise: these, and the name of the
+    /// repository, unless they have one. So it counts only there, as a classic signature does, where a policy has
+    /// `identity = "required"`.
+    pub(super) fn with_repository(&self, repository: &Repository) -> BTreeMap<String, String> {
+        let mut annotations = self.0.clone();
+        let name = || repository.canonical().into_owned();
+        annotations.entry(REPOSITORY_ANNOTATION.to_owned()).or_insert_with(name);
+        annotations
     }
 }
 

@@ -12,8 +12,8 @@ use super::referrer::{self, Referrer};
 use super::{Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
-    Attachment, BUNDLE_MEDIA_TYPE, PREDICATE_TYPE, REPOSITORY_ANNOTATION, STATEMENT_MEDIA_TYPE,
-    STATEMENT_TYPE, bundle_annotations, pre_authentication_encoding,
+    Attachment, BUNDLE_MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_MEDIA_TYPE, STATEMENT_TYPE, bundle_annotations,
+    pre_authentication_encoding,
 };
 use pullgate_core::trust::{HashFunction, PublicKey};
 use pullgate_keys::SigningKey;
@@ -95,13 +95,10 @@ fn statement(request: &SignRequest<'_>) -> String {
     )
 }
 
-/// The annotations of the request and the name of the repository, unless they have one: then a bundle counts only there,
-/// as a classic signature does, where a policy has `identity = "required"`.
+/// The annotations of the statement's subject.
 fn signed_annotations(request: &SignRequest<'_>) -> Map<String, Value> {
-    let mut annotations = request.annotations.object();
-    let name = || Value::from(request.repository.canonical());
-    annotations.entry(REPOSITORY_ANNOTATION).or_insert_with(name);
-    annotations
+    let annotations = request.annotations.with_repository(request.repository);
+    annotations.into_iter().map(|(key, value)| (key, Value::from(value))).collect()
 }
 
 /// A hint for verifiers with many keys: the SHA-256 of the key, as cosign writes it.

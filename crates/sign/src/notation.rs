@@ -45,7 +45,7 @@ struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn of(request: &'a SignRequest<'a>, image: &'a Stored) -> Self {
-        Self { request, image, annotations: request.annotations.to_map() }
+        Self { request, image, annotations: request.annotations.with_repository(request.repository) }
     }
 
     fn subject(&self) -> Subject<'_> {

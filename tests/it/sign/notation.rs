@@ -66,8 +66,14 @@ impl Author {
         Ok(attached.clone())
     }
 
-    /// How many of the attached signatures count for its CA, with timestamps below this root.
+    /// How many of the attached signatures count for its CA, with timestamps below this root, where they must name the
+    /// repository.
     async fn counted(&self, registry: &Registry, digest: &Digest, tsa: Option<&str>) -> usize {
+        self.counted_in("team/app", registry, digest, tsa).await
+    }
+
+    /// The same, if another repository had the same image and signatures.
+    async fn counted_in(&self, path: &str, registry: &Registry, digest: &Digest, tsa: Option<&str>) -> usize {
         let store = |pem: &[u8]| {
             let mut store = Store::default();
             store.add(pem).unwrap();
@@ -80,10 +86,10 @@ impl Author {
         let manifest = registry.tagged("team/app", "1").unwrap();
         let subject = Subject {
             digest,
-            repositories: &[],
+            repositories: &[registry.repository(path).canonical().into_owned()],
             content: (MANIFEST, manifest.len()),
             annotations: &BTreeMap::new(),
-            identity: RepositoryIdentity::default(),
+            identity: RepositoryIdentity::Required,
         };
         let found = attached(registry, digest).await;
         let count =
@@ -128,6 +134,7 @@ async fn a_key_signs_once_in_registries_with_and_without_the_referrers_api() {
             let again = author.sign(&registry, &digest, None).await.unwrap();
             assert_eq!((again.added, again.manifest), (false, first.manifest.clone()));
             assert_eq!(author.counted(&registry, &digest, None).await, 1, "{envelope:?}");
+            assert_eq!(author.counted_in("team/evil", &registry, &digest, None).await, 0, "{envelope:?}");
             let (client, repository) = (client(), registry.repository("team/app"));
             let credentials = Credentials::anonymous();
             let writer = client.writer(&repository, &credentials);
