@@ -128,6 +128,8 @@ reasons! {
     NoSigningTime = Refused(Signatures), "no-signing-time",
     /// a signature is made with a hash that is too weak or not supported
     WeakSignature = Refused(Signatures), "weak-signature",
+    /// an attestor signed something that is not an attestation of an image, or not the payload beside its signature
+    OtherPayload = Refused(Signatures), "other-payload",
     /// the key of a signature, or its primary key, is revoked
     KeyRevoked = Refused(Signatures), "key-revoked",
     /// the signing time of a signature is in the future

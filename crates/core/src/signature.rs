@@ -6,6 +6,7 @@
 
 mod annotations;
 pub mod attestation;
+mod attestor;
 mod bundle;
 mod certified;
 mod dsse;
@@ -32,6 +33,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use self::attestor::{
+    AttestorError, ENVELOPE_PAYLOAD_TYPE, Listing as GrafeasListing, MAX_GRAFEAS_BYTES, MAX_TOKEN_BYTES,
+    is_envelope,
+};
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::certified::CertifiedError;
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
@@ -101,6 +106,14 @@ pub enum Attachment {
         /// The bytes of the file.
         document: Bytes,
     },
+    /// An attestation of Binary Authorization or kritis: an occurrence of Grafeas, or a DSSE envelope with a simple-signing
+    /// payload.
+    Grafeas {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the file, or of the layer.
+        document: Bytes,
+    },
 }
 
 impl Attachment {
@@ -111,7 +124,8 @@ impl Attachment {
             | Self::Bundle { place, .. }
             | Self::Notation { place, .. }
             | Self::Attestation { place, .. }
-            | Self::Gpg { place, .. } => place,
+            | Self::Gpg { place, .. }
+            | Self::Grafeas { place, .. } => place,
         }
     }
 
@@ -123,6 +137,7 @@ impl Attachment {
             Self::Notation { .. } => Format::Notation,
             Self::Attestation { .. } => Format::Attestation,
             Self::Gpg { .. } => Format::Gpg,
+            Self::Grafeas { .. } => Format::Grafeas,
         }
     }
 }
@@ -140,6 +155,8 @@ pub enum Format {
     Attestation,
     /// Simple signing by GPG: signs a digest and a repository.
     Gpg,
+    /// An attestation of Binary Authorization or kritis: signs a digest and a repository.
+    Grafeas,
 }
 
 impl Format {
@@ -155,6 +172,7 @@ impl Format {
             Self::Notation => "notation",
             Self::Attestation => "attestation",
             Self::Gpg => "lookaside",
+            Self::Grafeas => "grafeas",
         }
     }
 }
@@ -167,6 +185,7 @@ impl fmt::Display for Format {
             Self::Notation => "Notation signature",
             Self::Attestation => "attestation",
             Self::Gpg => "GPG signature",
+            Self::Grafeas => "Grafeas attestation",
         })
     }
 }
@@ -280,6 +299,10 @@ pub fn verify_knowing(
             Attachment::Gpg { document, .. } => gpg::verify(document, set, subject, now)?,
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "gpg" }),
         },
+        Signers::Attestor(set) => match attachment {
+            Attachment::Grafeas { document, .. } => attestor::verify(document, set, subject, now)?,
+            other => return Err(SignatureError::OtherKind { found: other.format(), kind: "attestor" }),
+        },
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
@@ -300,6 +323,7 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
         }
         Signers::Notation(_) => format == Format::Notation,
         Signers::Gpg(_) => format == Format::Gpg,
+        Signers::Attestor(_) => format == Format::Grafeas,
     }
 }
 
@@ -348,7 +372,10 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
             let valid = bundle::verify(document, by, subject)?;
             by.check_log(valid, |log| log.check_bundle(document))
         }
-        Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
+        Attachment::Notation { .. }
+        | Attachment::Attestation { .. }
+        | Attachment::Gpg { .. }
+        | Attachment::Grafeas { .. } => {
             Err(SignatureError::OtherKind { found: attachment.format(), kind: "key" })
         }
     }

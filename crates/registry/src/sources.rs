@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::grafeas::Grafeas;
 use super::lookaside::Lookaside;
 use pullgate_core::reference::Repository;
 
@@ -22,6 +23,8 @@ pub struct SignatureSource {
     pub directory: Option<PathBuf>,
     /// Where GPG signatures are.
     pub lookaside: Option<Lookaside>,
+    /// Where attestations of Binary Authorization and kritis are.
+    pub grafeas: Option<Grafeas>,
 }
 
 /// The scope of a source for all images that no other one covers.
@@ -60,6 +63,7 @@ mod tests {
             repository: None,
             directory: None,
             lookaside: None,
+            grafeas: None,
         };
         let sources = [source("r.example"), source("r.example/team"), source("r.example/team/app")];
         for (name, expected) in [

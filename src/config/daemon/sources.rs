@@ -51,7 +51,7 @@ pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
         let hint = "set `image = true`, `repository`, `directory` or `lookaside`, or several of them";
         pass.problem("", "[[registry.signatures]] names no source", hint);
     }
-    Some(SignatureSource { scope: scope?, image, repository, directory, lookaside })
+    Some(SignatureSource { scope: scope?, image, repository, directory, lookaside, grafeas: None })
 }
 
 /// A registry, or a repository or the beginning of one.

@@ -16,7 +16,14 @@ async fn start(limits: Limits) -> World {
     World::start(node().settings(move |_, registry| {
         let lookaside = Lookaside::parse(&format!("http://{}/lookaside", registry.host()));
         let scope = registry.host();
-        let source = SignatureSource { scope, image: true, repository: None, directory: None, lookaside };
+        let source = SignatureSource {
+            scope,
+            image: true,
+            repository: None,
+            directory: None,
+            lookaside,
+            grafeas: None,
+        };
         RegistrySettings { sources: vec![source], limits, ..RegistrySettings::default() }
     }))
     .await
