@@ -1,6 +1,7 @@
 //! All targets. A parser that is added to the product is added here.
 
 mod attestations;
+mod attestors;
 mod calls;
 mod names;
 mod notifications;
@@ -36,6 +37,10 @@ pub const TARGETS: &[Target] = &[
     signatures::GPG,
     attestations::VULNERABILITIES,
     attestations::PROVENANCE,
+    attestors::PAYLOAD,
+    attestors::OCCURRENCE,
+    attestors::ARMOR,
+    attestors::LISTING,
     trust::PUBLIC_KEY,
     trust::CERTIFICATE,
     trust::CRL,

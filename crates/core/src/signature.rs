@@ -161,7 +161,7 @@ pub enum Format {
 
 impl Format {
     /// All formats of signatures.
-    pub const ALL: [Self; 4] = [Self::SimpleSigning, Self::Bundle, Self::Notation, Self::Gpg];
+    pub const ALL: [Self; 5] = [Self::SimpleSigning, Self::Bundle, Self::Notation, Self::Gpg, Self::Grafeas];
 
     /// The layout in which a registry keeps it: the word in the policy.
     #[must_use]

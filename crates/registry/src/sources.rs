@@ -19,7 +19,7 @@ pub struct SignatureSource {
     /// One repository for all of them, as cosign's `COSIGN_REPOSITORY`.
     pub repository: Option<Repository>,
     /// A directory with `<registry>/<path>/sha256-<hex>/`, with the files `<name>.payload` and `<name>.sig`
-    /// (classic, the signature in base64) and `<name>.bundle.json`.
+    /// (classic, the signature in base64), `<name>.bundle.json` and `<name>.attestation.json` (an occurrence of Grafeas).
     pub directory: Option<PathBuf>,
     /// Where GPG signatures are.
     pub lookaside: Option<Lookaside>,
