@@ -3,11 +3,13 @@
 mod attestations;
 mod attestors;
 mod calls;
+mod keyless;
 mod names;
 mod notifications;
 mod registry;
 mod signatures;
 mod trust;
+mod tuf;
 
 use crate::Target;
 
@@ -31,12 +33,20 @@ pub const TARGETS: &[Target] = &[
     signatures::STATEMENT,
     signatures::SIMPLE_SIGNING,
     signatures::BUNDLE,
-    signatures::KEYLESS_BUNDLE,
+    keyless::BUNDLE,
+    keyless::BUNDLE_TIMESTAMP,
+    keyless::ANNOTATIONS,
+    keyless::CERTIFICATE,
     signatures::JWS,
     signatures::COSE,
     signatures::GPG,
+    signatures::TIMESTAMP,
+    attestations::ENVELOPE,
     attestations::VULNERABILITIES,
     attestations::PROVENANCE,
+    attestations::SBOM,
+    attestations::SUMMARY,
+    attestations::CUSTOM,
     attestors::PAYLOAD,
     attestors::OCCURRENCE,
     attestors::ARMOR,
@@ -47,7 +57,11 @@ pub const TARGETS: &[Target] = &[
     trust::TRUSTED_ROOT,
     trust::SUBJECT,
     trust::KEYRING,
-    trust::TUF_ROOT,
+    tuf::PINNED_ROOT,
+    tuf::NEXT_ROOT,
+    tuf::TIMESTAMP,
+    tuf::SNAPSHOT,
+    tuf::TARGETS,
     notifications::DISTRIBUTION,
     notifications::HARBOR,
     notifications::CLOUD_EVENTS,

@@ -166,6 +166,17 @@ fn link_targets_of_documents_are_installed() {
     }
 }
 
+/// A refresh that succeeds for one repository and fails for another exits with 3, after which systemd skips what is to start
+/// afterwards.
+#[test]
+fn the_daemon_is_reloaded_also_after_a_refresh_that_failed_in_part() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/pullgate-trust.service");
+    let text = std::fs::read_to_string(unit).unwrap();
+    let reload = |line: &&str| line.ends_with(" reload pullgate.service");
+    let reloads: Vec<_> = text.lines().filter(reload).collect();
+    assert_eq!(reloads, ["ExecStopPost=-+/bin/systemctl --no-block reload pullgate.service"]);
+}
+
 #[test]
 fn b14_policy_check_shows_the_warnings_about_hosts() {
     let root = tempfile::tempdir().unwrap();

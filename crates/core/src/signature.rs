@@ -13,6 +13,7 @@ mod dsse;
 mod error;
 mod fault;
 mod fields;
+pub mod fuzzing;
 mod gpg;
 mod keyless;
 mod notation;

@@ -85,7 +85,7 @@ impl HostClient {
         let push = ask.push || context.push;
         let mut offer = context.credentials.offer(&host.authority)?;
         // The operator's credentials are for pulls without credentials, and never for writes.
-        if context.credentials.is_empty() && !push {
+        if context.credentials.is_empty() && !push && !context.is_unauthenticated {
             offer = self.keychain.offer(host, &ask.repository).await?;
             if offer.is_empty() {
                 offer = host.credentials.offer(&host.authority)?;
@@ -96,10 +96,13 @@ impl HostClient {
             context.not_before(until);
             return Err(error);
         }
-        let slot = self.tokens.slot(host, &offer, Access { repository: &ask.repository, push });
+        let slot = match context.is_unauthenticated {
+            true => token::Slot::default(),
+            false => self.tokens.slot(host, &offer, Access { repository: &ask.repository, push }),
+        };
         let mut authorization = token::granted(&slot).await;
-        // A cached grant may be refused once; a fresh one is final.
-        let mut fresh = false;
+        // A cached grant may be refused once; a fresh one is final, and so is none where none may be obtained.
+        let mut fresh = context.is_unauthenticated;
         loop {
             let step = async {
                 let reply = self.attempt(host, ask, authorization.as_ref()).await?;

@@ -23,6 +23,8 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::MAX)
 #[derive(Clone, Debug)]
 pub(super) struct RequestContext {
     pub(super) credentials: Credentials,
+    /// Whether its requests are sent without any credentials: neither those of the operator, nor a grant of another request.
+    pub(super) is_unauthenticated: bool,
     /// Whether it is for a write, and so for the host that is written to.
     pub(super) push: bool,
     /// The memory for what the requests of the lookup read.
@@ -51,7 +53,14 @@ impl RequestContext {
             until: Mutex::default(),
             not_before: Mutex::default(),
         };
-        Self { credentials, push: false, share, turn: Arc::default(), patience: Arc::new(patience) }
+        Self {
+            credentials,
+            is_unauthenticated: false,
+            push: false,
+            share,
+            turn: Arc::default(),
+            patience: Arc::new(patience),
+        }
     }
 
     /// The context of a write.
@@ -59,10 +68,15 @@ impl RequestContext {
         Self { push: true, ..Self::new(credentials, limits, share) }
     }
 
-    /// The context of the same lookup at another registry.
+    /// The context of the same lookup at another registry, for which the operator may have credentials.
     pub(super) fn without_credentials(&self, limits: &Limits) -> Self {
         let turn = Arc::clone(&self.turn);
         Self { turn, ..Self::new(Credentials::anonymous(), limits, self.share.clone()) }
+    }
+
+    /// The context of the same lookup at a server that is no registry, and never gets credentials.
+    pub(super) fn unauthenticated(&self, limits: &Limits) -> Self {
+        Self { is_unauthenticated: true, ..self.without_credentials(limits) }
     }
 
     /// Holds the permit for this lookup until [`RequestContext::end_turn`], or until the context is dropped.

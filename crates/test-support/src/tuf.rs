@@ -55,6 +55,8 @@ pub struct Repository {
     pub timestamp: Role,
     pub snapshot: Role,
     pub targets: Role,
+    /// Whether the snapshot lists delegated targets, too.
+    pub delegates: bool,
     files: Files,
 }
 
@@ -78,6 +80,7 @@ impl Repository {
             timestamp: Role::new(1, 1),
             snapshot: Role::new(1, 1),
             targets: Role::new(3, 2),
+            delegates: true,
             files,
         };
         repository.publish_root(None);
@@ -154,7 +157,10 @@ impl Repository {
 
     /// A snapshot with this entry for the targets, and its timestamp.
     pub fn publish_snapshot(&mut self, targets: &Value) {
-        let meta = json!({ "meta": { "targets.json": targets } });
+        let mut meta = json!({ "meta": { "targets.json": targets } });
+        if self.delegates {
+            meta["meta"]["delegated.json"] = json!({ "version": 1 });
+        }
         let snapshot = self.sign("snapshot", &self.snapshot, meta);
         self.put(&format!("/{}.snapshot.json", self.snapshot.version), &snapshot);
         self.publish_timestamp(&pin(self.snapshot.version, &snapshot));

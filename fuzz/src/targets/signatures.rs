@@ -15,14 +15,13 @@ use pullgate_core::signature::{
 use pullgate_core::trust::openpgp::read_keyring;
 use pullgate_core::trust::x509::Store;
 use pullgate_core::trust::{
-    Algorithm, Authenticator, GpgSet, Key, KeylessSet, LogUse, NotationSet, Pattern, PrivateKey, PssSalt,
-    SignerRule, Signers, TrustedRoot,
+    Algorithm, Authenticator, GpgSet, Key, NotationSet, PrivateKey, PssSalt, Signers,
 };
 use serde_json::json;
 
 use super::text;
 use crate::Target;
-use crate::seeds::{ending, files};
+use crate::seeds::files;
 
 pub(super) const IMAGE: &str = "sha256:8f43f8b9d4e5a1c5ff0f1b7b8a1b1d4a4b7a4b0c3e5d6f708192a3b4c5d6e7f8";
 pub(super) const REPOSITORY: &str = "registry.example:5000/payments/app";
@@ -45,16 +44,6 @@ pub(super) static BY_KEY: LazyLock<Authenticator> = LazyLock::new(|| {
     let public = KEY.public();
     let key = Key { public, not_before: None, not_after: None, origin: "fuzz".to_owned(), remote: None };
     Authenticator::new("fuzz".to_owned(), vec![key]).unwrap()
-});
-
-static KEYLESS: LazyLock<Authenticator> = LazyLock::new(|| {
-    let root = files(&["tests/fixtures/sigstore/roots/production.json"]).concat();
-    let root = TrustedRoot::parse("production.json".to_owned(), &text(&root)).unwrap();
-    let issuer = "https://token.actions.githubusercontent.com".to_owned();
-    let rule =
-        SignerRule::new(issuer, Some(Pattern::parse("https://github.com/acme/**").unwrap()), Vec::new());
-    let set = KeylessSet::new(vec![root], rule.unwrap(), LogUse::Required).unwrap();
-    Authenticator::of("fuzz".to_owned(), Signers::Keyless(set))
 });
 
 static NOTATION: LazyLock<Authenticator> = LazyLock::new(|| {
@@ -178,28 +167,6 @@ pub(super) const BUNDLE: Target = Target {
     parse: |input| verify(&document(input), &BY_KEY).is_ok(),
 };
 
-/// Counts as accepted if its structure was read: these bundles are not of the image.
-pub(super) const KEYLESS_BUNDLE: Target = Target {
-    name: "keyless bundle (read)",
-    seeds: || {
-        let all = ending("tests/fixtures/sigstore/bundles", ".json");
-        all.into_iter().filter(|bundle| KEYLESS_BUNDLE_IS_READ(bundle)).collect()
-    },
-    parse: KEYLESS_BUNDLE_IS_READ,
-};
-
-const KEYLESS_BUNDLE_IS_READ: fn(&[u8]) -> bool = |input| {
-    !matches!(
-        verify(&document(input), &KEYLESS),
-        Err(SignatureError::Malformed { .. }
-            | SignatureError::TooLarge { .. }
-            | SignatureError::Count { .. }
-            | SignatureError::Base64 { .. }
-            | SignatureError::WrongType { .. }
-            | SignatureError::Unsupported { .. })
-    )
-};
-
 fn is_notation(input: &[u8]) -> bool {
     let attachment = Attachment::Notation { place: String::new(), document: input.to_vec().into() };
     verify_for(&OTHER_IMAGE.0, OTHER_IMAGE.1, &attachment, &NOTATION).is_ok()
@@ -225,4 +192,16 @@ pub(super) const GPG: Target = Target {
         let attachment = Attachment::Gpg { place: String::new(), document: input.to_vec().into() };
         verify_for(&OTHER_IMAGE.0, OTHER_IMAGE.1, &attachment, &BY_GPG).is_ok()
     },
+};
+
+/// What an authority signed is read after its signature was verified, so this only reads.
+pub(super) const TIMESTAMP: Target = Target {
+    name: "RFC 3161 timestamp",
+    seeds: || {
+        files(&[
+            "tests/fixtures/notation/upstream/tspclient-go/testdata/TimeStampToken.p7s",
+            "tests/fixtures/notation/upstream/tspclient-go/testdata/TimeStampTokenNoRoot.p7s",
+        ])
+    },
+    parse: signature::fuzzing::timestamp,
 };

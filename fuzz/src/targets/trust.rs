@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate_core::trust::openpgp::read_keyring;
 use pullgate_core::trust::x509::{Certificate, Crl, Subjects};
 use pullgate_core::trust::{Algorithm, PssSalt, PublicKey, TrustedRoot};
-use pullgate_core::tuf::Trusted;
 
 use super::text;
 use crate::Target;
@@ -80,10 +79,4 @@ pub(super) const KEYRING: Target = Target {
         ])
     },
     parse: |input| read_keyring(input).is_ok(),
-};
-
-pub(super) const TUF_ROOT: Target = Target {
-    name: "root of TUF",
-    seeds: || files(&["tests/fixtures/tuf/public-good.root.json", "tests/fixtures/tuf/github.root.json"]),
-    parse: |input| Trusted::pinned(input).is_ok(),
 };

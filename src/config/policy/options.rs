@@ -82,7 +82,7 @@ pub(super) const X509: &[ReadByHand] = read_by_hand! {
     /// at each reload.
     "crl": List, "none", "DER or PEM files, directories";
     /// For notation and certificate: whether to fetch CRLs from the addresses that the certificates name (CRL distribution
-    /// points), and to use each for an hour.
+    /// points), and to use each for an hour. A list in `crl` does not replace a fetch; it counts where the fetch fails.
     "distribution-points": Choice, "ignore", "ignore, fetch";
     /// For notation and certificate: which certificates count if no current CRL covers them: no certificate (required),
     /// certificates that name no CRL address, as in notation (if-named), or all certificates (if-known). Needs `crl` or

@@ -1,11 +1,12 @@
-//! GPG signatures that say something else or must not count, and lookaside servers that misbehave: T145, T146.
+//! GPG signatures that say something else or must not count, and lookaside servers that misbehave: T146, T147.
 
 use pullgate::digest::Digest;
-use pullgate::registry::{Limits, Lookaside, RegistrySettings, SignatureSource};
+use pullgate::registry::{HostCredential, Keyring, Limits, Lookaside, RegistrySettings, SignatureSource};
 
 use super::outcome::Expect;
 use super::world::{World, node};
-use pullgate_test::registry::{Recorded, Scripted};
+use pullgate_test::registry::{Auth, Options, Recorded, Registry, Scripted};
+use pullgate_test::secrets::file as secret_file;
 use pullgate_test::signer::{gpg, gpg_file, notation_image};
 
 /// The requests of a pull by tag of an image with one GPG signature: the second one is missing.
@@ -14,19 +15,17 @@ const SIGNED: &str = "tag sig fallback referrers lookaside*2";
 /// A node whose registry has a lookaside beside it.
 async fn start(limits: Limits) -> World {
     World::start(node().settings(move |_, registry| {
-        let lookaside = Lookaside::parse(&format!("http://{}/lookaside", registry.host()));
-        let scope = registry.host();
-        let source = SignatureSource {
-            scope,
-            image: true,
-            repository: None,
-            directory: None,
-            lookaside,
-            grafeas: None,
-        };
-        RegistrySettings { sources: vec![source], limits, ..RegistrySettings::default() }
+        let sources = vec![source(registry, &registry.host())];
+        RegistrySettings { sources, limits, ..RegistrySettings::default() }
     }))
     .await
+}
+
+/// The images of a registry have signatures at this lookaside.
+fn source(registry: &Registry, lookaside: &str) -> SignatureSource {
+    let lookaside = Lookaside::parse(&format!("http://{lookaside}/lookaside"));
+    let scope = registry.host();
+    SignatureSource { scope, image: true, repository: None, directory: None, lookaside, grafeas: None }
 }
 
 fn keyring(name: &str) -> String {
@@ -240,4 +239,63 @@ pub(crate) async fn t147_a_lookaside_server_gets_few_requests_and_no_credentials
         .outcome("team/unsigned:1")
         .await
         .assert("unsigned", Expect { requests, ..Expect::refused("no-signature") });
+}
+
+#[tokio::test]
+async fn t147_a_lookaside_server_gets_no_credentials_of_the_operator() {
+    let server = Registry::start().await;
+    for same_host in [true, false] {
+        let elsewhere = server.host();
+        let auth = Auth::basic("node", "pg5ECRET-node");
+        let registry = Options { auth, referrers: true, ..Options::default() };
+        let world = World::start(node().registry(registry).settings(|directory, registry| {
+            let lookaside = if same_host { registry.host() } else { elsewhere };
+            let credential = |host: &str| HostCredential {
+                host: host.to_owned(),
+                username: "node".to_owned(),
+                password_file: secret_file(directory, "password", "pg5ECRET-node"),
+            };
+            let credentials = vec![credential(&registry.host()), credential(&lookaside)];
+            let keyring = Keyring { credentials, ..Keyring::default() };
+            RegistrySettings {
+                sources: vec![source(registry, &lookaside)],
+                keyring,
+                ..RegistrySettings::default()
+            }
+        }))
+        .await;
+        world.watch("server", &server);
+        world.mark("node", "pg5ECRET-node");
+        let digest = notation_image(&world.registry, "team/app");
+        let settings = keyring("ed25519");
+        require(&world, "all = [\"gpg\"]", &[("gpg", &settings)]);
+        let beside = if same_host { &world.registry } else { &server };
+        let scheme = match same_host {
+            true => "Basic realm=\"test\"".to_owned(),
+            false => format!("Bearer realm=\"http://{}/token\",service=\"test\"", beside.host()),
+        };
+        let challenge = move || Scripted::status(401).header("www-authenticate", &scheme);
+        let subject = digest.clone();
+        beside.hook(move |request| number(request, "team/app", &subject).map(|_| challenge()));
+        // The tag is read first, so that there is a grant for the registry and the repository.
+        let lookaside = if same_host { "lookaside" } else { "server:lookaside" };
+        let requests = format!("tag*2 sig fallback referrers {lookaside}");
+        let refused = Expect { requests: &requests, ..Expect::unavailable("registry-unauthorized") };
+        let outcome = world.outcome("team/app:1").await;
+        outcome.assert(("challenged", same_host), Expect { credentials: "node", ..refused });
+        let subject = digest.clone();
+        beside.hook(move |request| {
+            Some(match number(request, "team/app", &subject)? {
+                1 => Scripted::ok("application/octet-stream", gpg("ed25519.signature")),
+                _ => Scripted::status(404),
+            })
+        });
+        let requests = format!("tag sig fallback referrers {lookaside}*2");
+        let pinned = world.pinned("team/app", &digest);
+        let signed = Expect { requests: &requests, credentials: "node", ..Expect::verified(&pinned) };
+        world.outcome("team/app:1").await.assert(("signed", same_host), signed);
+        let asked = beside.requests();
+        let mut asked = asked.iter().filter(|request| number(request, "team/app", &digest).is_some());
+        assert!(asked.all(|request| request.header("authorization").is_none()), "same host: {same_host}");
+    }
 }

@@ -321,6 +321,17 @@ async fn t83_missing_or_corrupt_evidence_of_the_log_is_refused() {
 }
 
 #[tokio::test]
+async fn t83_an_entry_of_rekor_v2_after_its_end_is_refused() {
+    let keyless = Keyless::start().await;
+    let digest = keyless.image("a");
+    let mut root = keyless.sigstore.trusted_root();
+    root["tlogs"][1]["publicKey"]["validFor"]["end"] = json!("2024-01-01T00:00:00Z");
+    keyless.require(&root, BY_SUBJECT);
+    let bundle = keyless.sigstore.bundle_v2(&Person::builder(), &digest);
+    keyless.assert_bundle("log over", (&digest, "a"), &bundle, "trust-root-expired").await;
+}
+
+#[tokio::test]
 async fn t84_timestamps_of_others_are_refused() {
     let keyless = Keyless::start().await;
     let digest = keyless.image("a");

@@ -256,11 +256,52 @@ async fn t83_an_entry_of_another_log_is_refused() {
         bundle
     };
     logged.assert_bundle("corrupt proof", corrupt, "untrusted-log").await;
-    // The log was not valid any more.
+}
+
+/// Also where the log does not sign when its entry was made, and an attacker with its old key could make one now.
+#[tokio::test]
+async fn t83_an_entry_of_a_log_that_has_ended_is_refused() {
+    let logged = Logged::start().await;
+    let end = Timestamp::now() - SignedDuration::from_hours(2);
+    let (before, after) = (end - SignedDuration::from_hours(1), end + SignedDuration::from_hours(1));
+    let at = |time| {
+        let logged = &logged;
+        move |digest: &Digest| {
+            let mut bundle = logged.bundle(digest);
+            logged.sigstore.log(&mut bundle, logged.by_key(), time);
+            bundle
+        }
+    };
+    let proof_alone = |digest: &Digest| {
+        let mut bundle = at(before)(digest);
+        entries(&mut bundle)[0].as_object_mut().unwrap().remove("inclusionPromise");
+        bundle
+    };
+    let stamped_v2 = |time| {
+        let logged = &logged;
+        move |digest: &Digest| {
+            let mut bundle = logged.logged_v2(digest);
+            logged.sigstore.stamp(&mut bundle, time);
+            bundle
+        }
+    };
+    let v2 = |digest: &Digest| logged.logged_v2(digest);
+    logged.assert_bundle("proof alone", proof_alone, "verified").await;
     let mut root = logged.sigstore.trusted_root();
-    root["tlogs"][0]["publicKey"]["validFor"]["end"] = json!("2024-01-01T00:00:00Z");
+    for log in root["tlogs"].as_array_mut().unwrap() {
+        log["publicKey"]["validFor"]["end"] = json!(end.to_string());
+    }
     logged.require(&root);
-    logged.assert_bundle("log over", |digest| logged.logged(digest), "trust-root-expired").await;
+    logged.assert_bundle("promise before the end", at(before), "verified").await;
+    logged.assert_bundle("promise after the end", at(after), "trust-root-expired").await;
+    logged.assert_bundle("proof alone after the end", proof_alone, "trust-root-expired").await;
+    logged.assert_bundle("v2 after the end", v2, "trust-root-expired").await;
+    logged.assert_bundle("v2 with a timestamp before the end", stamped_v2(before), "verified").await;
+    logged.assert_bundle("v2 with a timestamp after the end", stamped_v2(after), "trust-root-expired").await;
+    // The other log has ended: it does not matter.
+    root["tlogs"][1]["publicKey"]["validFor"].as_object_mut().unwrap().remove("end");
+    logged.require(&root);
+    logged.assert_bundle("v2 of a log that goes on", v2, "verified").await;
 }
 
 #[tokio::test]

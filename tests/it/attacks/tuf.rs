@@ -147,12 +147,36 @@ const ATTACKS: &[(&str, Change, &str)] = &[
         "2.targets.json is not trusted: targets is signed by 1 of its keys, 2 are needed",
     ),
     (
-        "signature of another role",
+        "timestamp rotated without a root",
+        |it, next| {
+            it.timestamp.rotate();
+            it.publish_next(next);
+        },
+        "timestamp.json is not trusted: timestamp is signed by 0 of its keys, 1 are needed",
+    ),
+    (
+        "snapshot rotated without a root",
         |it, next| {
             it.snapshot.rotate();
             it.publish_next(next);
         },
         "2.snapshot.json is not trusted: snapshot is signed by 0 of its keys, 1 are needed",
+    ),
+    (
+        "targets rotated without a root",
+        |it, next| {
+            it.targets.rotate();
+            it.publish_next(next);
+        },
+        "2.targets.json is not trusted: targets is signed by 0 of its keys, 2 are needed",
+    ),
+    (
+        "snapshot without one of its names",
+        |it, next| {
+            it.delegates = false;
+            it.publish_next(next);
+        },
+        "2.snapshot.json is not trusted: snapshot does not list \"delegated.json\" any more",
     ),
     (
         "root that its own keys do not sign enough",
@@ -360,7 +384,8 @@ async fn t88_repositories_that_are_not_right_change_no_trusted_root() {
             role.expires = Timestamp::now() + SignedDuration::from_hours(1);
             role.signing = role.keys.len();
         }
-        if client.repository.root.version == 1 && *about != "signature of another role" {
+        client.repository.delegates = true;
+        if client.repository.root.version == 1 && !about.ends_with(" rotated without a root") {
             client.repository.timestamp.version = 4;
             client.repository.snapshot.version = 4;
             client.repository.targets.version = 4;

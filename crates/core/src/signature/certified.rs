@@ -33,20 +33,26 @@ impl TimeRule<'_> {
             chain.check_validity(now, now).map_err(CertifiedError::NotValidNow)?;
             return Ok(Some(chain.expires()));
         }
-        let mut result = Err(CertifiedError::NoTimestamp);
+        let mut failed = CertifiedError::NoTimestamp;
         for token in stamps {
-            result = match timestamp::verify(token, signature, self.tsa, self.revocation) {
-                Ok(stamped) => {
-                    let valid = chain.check_validity(stamped.from, stamped.until);
-                    valid.map(|()| stamped.known_until).map_err(CertifiedError::Time)
-                }
-                Err(error) => Err(error.into()),
-            };
-            if result.is_ok() {
-                break;
+            match self.check_at(token, chain, signature) {
+                Ok(until) => return Ok(until),
+                Err(error) => failed = failed.or(error),
             }
         }
-        result
+        Err(failed)
+    }
+
+    /// Checks a chain at the time of one timestamp.
+    fn check_at(
+        self,
+        token: &[u8],
+        chain: &Chain,
+        signature: &[u8],
+    ) -> Result<Option<Timestamp>, CertifiedError> {
+        let stamped = timestamp::verify(token, signature, self.tsa, self.revocation)?;
+        chain.check_validity(stamped.from, stamped.until).map_err(CertifiedError::Time)?;
+        Ok(stamped.known_until)
     }
 }
 
@@ -78,6 +84,32 @@ pub enum CertifiedError {
 }
 
 impl CertifiedError {
+    /// The error of several timestamps: lists to fetch before what is unknown, this before all that is certain, of which the
+    /// last counts.
+    fn or(self, later: Self) -> Self {
+        use TimestampError::Revoked;
+        match (self, later) {
+            (
+                Self::Timestamp(Revoked(RevocationError::NotFetched { mut addresses })),
+                Self::Timestamp(Revoked(RevocationError::NotFetched { addresses: others })),
+            ) => {
+                addresses.extend(others);
+                Self::Timestamp(Revoked(RevocationError::NotFetched { addresses }))
+            }
+            (earlier, later) if earlier.openness() > later.openness() => earlier,
+            (_, later) => later,
+        }
+    }
+
+    /// How far another attempt may give another result.
+    fn openness(&self) -> u8 {
+        match self {
+            Self::Timestamp(TimestampError::Revoked(RevocationError::NotFetched { .. })) => 2,
+            Self::Timestamp(TimestampError::Revoked(RevocationError::Unknown { .. })) => 1,
+            _ => 0,
+        }
+    }
+
     /// What of it has a reason code.
     pub(super) fn fault(&self) -> Option<Fault> {
         Some(match self {
@@ -105,3 +137,6 @@ impl CertifiedError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,7 @@ impl ByCertificate<'_> {
             LogUse::None => VerificationPolicy::any_identity().skip_sct().skip_tlog_unsafe(),
         };
         let evidence = |result: &VerificationResult| self.check_evidence(result);
-        let signed = Content { bundle: &bundle, artifact };
+        let signed = Content { bundle: &bundle, artifact, now: self.now };
         let time = signed.check(self.set.roots(), &policy, &evidence)?.ok_or(KeylessError::Malformed)?;
         let certificate = SigningCertificate::from_der(der.as_bytes())?;
         let identity = self.set.rule().identify(&certificate).map_err(KeylessError::Identity)?;
@@ -138,6 +138,7 @@ fn check_past(times: &[Timestamp], now: Timestamp) -> Result<Option<Timestamp>, 
 struct Content<'a> {
     bundle: &'a Bundle,
     artifact: &'a Artifact<'a>,
+    now: Timestamp,
 }
 
 impl Content<'_> {
@@ -151,7 +152,11 @@ impl Content<'_> {
     ) -> Result<Option<Timestamp>, KeylessError> {
         let mut furthest = KeylessError::Malformed;
         for root in roots {
-            let checked = self.check_with(root.verifier(), policy).and_then(|result| evidence(&result));
+            let checked = self.check_with(root.verifier(), policy).and_then(|result| {
+                let time = evidence(&result)?;
+                self.check_logs(root, policy, result.verified_timestamps())?;
+                Ok(time)
+            });
             let error = match checked {
                 Ok(time) => return Ok(time),
                 Err(error) => self.in_time(root, policy, error),
@@ -171,6 +176,21 @@ impl Content<'_> {
         // A panic of the library refuses this signature, and does not keep others from being checked.
         let verify = AssertUnwindSafe(|| verifier.verify(self.artifact.clone(), self.bundle, policy));
         Ok(catch_unwind(verify).map_err(|_| KeylessError::Malformed)??)
+    }
+
+    /// Checks that each log was valid at a signed time, or is now: the library applies the end of a log to the times that
+    /// the log itself signed, which an entry with an inclusion proof alone, or of Rekor v2, does not have
+    /// (sigstore-crypto `Keyring::keys_by_hint`).
+    fn check_logs(
+        self,
+        root: &TrustedRoot,
+        policy: &dyn Policy,
+        signed: &[Timestamp],
+    ) -> Result<(), KeylessError> {
+        let times = [signed, &[self.now]].concat();
+        let Some(verifier) = root.with_logs_of(&times) else { return Ok(()) };
+        let verifier = verifier.map_err(|_| KeylessError::RootOutside)?;
+        self.check_with(&verifier, policy).map(drop).map_err(|_| KeylessError::RootOutside)
     }
 
     /// The error, or that the root was not valid at the time if nothing else is wrong. It decides about the reason alone.

@@ -86,6 +86,12 @@ pub(super) fn token_of(response: &[u8]) -> Option<Vec<u8>> {
     reader.sequence(parts).ok()
 }
 
+/// Whether a token, and the time in it, can be read; nothing is verified.
+pub(super) fn is_readable(token: &[u8]) -> bool {
+    let info = Token::parse(token).and_then(|token| Info::parse(token.content)?.stamped());
+    info.is_some()
+}
+
 /// Why a token is not a valid timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]

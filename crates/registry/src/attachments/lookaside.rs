@@ -2,7 +2,7 @@
 //!
 //! Source: containers/image `docs/signature-protocols.md` and `docker/docker_image_src.go` (`getSignaturesFromLookaside`). The
 //! files are read in order until one is missing. Nothing is sent but the request: a lookaside server is neither the
-//! registry nor in its domain, so it gets no credentials of a pull.
+//! registry nor in its domain, so it gets no credentials, also none of the operator, and a challenge is an error.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn directory_of(image: &Repository, digest: &Digest) -> String {
 
 async fn served(search: &Search<'_>, host: &Host, path: &str) -> Collected {
     let Search { state, image, digest, .. } = *search;
-    let context = search.context.without_credentials(state.limits());
+    let context = search.context.unauthenticated(state.limits());
     let mut found = Signatures::new(state.limits());
     for number in 1.. {
         let name = format!("signature-{number}");

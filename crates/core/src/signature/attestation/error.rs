@@ -29,6 +29,10 @@ pub enum Unmet {
         "build type {found} is not one whose source is known, and it does not name exactly one Git repository"
     )]
     UnknownSource { found: Quoted },
+    #[error(
+        "source {found} does not show which repository and ref it is: it has a query, or several `@` or `#`"
+    )]
+    AmbiguousSource { found: Quoted },
     /// The scan found something that is too severe.
     #[error("{id} is {severity}, {limit} is allowed{}", more(*others))]
     Vulnerable {

@@ -93,7 +93,7 @@ impl Provenance {
             return Ok(());
         }
         let uri = predicate.object("invocation")?.object("configSource")?.string("uri")?;
-        self.check_source("invocation.configSource.uri", &Source::of(&uri))
+        self.check_source("invocation.configSource.uri", &Source::of(&uri)?)
     }
 
     fn check_v1(&self, mut predicate: Fields) -> Result<(), Unmet> {
@@ -104,10 +104,10 @@ impl Provenance {
         if !self.asks_for_source() {
             return Ok(());
         }
-        let named = |source: Fields| -> Result<Source, FieldError> {
+        let named = |source: Fields| -> Result<Source, Unmet> {
             let mut source = source;
             let reference = source.optional("ref").map(|text| string(text, "ref")).transpose()?;
-            Ok(Source { reference, ..Source::of(&source.string("repository")?) })
+            Ok(Source { reference, ..Source::of(&source.string("repository")?)? })
         };
         let mut parameters = || definition.object("externalParameters");
         let (place, source) = if WORKFLOWS.contains(&build_type.as_str()) {
@@ -117,7 +117,7 @@ impl Provenance {
             ("externalParameters.buildConfigSource", source)
         } else if build_type.starts_with(BUILDKIT) {
             let uri = parameters()?.object("configSource")?.string("uri")?;
-            ("externalParameters.configSource.uri", Source::of(&uri))
+            ("externalParameters.configSource.uri", Source::of(&uri)?)
         } else {
             ("resolvedDependencies", only_repository(&mut definition, &build_type)?)
         };
@@ -167,25 +167,32 @@ fn only_repository(definition: &mut Fields, build_type: &str) -> Result<Source, 
     let uris: Vec<Option<String>> = dependencies.into_iter().map(uri).collect::<Result<_, _>>()?;
     let mut repositories = uris.iter().flatten().filter(|uri| uri.starts_with("git+"));
     match (repositories.next(), repositories.next()) {
-        (Some(only), None) => Ok(Source::of(only)),
+        (Some(only), None) => Source::of(only),
         _ => Err(Unmet::UnknownSource { found: quoted(build_type) }),
     }
 }
 
 impl Source {
-    /// The source in a URI such as `git+https://host/path.git@refs/heads/main`; BuildKit has `#` before the ref. The last
-    /// separator counts, so that a longer repository is never taken for a shorter one; one before the host is not counted.
-    fn of(uri: &str) -> Self {
-        let uri = uri.strip_prefix("git+").unwrap_or(uri);
-        let path = uri.find("://").map_or(0, |scheme| scheme + 3);
-        let path = uri.get(path..).and_then(|rest| rest.find('/')).map_or(path, |slash| path + slash);
-        let end = uri.get(path..).and_then(|rest| rest.rfind(['@', '#'])).map(|at| path + at);
-        let (repository, reference) = match end {
-            Some(end) => (uri.get(..end).unwrap_or(uri), uri.get(end + 1..).map(str::to_owned)),
-            None => (uri, None),
-        };
-        let repository = repository.strip_suffix(".git").unwrap_or(repository);
-        Self { repository: repository.to_owned(), reference }
+    /// The source in a URI such as `git+https://host/path.git@refs/heads/main`; BuildKit has `#` before the ref, and `:` before
+    /// a directory. Separators before the path are those of a user. Git refs may contain `@` and `#`, but no `:` and no `?`
+    /// (git-check-ref-format).
+    ///
+    /// # Errors
+    /// When there are several separators, or a query, which may name another ref: each of them could be the one that the
+    /// builder meant.
+    fn of(uri: &str) -> Result<Self, Unmet> {
+        let stripped = uri.strip_prefix("git+").unwrap_or(uri);
+        let host = stripped.find("://").map_or(0, |scheme| scheme + 3);
+        let path = stripped.get(host..).and_then(|rest| rest.find('/')).map_or(host, |slash| host + slash);
+        let (before, behind) = stripped.split_at_checked(path).unwrap_or((stripped, ""));
+        let mut parts = behind.split(['@', '#']);
+        let (repository, reference) = (parts.next().unwrap_or_default(), parts.next());
+        if parts.next().is_some() || behind.contains('?') {
+            return Err(Unmet::AmbiguousSource { found: quoted(uri) });
+        }
+        let repository = format!("{before}{}", repository.strip_suffix(".git").unwrap_or(repository));
+        let reference = reference.filter(|reference| !reference.contains(':'));
+        Ok(Self { repository, reference: reference.map(str::to_owned) })
     }
 }
 
@@ -209,17 +216,14 @@ mod tests {
                 Some("refs/tags/v1"),
             ),
             ("git+ssh://git@github.com/acme/app@v1", "ssh://git@github.com/acme/app", Some("v1")),
-            (
-                "https://github.com/acme/app@evil/x@refs/heads/main",
-                "https://github.com/acme/app@evil/x",
-                Some("refs/heads/main"),
-            ),
+            // BuildKit writes a directory behind the ref.
+            ("https://github.com/acme/app.git#v1:sub", "https://github.com/acme/app", None),
             ("https://github.com", "https://github.com", None),
             ("", "", None),
         ] {
             let expected =
                 Source { repository: repository.to_owned(), reference: reference.map(str::to_owned) };
-            assert_eq!(Source::of(uri), expected, "{uri}");
+            assert_eq!(Source::of(uri).unwrap(), expected, "{uri}");
         }
     }
 }

@@ -58,11 +58,11 @@ impl Sbom {
     pub(super) const PATHS: &[&str] = &[
         "predicate/spdxVersion",
         "predicate/creationInfo/created",
-        "predicate/packages/none",
+        "predicate/packages/*/name",
         "predicate/bomFormat",
         "predicate/metadata/timestamp",
         "predicate/metadata/component/name",
-        "predicate/components/none",
+        "predicate/components/*/name",
     ];
 
     /// One of `formats`.
@@ -101,8 +101,10 @@ fn is_version(text: &str) -> bool {
 }
 
 fn check_text(text: &str) -> Result<(), Unmet> {
-    let has = |tag: &str| text.lines().any(|line| line.starts_with(tag));
-    match (has("SPDXVersion: SPDX-2."), has("PackageName: ")) {
+    let has = |tag: &str| {
+        text.lines().any(|line| line.strip_prefix(tag).is_some_and(|value| !value.trim().is_empty()))
+    };
+    match (has("SPDXVersion: SPDX-2."), has("PackageName:")) {
         (true, true) => Ok(()),
         (false, _) => Err(Unmet::Unreadable("predicate is not an SPDX document of version 2")),
         (true, false) => Err(NO_PACKAGE),
@@ -115,7 +117,7 @@ fn check_spdx(mut document: Fields) -> Result<(), Unmet> {
     if !document.string("spdxVersion")?.starts_with("SPDX-2.") {
         return Err(Unmet::Unreadable("predicate is not an SPDX document of version 2"));
     }
-    if document.array("packages")?.is_empty() { Err(NO_PACKAGE) } else { Ok(()) }
+    if document.array("packages")?.iter().any(has_name) { Ok(()) } else { Err(NO_PACKAGE) }
 }
 
 /// A component of its own is enough: an image of one static program has nothing else.
@@ -124,14 +126,17 @@ fn check_cyclonedx(mut document: Fields) -> Result<(), Unmet> {
         return Err(Unmet::Unreadable("predicate is not a CycloneDX document"));
     }
     let components = document.optional("components").map(|list| array(list, "components")).transpose()?;
-    if components.is_some_and(|components| !components.is_empty()) {
+    if components.is_some_and(|components| components.iter().any(has_name)) {
         return Ok(());
     }
     let metadata = document.optional("metadata").map(|value| object(value, "metadata")).transpose()?;
-    let component = metadata.and_then(|mut metadata| metadata.optional("component"));
-    let component = component.map(|value| object(value, "component")).transpose()?;
-    match component.and_then(|mut component| component.optional("name")) {
-        Some(Value::String(name)) if !name.is_empty() => Ok(()),
+    match metadata.and_then(|mut metadata| metadata.optional("component")) {
+        Some(component) if has_name(&component) => Ok(()),
         _ => Err(NO_PACKAGE),
     }
+}
+
+/// Whether a package or component is an object with a name.
+fn has_name(package: &Value) -> bool {
+    package.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty())
 }

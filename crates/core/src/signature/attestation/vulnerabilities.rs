@@ -26,6 +26,7 @@ impl Vulnerabilities {
     pub(super) const PATHS: &[&str] = &[
         "predicate/metadata/scanFinishedOn",
         "predicate/scanner/result/SchemaVersion",
+        "predicate/scanner/result/Results/*/Class",
         "predicate/scanner/result/Results/*/Vulnerabilities/*/VulnerabilityID",
         "predicate/scanner/result/Results/*/Vulnerabilities/*/Severity",
         "predicate/scanner/result/descriptor/name",
@@ -83,25 +84,35 @@ fn read(mut result: Fields) -> Result<Found, Unmet> {
     }
 }
 
-/// A target without vulnerabilities has no list of them. A report without targets shows that nothing was scanned: trivy
-/// writes one for images that it does not support.
+/// The classes of results for which trivy looks for vulnerabilities: packages of the distribution, and of languages
+/// (aquasecurity/trivy `pkg/scanner/ospkg` and `pkg/scanner/langpkg`). Secrets, licenses and configuration have others.
+const PACKAGES: [&str; 2] = ["os-pkgs", "lang-pkgs"];
+
+/// A target without vulnerabilities has no list of them. A report without targets of packages does not show that anything was
+/// scanned for vulnerabilities: trivy writes one for images that it does not support, and if only other scanners are on.
 fn read_trivy(mut report: Fields) -> Result<Found, Unmet> {
     let targets = match report.optional("Results") {
         Some(targets) => array(targets, "Results")?,
         None => Vec::new(),
     };
-    if targets.is_empty() {
-        return Err(Unmet::Unreadable("report of trivy has no results, so nothing was scanned"));
-    }
     let mut found = Vec::new();
+    let mut has_packages = false;
     for target in targets {
-        let listed = object(target, "Results")?.optional("Vulnerabilities");
+        let mut target = object(target, "Results")?;
+        let class = target.optional("Class");
+        has_packages |= class.is_some_and(|class| PACKAGES.iter().any(|packages| class == *packages));
+        let listed = target.optional("Vulnerabilities");
         let listed = listed.map(|listed| array(listed, "Vulnerabilities")).transpose()?;
         for vulnerability in listed.into_iter().flatten() {
             found.push(one(vulnerability, ["VulnerabilityID", "Severity"])?);
         }
     }
-    Ok(found)
+    match has_packages {
+        true => Ok(found),
+        false => Err(Unmet::Unreadable(
+            "report of trivy has no result about packages, so no vulnerabilities were looked for",
+        )),
+    }
 }
 
 fn read_grype(mut report: Fields, matches: Value) -> Result<Found, Unmet> {

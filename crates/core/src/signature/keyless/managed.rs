@@ -76,7 +76,8 @@ impl Logged<'_> {
             }
             check_past(result.verified_timestamps(), self.now)
         };
-        let checked = Content { bundle: &bundle, artifact }.check(self.roots, &policy, &evidence);
+        let checked =
+            Content { bundle: &bundle, artifact, now: self.now }.check(self.roots, &policy, &evidence);
         checked.map(drop).map_err(|error| match (error, latest(&bundle)) {
             // There is no certificate: the time of an entry can only be one that has not come.
             (KeylessError::OutsideCertificate, Some(time)) => KeylessError::Future { time },

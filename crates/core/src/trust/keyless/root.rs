@@ -9,7 +9,7 @@ use std::sync::Arc;
 use der::Decode as _;
 use jiff::{SignedDuration, Timestamp};
 use sigstore_verify::Verifier;
-use sigstore_verify::trust_root::TrustedRoot as Parsed;
+use sigstore_verify::trust_root::{TransparencyLog, TrustedRoot as Parsed};
 use sigstore_verify::types::TimeRange;
 
 use super::provider;
@@ -39,6 +39,7 @@ pub struct TrustedRoot {
     verifier: Arc<Verifier>,
     /// The same without the times from and to which logs and authorities are valid.
     timeless: Option<Arc<Verifier>>,
+    parsed: Arc<Parsed>,
     counts: Counts,
     /// When something of it ends, and when nothing of one kind is left.
     ends: Vec<Timestamp>,
@@ -94,8 +95,9 @@ impl TrustedRoot {
         let end = groups.iter().filter_map(|(what, ends)| last_end(ends).map(|at| RootEnd { at, what }));
         let end = end.min_by_key(|end| end.at);
         let digest = Digest::of(text.as_bytes());
-        let timeless = Verifier::new(&without_times(root)).ok().map(Arc::new);
-        Ok(Self { origin, digest, verifier: Arc::new(verifier), timeless, counts, ends, end })
+        let timeless = Verifier::new(&without_times(root.clone())).ok().map(Arc::new);
+        let (verifier, parsed) = (Arc::new(verifier), Arc::new(root));
+        Ok(Self { origin, digest, verifier, timeless, parsed, counts, ends, end })
     }
 
     /// The name of its file, for messages.
@@ -137,6 +139,20 @@ impl TrustedRoot {
     /// else.
     pub(crate) fn timeless(&self) -> Option<&Verifier> {
         self.timeless.as_deref()
+    }
+
+    /// What verifies with those transparency logs alone that are valid at one of these times; `None` if all are.
+    pub(crate) fn with_logs_of(&self, times: &[Timestamp]) -> Option<Result<Verifier, RootError>> {
+        let is_valid = |log: &TransparencyLog| {
+            let window = log.public_key.valid_for;
+            window.is_none_or(|window| times.iter().any(|time| window.contains(*time)))
+        };
+        if self.parsed.tlogs.iter().all(is_valid) {
+            return None;
+        }
+        let mut root = Parsed::clone(&self.parsed);
+        root.tlogs.retain(is_valid);
+        Some(Verifier::new(&root).map_err(|error| RootError::Invalid { why: quoted(&error.to_string()) }))
     }
 
     /// What it lacks where signatures by keys need entries of logs.

@@ -189,9 +189,10 @@ impl Certificate {
         &self.serial
     }
 
-    /// Whether its key may sign lists of revoked certificates.
+    /// Whether its key may sign lists of revoked certificates: if it has a key usage, that must say so (RFC 5280 section
+    /// 6.3.3 (f)).
     pub(super) fn may_sign_crls(&self) -> bool {
-        self.key_usage.as_ref().is_some_and(|(_, usage)| usage.crl_sign())
+        self.key_usage.as_ref().is_none_or(|(_, usage)| usage.crl_sign())
     }
 
     /// The names of its holder that are addresses, host names or URIs, in this order: at least one. Each type is sorted, so

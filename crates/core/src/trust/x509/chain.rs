@@ -220,9 +220,7 @@ fn check_ca(ca: &Certificate, below: usize, purpose: Purpose) -> Result<(), X509
     if limit.is_some_and(|limit| usize::from(limit) < below) {
         return Err(X509Error::PathLength { subject: ca.name(), below });
     }
-    if purpose == Purpose::Signing {
-        check_limits(ca)?;
-    }
+    check_limits(ca, purpose)?;
     let wrong = |wanted| Err(X509Error::KeyUsage { subject: ca.name(), wanted });
     match &ca.key_usage {
         None if purpose == Purpose::Signing => Ok(()),
@@ -234,12 +232,17 @@ fn check_ca(ca: &Certificate, below: usize, purpose: Purpose) -> Result<(), X509
 }
 
 /// A CA may be limited to other purposes, as Go's `crypto/x509` has it, or to names, which are not evaluated here.
-fn check_limits(ca: &Certificate) -> Result<(), X509Error> {
-    let purposes = [oid::ANY_EXTENDED_KEY_USAGE, oid::ID_KP_CODE_SIGNING];
+/// tspclient-go asks Go for chains that are for timestamps; notation's chains of signers are not limited so.
+fn check_limits(ca: &Certificate, purpose: Purpose) -> Result<(), X509Error> {
+    let (purpose, wanted) = match purpose {
+        Purpose::CodeSigning => return Ok(()),
+        Purpose::Signing => (oid::ID_KP_CODE_SIGNING, "its CA is not for code signing"),
+        Purpose::Timestamping => (oid::ID_KP_TIME_STAMPING, "its CA is not for time stamping"),
+    };
+    let purposes = [oid::ANY_EXTENDED_KEY_USAGE, purpose];
     let limited =
         |(_, usages): &(bool, Vec<ObjectIdentifier>)| !usages.iter().any(|usage| purposes.contains(usage));
     if ca.extended_key_usage.as_ref().is_some_and(limited) {
-        let wanted = "its CA is not for code signing";
         return Err(X509Error::ExtendedKeyUsage { subject: ca.name(), wanted });
     }
     if ca.limits_names { Err(X509Error::NameConstraints { subject: ca.name() }) } else { Ok(()) }

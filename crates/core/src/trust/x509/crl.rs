@@ -20,7 +20,7 @@ use super::algorithm;
 use super::certificate::{Certificate, signed_part};
 use super::distribution_point::uris;
 use super::limits::MAX_CRL_BYTES;
-use super::revocation_error::CrlError;
+use super::revocation_error::{CrlError, Unknown};
 use crate::digest::Digest;
 use crate::trust::instant::instant;
 use crate::trust::pem;
@@ -156,12 +156,15 @@ impl Crl {
         kind && certificate.is_issued_as(&self.issuer) && self.scope.points.as_ref().is_none_or(at_point)
     }
 
-    /// Whether `issuer` signed it, and may (RFC 5280 section 6.3.3 (f)).
-    pub(super) fn is_by(&self, issuer: &Certificate) -> bool {
+    /// Checks that `issuer` may sign lists, and signed this one.
+    pub(super) fn check_issuer(&self, issuer: &Certificate) -> Result<(), Unknown> {
+        if !issuer.may_sign_crls() {
+            return Err(Unknown::NoCrlSigning);
+        }
         let algorithm = algorithm::signature_algorithm(&self.signature_algorithm, None, issuer.key());
         let verified =
             algorithm.and_then(|algorithm| issuer.verify(algorithm, &self.signed, &self.signature));
-        issuer.may_sign_crls() && verified.is_some()
+        verified.map(|_| ()).ok_or(Unknown::OtherSigner)
     }
 
     /// The entry by which the certificate with this serial number was revoked when it signed, at `signed` if that is

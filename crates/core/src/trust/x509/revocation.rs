@@ -169,8 +169,8 @@ impl RevocationCheck<'_> {
         lists.sort_by_key(|list| std::cmp::Reverse(list.this_update));
         let (mut until, mut is_newest) = (None, true);
         for list in lists {
-            if !list.is_by(issuer) {
-                why.get_or_insert(Unknown::OtherSigner);
+            if let Err(error) = list.check_issuer(issuer) {
+                why.get_or_insert(error);
                 continue;
             }
             // A list that is out of its time is right in what it says all the same; what was on hold may not be any more.
@@ -187,12 +187,13 @@ impl RevocationCheck<'_> {
                 until = until.max(Some(list.next_update));
             }
         }
-        if let Some(until) = until {
-            return Ok(Status::Good { until });
-        }
+        // Before a list of a file counts: it may be much older than the one that is fetched.
         let missing = self.not_fetched(certificate);
         if !missing.is_empty() {
             return Ok(Status::NotFetched(missing));
+        }
+        if let Some(until) = until {
+            return Ok(Status::Good { until });
         }
         let nothing = if self.revocation.fetch { Unknown::NoAddress } else { Unknown::NoCrl };
         Ok(Status::Unknown(why.unwrap_or(nothing)))

@@ -59,6 +59,8 @@ pub enum Unknown {
     NoAddress,
     #[error("the CRL is not signed by its issuer")]
     OtherSigner,
+    #[error("the key usage of its issuer has no CRL signing")]
+    NoCrlSigning,
     #[error("the CRL ended at {at}")]
     Old { at: Timestamp },
     #[error("the CRL begins at {at}")]

@@ -158,6 +158,39 @@ fn a_timestamp_authority_has_only_its_usage() {
     assert_eq!(outcome(Chain::check(chain, Purpose::CodeSigning)), "ExtendedKeyUsage");
 }
 
+/// As Go's `crypto/x509`, which tspclient-go asks for this usage, checks all of a chain.
+#[test]
+fn a_ca_of_a_timestamp_authority_may_be_limited() {
+    let mut usage = CustomExtension::from_oid_content(
+        &[2, 5, 29, 37],
+        vec![0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08],
+    );
+    usage.set_criticality(true);
+    let leaf = Party::leaf("tsa").with(|params| {
+        params.extended_key_usages.clear();
+        params.custom_extensions = vec![usage];
+    });
+    // Permits nothing but one host.
+    let names = vec![0x30, 0x06, 0xa0, 0x04, 0x30, 0x02, 0x82, 0x00];
+    let names = CustomExtension::from_oid_content(&[2, 5, 29, 30], names);
+    let root = Party::ca("root", None);
+    for (name, usages, extensions, expected) in [
+        ("no limit", vec![], vec![], "ok"),
+        ("time stamping", vec![ExtendedKeyUsagePurpose::TimeStamping], vec![], "ok"),
+        ("anything", vec![ExtendedKeyUsagePurpose::Any], vec![], "ok"),
+        ("code signing", vec![ExtendedKeyUsagePurpose::CodeSigning], vec![], "ExtendedKeyUsage"),
+        ("TLS", vec![ExtendedKeyUsagePurpose::ServerAuth], vec![], "ExtendedKeyUsage"),
+        ("names", vec![], vec![names], "NameConstraints"),
+    ] {
+        let ca = Party::ca("ca", None).with(|params| {
+            params.extended_key_usages = usages;
+            params.custom_extensions = extensions;
+        });
+        let chain = vec![leaf.by(&ca), ca.by(&root), root.own()];
+        assert_eq!(outcome(Chain::check(chain, Purpose::Timestamping)), expected, "{name}");
+    }
+}
+
 #[test]
 fn extensions_that_are_not_evaluated_are_not_ignored() {
     let extension = |oid: &[u64], critical| {

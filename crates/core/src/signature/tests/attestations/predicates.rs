@@ -88,8 +88,8 @@ fn provenance_v0_2_is_read_strictly() {
         (
             "name and host",
             uri("git+https://git.example/acme/app@evil.example/x@refs/heads/main"),
-            "the repository in invocation.configSource.uri is \"https://git.example/acme/app@evil.example/x\", required \
-             is \"https://git.example/acme/app\"",
+            "source \"git+https://git.example/acme/app@evil.example/x@refs/heads/main\" does not show which repository and ref \
+             it is: it has a query, or several `@` or `#`",
         ),
         ("null", json!(null), "predicate is malformed: predicate is not an object"),
         ("a list", json!([good]), "predicate is malformed: predicate is not an object"),
@@ -189,6 +189,74 @@ fn the_source_in_provenance_v1_is_where_its_build_type_has_it() {
     );
 }
 
+/// Git refs may contain `@` and `#` (git-check-ref-format), so a branch can look like a longer repository and another ref.
+#[test]
+fn a_source_with_several_separators_is_not_known() {
+    let buildkit = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
+    let old = |uri: &str| {
+        let source = json!({ "configSource": { "uri": uri } });
+        (SLSA_0_2, json!({ "builder": { "id": BUILDER }, "buildType": "t", "invocation": source }))
+    };
+    let of = |build_type: &str, parameters: Value, dependencies: Value| {
+        let definition = json!({
+            "buildType": build_type,
+            "externalParameters": parameters,
+            "resolvedDependencies": dependencies,
+        });
+        (SLSA_1, json!({ "buildDefinition": definition, "runDetails": { "builder": { "id": BUILDER } } }))
+    };
+    let configured = |uri: &str| of(buildkit, json!({ "configSource": { "uri": uri } }), json!([]));
+    let resolved = |uri: &str| of("https://other.example/v1", json!({}), json!([{ "uri": uri }]));
+    let workflow = |repository: &str| {
+        let workflow = json!({ "workflow": { "repository": repository, "ref": "refs/heads/main" } });
+        of("https://actions.github.io/buildtypes/workflow/v1", workflow, json!([]))
+    };
+    let evil = "git+https://github.com/acme/app@refs/heads/x@refs/heads/main";
+    for (what, (kind, predicate), known) in [
+        ("v0.2", old(evil), false),
+        (
+            "v0.2 with a path behind the ref",
+            old("git+https://github.com/acme/app@refs/heads/main#sub"),
+            false,
+        ),
+        ("v0.2, good", old("git+https://github.com/acme/app@refs/heads/main"), true),
+        ("buildkit", configured("https://github.com/acme/app.git#x@refs/heads/main"), false),
+        (
+            "buildkit with a directory",
+            configured("https://github.com/acme/app.git#evil:sub@refs/heads/main"),
+            false,
+        ),
+        ("buildkit with #", configured("https://github.com/acme/app.git#x#refs/heads/main"), false),
+        ("buildkit with a query", configured("https://github.com/acme/app.git?ref=x#refs/heads/main"), false),
+        ("buildkit, good", configured("https://github.com/acme/app.git#refs/heads/main"), true),
+        ("resolved", resolved(evil), false),
+        ("resolved, good", resolved("git+https://github.com/acme/app@refs/heads/main"), true),
+        ("workflow", workflow("https://github.com/acme/app@x@y"), false),
+        ("workflow, good", workflow("https://github.com/acme/app"), true),
+    ] {
+        for (repository, reference) in [
+            (Some("https://github.com/acme/**"), Some("refs/heads/main")),
+            (Some("https://github.com/acme/*"), Some("refs/heads/main")),
+            (Some("https://github.com/acme/**"), None),
+            (None, Some("refs/heads/main")),
+        ] {
+            let found = outcome_by(&provenance(repository, reference), kind, &predicate);
+            assert_eq!(found == "met", known, "{what}, {repository:?}, {reference:?}: {found}");
+        }
+        assert_eq!(
+            outcome_by(&provenance(None, None), kind, &predicate),
+            "met",
+            "{what}, no source is required"
+        );
+    }
+    // A directory of the repository is no part of the ref, which it could complete.
+    let (kind, predicate) = configured("https://github.com/acme/app.git#refs/heads/x:sub-release");
+    let found = outcome_by(&provenance(None, Some("refs/heads/*-release")), kind, &predicate);
+    assert_ne!(found, "met");
+    let acme = provenance(Some("https://github.com/acme/app"), None);
+    assert_eq!(outcome_by(&acme, kind, &predicate), "met");
+}
+
 #[test]
 fn reports_that_cannot_be_read_are_not_clean() {
     let (trivy, grype) = (predicate("trivy"), predicate("grype"));
@@ -199,6 +267,8 @@ fn reports_that_cannot_be_read_are_not_clean() {
     let matched = |value: Value| with(&grype, "/scanner/result/matches/0/vulnerability/severity", value);
     let neither = "scanner.result is not a report of trivy (schema version 2) or grype";
     let word = "a severity in the report is not one that is known";
+    let results = |value: Value| with(&trivy, "/scanner/result/Results", value);
+    let no_packages = "report of trivy has no result about packages, so no vulnerabilities were looked for";
     for (what, predicate, expected) in [
         ("trivy", trivy.clone(), "met"),
         ("grype", grype.clone(), "met"),
@@ -234,16 +304,25 @@ fn reports_that_cannot_be_read_are_not_clean() {
             "met",
         ),
         ("no list of one target", without(&trivy, "/scanner/result/Results/0/Vulnerabilities"), "met"),
+        ("no target", results(json!([])), no_packages),
+        ("no list of targets", without(&trivy, "/scanner/result/Results"), no_packages),
+        ("only secrets", results(json!([{ "Target": "app", "Class": "secret" }])), no_packages),
         (
-            "no target",
-            with(&trivy, "/scanner/result/Results", json!([])),
-            "report of trivy has no results, so nothing was scanned",
+            "only licenses and configuration",
+            results(json!([{ "Class": "license" }, { "Class": "license-file" }, { "Class": "config" }])),
+            no_packages,
         ),
+        ("a result without a class", results(json!([{}])), no_packages),
+        ("a class that is no text", results(json!([{ "Class": ["os-pkgs"] }])), no_packages),
+        ("a class in upper case", results(json!([{ "Class": "OS-PKGS" }])), no_packages),
+        ("a number as a result", results(json!([1])), "predicate is malformed: Results is not an object"),
         (
-            "no list of targets",
-            without(&trivy, "/scanner/result/Results"),
-            "report of trivy has no results, so nothing was scanned",
+            "packages of the distribution",
+            results(json!([{ "Class": "secret" }, { "Class": "os-pkgs" }])),
+            "met",
         ),
+        ("packages of a language", results(json!([{ "Class": "lang-pkgs" }])), "met"),
+        ("another class", results(json!([{ "Class": "custom", "Vulnerabilities": [] }])), no_packages),
         ("another version", with(&trivy, "/scanner/result/SchemaVersion", json!(3)), neither),
         ("the version as text", with(&trivy, "/scanner/result/SchemaVersion", json!("2")), neither),
         ("the version as a fraction", with(&trivy, "/scanner/result/SchemaVersion", json!(2.5)), neither),
@@ -336,6 +415,9 @@ fn a_bill_of_materials_names_something() {
     let sbom = terms(TermsKind::Sbom(Sbom::new(SbomFormat::ALL.into_iter().collect())));
     let (spdx, cyclonedx) = (predicate("spdx"), predicate("cyclonedx"));
     let nothing = "bill of materials names no package";
+    let listed = |components: Value| {
+        with(&with(&cyclonedx, "/components", components), "/metadata/component", json!(null))
+    };
     let not_spdx = "predicate is not an SPDX document of version 2";
     for (what, kind, predicate, expected) in [
         ("spdx", SPDX, spdx.clone(), "met"),
@@ -355,11 +437,17 @@ fn a_bill_of_materials_names_something() {
             with(&spdx, "/packages", json!("app")),
             "predicate is malformed: packages is not an array",
         ),
+        ("a package that is null", SPDX, with(&spdx, "/packages", json!([null])), nothing),
+        ("packages that are texts", SPDX, with(&spdx, "/packages", json!(["app", 0, [], {}])), nothing),
+        ("a package without a name", SPDX, with(&spdx, "/packages", json!([{ "name": "" }])), nothing),
+        ("a name that is a list", SPDX, with(&spdx, "/packages", json!([{ "name": ["app"] }])), nothing),
+        ("one package with a name", SPDX, with(&spdx, "/packages", json!([null, { "name": "app" }])), "met"),
         ("another format", SPDX, with(&spdx, "/spdxVersion", json!("SPDX-9.0")), not_spdx),
         ("an empty object", SPDX, json!({}), "predicate is malformed: predicate has no field spdxVersion"),
         ("nothing", SPDX, json!(null), "predicate is malformed: predicate is not an object"),
         ("an empty text", SPDX, json!(""), not_spdx),
         ("a text without packages", SPDX, json!("SPDXVersion: SPDX-2.3\n"), nothing),
+        ("a text with an empty name", SPDX, json!("SPDXVersion: SPDX-2.3\nPackageName: \n"), nothing),
         ("a text", SPDX, json!("SPDXVersion: SPDX-2.3\nPackageName: app\n"), "met"),
         (
             "cyclonedx under the type of spdx",
@@ -376,12 +464,10 @@ fn a_bill_of_materials_names_something() {
             "predicate is not a CycloneDX document",
         ),
         ("a component of its own", CYCLONEDX, without(&cyclonedx, "/components"), "met"),
-        (
-            "no component",
-            CYCLONEDX,
-            with(&with(&cyclonedx, "/components", json!([])), "/metadata/component", json!(null)),
-            nothing,
-        ),
+        ("no component", CYCLONEDX, listed(json!([])), nothing),
+        ("a component that is a number", CYCLONEDX, listed(json!([0])), nothing),
+        ("a component that is null", CYCLONEDX, listed(json!([null, {}, { "name": "" }])), nothing),
+        ("one component with a name", CYCLONEDX, listed(json!([0, { "name": "app" }])), "met"),
         (
             "a component without a name",
             CYCLONEDX,

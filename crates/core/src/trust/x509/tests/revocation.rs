@@ -161,6 +161,29 @@ fn a_list_of_one_distribution_point_is_about_the_certificates_that_name_it() {
     }
 }
 
+/// RFC 5280 section 6.3.3 (f).
+#[test]
+fn a_ca_with_a_key_usage_needs_crl_signing_for_its_lists() {
+    let both = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    for (usages, good, revoked) in [
+        (both, "ok until 2027-01-01", "Revoked"),
+        (Vec::new(), "ok until 2027-01-01", "Revoked"),
+        (vec![KeyUsagePurpose::KeyCertSign], "NoCrlSigning", "NoCrlSigning"),
+    ] {
+        let mut world = World::new();
+        let lists = [world.list(|_| {}), world.revoking(RevocationReason::KeyCompromise)];
+        world.ca.params.key_usages.clone_from(&usages);
+        let chain = vec![world.leaf.by(&world.ca), world.ca.own()];
+        let chain = Chain::check(chain, Purpose::Signing).unwrap();
+        for (list, expected) in lists.iter().zip([good, revoked]) {
+            let mut revocation = Revocation::default();
+            revocation.add(list).unwrap();
+            let outcome = judge(&chain, &revocation, &FetchedCrls::default(), None);
+            assert_eq!(outcome, expected, "{usages:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_not_known_is_judged_by_the_mode() {
     let (plain, named) = (World::new(), World::with_point());
@@ -236,10 +259,21 @@ fn lists_are_fetched_from_where_the_certificate_says() {
     }
     revocation.mode = RevocationMode::IfKnown;
     assert_eq!(judge(&chain, &revocation, &failed, None), "ok");
-    // One of a file is as good, and then nothing is fetched.
-    revocation.mode = RevocationMode::Required;
+    // One of a file counts where the fetch failed, and does not replace the fetch.
     revocation.add(&world.list(|_| {})).unwrap();
-    assert_eq!(judge(&chain, &revocation, &FetchedCrls::default(), None), "ok until 2027-01-01");
+    for mode in RevocationMode::ALL {
+        revocation.mode = mode;
+        for (name, fetched, expected) in [
+            ("not fetched", &none, "NotFetched"),
+            ("failed", &failed, "ok until 2027-01-01"),
+            ("revoked", &list(&world.revoking(RevocationReason::KeyCompromise)), "Revoked"),
+        ] {
+            assert_eq!(judge(&chain, &revocation, fetched, None), expected, "{name} {mode:?}");
+        }
+    }
+    // What it revokes needs no fetch.
+    revocation.add(&world.revoking(RevocationReason::KeyCompromise)).unwrap();
+    assert_eq!(judge(&chain, &revocation, &none, None), "Revoked");
     // Without a distribution point there is nothing to fetch.
     let plain = World::new().chain();
     revocation = Revocation::new(RevocationMode::Required, true);
