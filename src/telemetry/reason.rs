@@ -152,7 +152,7 @@ reasons! {
     TooManySignatures = Refused(Attempt), "too-many-signatures",
     /// the image has more referrers than the limit, and the signatures that were read are not enough
     TooManyReferrers = Refused(Attempt), "too-many-referrers",
-    /// the registry lists the referrers on more pages than the limit, and the signatures that were read are not enough
+    /// the registry lists the referrers, or Grafeas the attestations, on more pages than the limit, and the signatures that were read are not enough
     TooManyPages = Refused(Attempt), "too-many-referrer-pages",
     /// a payload or bundle is larger than the limit, and the other signatures are not enough
     SignatureTooLarge = Refused(Attempt), "signature-too-large",

@@ -1,7 +1,8 @@
 //! Attestations that a Grafeas server lists: Container Analysis, or one of the operator.
 //!
 //! Sources: grafeas `proto/v1/grafeas.proto` (`ListOccurrences`) and the filters that Container Analysis documents. The answer
-//! only says where to look: what counts is signed. Like a lookaside server, it gets no credentials of a pull.
+//! only says where to look: what counts is signed. Like a lookaside server, it gets no credentials of a pull or of the operator
+//! but the token for it, and a challenge is an error.
 
 use std::collections::HashSet;
 
@@ -40,7 +41,7 @@ async fn listed(
 ) -> Result<(), RegistryError> {
     let limits = search.state.limits();
     let host = host(grafeas).await?;
-    let context = search.context.without_credentials(limits);
+    let context = search.context.unauthenticated(limits);
     let budget = Budget::new(limits);
     let mut next = None;
     let mut requested = HashSet::new();
