@@ -1,6 +1,7 @@
 //! All targets. A parser that is added to the product is added here.
 
 mod attestations;
+mod attestors;
 mod calls;
 mod keyless;
 mod names;
@@ -46,6 +47,10 @@ pub const TARGETS: &[Target] = &[
     attestations::SBOM,
     attestations::SUMMARY,
     attestations::CUSTOM,
+    attestors::PAYLOAD,
+    attestors::OCCURRENCE,
+    attestors::ARMOR,
+    attestors::LISTING,
     trust::PUBLIC_KEY,
     trust::CERTIFICATE,
     trust::CRL,

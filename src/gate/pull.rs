@@ -49,6 +49,7 @@ impl PullEvaluation {
             self.lookup.wanted = Wanted {
                 notation: reads(Format::Notation),
                 gpg: reads(Format::Gpg),
+                grafeas: reads(Format::Grafeas),
                 attestations: applicable.rules().any(Rule::asks_for_attestations),
             };
             let labels: Vec<&str> = applicable.rules().map(Rule::label).collect();

@@ -288,6 +288,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::WeakSignature => {
             (Reason::WeakSignature, "sign this digest again, with SHA-256 or a longer hash")
         }
+        Fault::OtherPayload => (
+            Reason::OtherPayload,
+            "have the attestor attest this digest as Binary Authorization or kritis do",
+        ),
         Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
         Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
         Fault::UntrustedTimestamp => {

@@ -83,6 +83,10 @@ enum HeadAttachment {
         place: String,
         document: usize,
     },
+    Grafeas {
+        place: String,
+        document: usize,
+    },
 }
 
 /// Encodes evidence.
@@ -121,6 +125,10 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
         Attachment::Gpg { place, document } => {
             blobs.push(document);
             HeadAttachment::Gpg { place: place.clone(), document: document.len() }
+        }
+        Attachment::Grafeas { place, document } => {
+            blobs.push(document);
+            HeadAttachment::Grafeas { place: place.clone(), document: document.len() }
         }
     });
     let attachments = attachments.collect();
@@ -211,6 +219,9 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
                 Attachment::Attestation { place, document: take(document)?, certificate }
             }
             HeadAttachment::Gpg { place, document } => Attachment::Gpg { place, document: take(document)? },
+            HeadAttachment::Grafeas { place, document } => {
+                Attachment::Grafeas { place, document: take(document)? }
+            }
         })
     });
     let attachments = attachments.collect::<Result<_, EntryError>>()?;
@@ -297,6 +308,7 @@ mod tests {
                 certificate: None,
             },
             Attachment::Gpg { place: "lookaside".to_owned(), document: Bytes::from_static(b"message") },
+            Attachment::Grafeas { place: "grafeas".to_owned(), document: Bytes::from_static(b"{}") },
         ];
         Evidence {
             repository: Repository::parse("reg.example/team/app").unwrap(),

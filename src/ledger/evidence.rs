@@ -143,6 +143,7 @@ impl Evidence {
                 Attachment::Bundle { document, .. }
                 | Attachment::Notation { document, .. }
                 | Attachment::Gpg { document, .. }
+                | Attachment::Grafeas { document, .. }
                 | Attachment::Attestation { document, .. } => copy(document),
             }
         }
@@ -201,7 +202,10 @@ pub struct Dropped {
 fn may_state(attachment: &Attachment) -> bool {
     match attachment {
         Attachment::Bundle { .. } | Attachment::Attestation { .. } => true,
-        Attachment::SimpleSigning { .. } | Attachment::Notation { .. } | Attachment::Gpg { .. } => false,
+        Attachment::SimpleSigning { .. }
+        | Attachment::Notation { .. }
+        | Attachment::Gpg { .. }
+        | Attachment::Grafeas { .. } => false,
     }
 }
 
@@ -219,7 +223,8 @@ fn attachment_bytes(attachment: &Attachment) -> usize {
         }
         Attachment::Bundle { place, document }
         | Attachment::Notation { place, document }
-        | Attachment::Gpg { place, document } => place.len() + document.len(),
+        | Attachment::Gpg { place, document }
+        | Attachment::Grafeas { place, document } => place.len() + document.len(),
     }
 }
 
@@ -230,6 +235,7 @@ fn attached(attachment: &Attachment) -> &Bytes {
         Attachment::Bundle { document, .. }
         | Attachment::Notation { document, .. }
         | Attachment::Gpg { document, .. }
+        | Attachment::Grafeas { document, .. }
         | Attachment::Attestation { document, .. } => document,
     }
 }
@@ -243,7 +249,10 @@ fn same_attachment(one: &Attachment, other: &Attachment) -> bool {
         ) => payload == others && signature == theirs && certificate == their,
         (Attachment::Bundle { document, .. }, Attachment::Bundle { document: others, .. })
         | (Attachment::Notation { document, .. }, Attachment::Notation { document: others, .. })
-        | (Attachment::Gpg { document, .. }, Attachment::Gpg { document: others, .. }) => document == others,
+        | (Attachment::Gpg { document, .. }, Attachment::Gpg { document: others, .. })
+        | (Attachment::Grafeas { document, .. }, Attachment::Grafeas { document: others, .. }) => {
+            document == others
+        }
         (
             Attachment::Attestation { document, certificate, .. },
             Attachment::Attestation { document: others, certificate: theirs, .. },

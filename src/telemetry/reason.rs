@@ -134,6 +134,8 @@ reasons! {
     NoSigningTime = Refused(Signatures), "no-signing-time",
     /// a signature is made with a hash that is too weak or not supported
     WeakSignature = Refused(Signatures), "weak-signature",
+    /// an attestor signed something that is not an attestation of an image, or not the payload beside its signature
+    OtherPayload = Refused(Signatures), "other-payload",
     /// the key of a signature, or its primary key, is revoked
     KeyRevoked = Refused(Signatures), "key-revoked",
     /// the signing time of a signature is in the future
@@ -156,7 +158,7 @@ reasons! {
     TooManySignatures = Refused(Attempt), "too-many-signatures",
     /// the image has more referrers than the limit, and the signatures that were read are not enough
     TooManyReferrers = Refused(Attempt), "too-many-referrers",
-    /// the registry lists the referrers on more pages than the limit, and the signatures that were read are not enough
+    /// the registry lists the referrers, or Grafeas the attestations, on more pages than the limit, and the signatures that were read are not enough
     TooManyPages = Refused(Attempt), "too-many-referrer-pages",
     /// a payload or bundle is larger than the limit, and the other signatures are not enough
     SignatureTooLarge = Refused(Attempt), "signature-too-large",

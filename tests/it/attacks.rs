@@ -2,6 +2,7 @@
 //! `docs/attacks.md` lists the numbers.
 
 mod attestations;
+pub(crate) mod attestor;
 mod bounds;
 mod busy;
 mod calls;

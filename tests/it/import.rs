@@ -18,7 +18,9 @@ use pullgate::digest::Digest;
 use pullgate::policy::{Action, Policy};
 use pullgate::reference::Repository;
 use pullgate::trust::Algorithm;
-use pullgate_import::{self as import, Effect, ImportError, Imported, Options, SecurityCenter};
+use pullgate_import::{
+    self as import, BinaryAuthorization, Effect, ImportError, Imported, Options, SecurityCenter,
+};
 use pullgate_test::signer::gpg;
 
 const KEYS: [&str; 6] = ["p256", "p384", "p521", "ed25519", "rsa-2048", "rsa-3072"];
@@ -39,6 +41,7 @@ fn base64(text: &str) -> String {
 /// A document with its keys inserted.
 fn document(name: &str) -> String {
     let text = std::fs::read_to_string(fixtures().join("import").join(name)).unwrap();
+    let text = text.replace("@base64:pgp@", &base64(&String::from_utf8(gpg("ed25519.keyring.asc")).unwrap()));
     KEYS.iter().fold(text, |text, name| text.replace(&format!("@base64:{name}@"), &base64(&key(name))))
 }
 
@@ -133,12 +136,12 @@ fn kritis_resources() {
     expect(
         &load(&imported),
         &[
-            // The policy whose authority has no usable key can admit nothing.
-            ("prod", "gcr.io/example/app", "all of build, quality"),
+            // Either of two policies would suffice for kritis.
+            ("prod", "gcr.io/example/app", "all of build, pgp, quality"),
             ("prod", "gcr.io/example/base/debian", "allow"),
-            ("prod", "gcr.io/example/base/debian/deeper", "all of build, quality"),
+            ("prod", "gcr.io/example/base/debian/deeper", "all of build, pgp, quality"),
             ("prod", "gcr.io/example/toolbox", "allow"),
-            ("prod", "gcr.io/example/other", "all of build, quality"),
+            ("prod", "gcr.io/example/other", "all of build, pgp, quality"),
             // Its authority is in another namespace.
             ("staging", "gcr.io/example/app", "deny"),
             // Without authorities nothing is admitted, not even listed images.
@@ -148,9 +151,13 @@ fn kritis_resources() {
         ],
     );
     let about = |text: &str| imported.notes().iter().any(|note| note.to_string().contains(text));
-    for text in
-        ["a key of type PGP", "salt-length", "ImageSecurityPolicy no-critical", "AttestationAuthority pgp"]
-    {
+    for text in [
+        "a key of type PGP",
+        "salt-length",
+        "ImageSecurityPolicy no-critical",
+        "AttestationAuthority pgp",
+        "projects/example/notes/pgp",
+    ] {
         assert!(about(text), "{text}: {:#?}", imported.notes());
     }
 }
@@ -258,6 +265,84 @@ fn one_of_several_policies_suffices() {
         let stricter = imported.notes().iter().any(|note| note.effect == Effect::Stricter);
         assert_eq!(stricter, strict, "{policies}: {:#?}", imported.notes());
     }
+}
+
+fn authorization(cluster: Option<&str>, options: Options) -> Result<Imported, ImportError> {
+    let (policy, attestors) = (document("binauthz/policy.yaml"), [document("binauthz/attestors.yaml")]);
+    import::binauthz(&BinaryAuthorization { policy: &policy, attestors: &attestors, cluster }, options)
+}
+
+#[test]
+fn binary_authorization() {
+    let imported = authorization(Some("europe-west1.prod"), Options::default()).unwrap();
+    golden("binauthz/policy.toml", &imported);
+    let policy = load(&imported);
+    expect(
+        &policy,
+        &[
+            ("default", "gcr.io/example/app", "all of built, qa"),
+            ("open", "gcr.io/example/app", "allow"),
+            // An attestor that is not in the documents, and a service account with a rule of its own.
+            ("shop", "gcr.io/example/app", "deny"),
+            ("batch", "gcr.io/example/app", "deny"),
+            ("default", "gcr.io/google-containers/pause", "allow"),
+            ("shop", "gcr.io/google-containers/pause", "allow"),
+            ("default", "gcr.io/google-containers/pause/deeper", "all of built, qa"),
+            ("open", "gcr.io/google-containers/pause/deeper", "allow"),
+            ("default", "europe-docker.pkg.dev/example/base/debian", "allow"),
+            ("default", "europe-docker.pkg.dev/example/base/debian/slim", "allow"),
+            ("default", "europe-docker.pkg.dev/example/base", "all of built, qa"),
+            // One tag is not a repository.
+            ("default", "gcr.io/example/one", "all of built, qa"),
+        ],
+    );
+    let kinds = |name: &str| policy.authenticator(name).unwrap().set().kind();
+    assert_eq!([kinds("built"), kinds("qa")], ["attestor"; 2]);
+    let about = |text: &str| imported.notes().iter().any(|note| note.to_string().contains(text));
+    for text in [
+        "stricter: globalPolicyEvaluationMode",
+        "attestors/elsewhere is not in the documents",
+        "stricter: batch:runner",
+        "gcr.io/example/one:1.0",
+        "gcr.io/example**",
+        "projects/example/notes/qa",
+    ] {
+        assert!(about(text), "{text}: {:#?}", imported.notes());
+    }
+    // The rule of the cluster, which only logs.
+    let test = load(&authorization(Some("europe-west1.test"), WIDEN).unwrap());
+    expect(&test, &[("default", "gcr.io/example/app", "built"), ("batch", "gcr.io/example/app", "built")]);
+    let applicable =
+        test.applicable_rules(&Repository::parse("gcr.io/example/app").unwrap(), Some("default"));
+    assert_eq!(applicable.strictest().mode(), pullgate::policy::Mode::Audit);
+    // Which cluster it is for must be said.
+    assert!(matches!(authorization(None, Options::default()), Err(ImportError::Shape { .. })));
+}
+
+#[test]
+fn what_binary_authorization_would_not_accept_is_rejected() {
+    let rule =
+        "defaultAdmissionRule: { evaluationMode: MODE, enforcementMode: ENFORCED_BLOCK_AND_AUDIT_LOG }";
+    for (policy, expected) in [
+        (rule.replace("MODE", "ALWAYS_ALLOW"), "no rule that requires attestations found"),
+        (rule.replace("MODE", "ALWAYS_ALOW"), "unknown evaluationMode"),
+        (
+            rule.replace("MODE", "ALWAYS_DENY").replace("ENFORCED_BLOCK_AND_AUDIT_LOG", "X"),
+            "unknown enforcementMode",
+        ),
+        (format!("{}\nmore: 1", rule.replace("MODE", "ALWAYS_DENY")), "unknown field"),
+        ("{}".to_owned(), "missing field"),
+        (String::new(), "it is not one document"),
+    ] {
+        let source = BinaryAuthorization { policy: &policy, attestors: &[], cluster: None };
+        let error = import::binauthz(&source, Options::default()).map(|it| it.policy()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{policy}: {error}");
+    }
+    // It names no attestor.
+    let policy = rule.replace("MODE", "REQUIRE_ATTESTATION");
+    let source = BinaryAuthorization { policy: &policy, attestors: &[], cluster: None };
+    let imported = import::binauthz(&source, Options::default()).unwrap();
+    expect(&load(&imported), &[("default", "gcr.io/example/app", "deny")]);
 }
 
 fn center(cluster: &str, keys: &BTreeMap<String, String>) -> Result<Imported, ImportError> {

@@ -87,13 +87,13 @@ pub(crate) async fn trusted_roots_are_fetched_as_configured() {
             "other name",
             good.replace("\"own\"", "\"other\""),
             0,
-            format!("other: {at}/trust/other.json is new"),
+            format!("other: {at}/trust/other.json was updated"),
         ),
         (
             "other directory",
             good.replace("/trust\"", "/roots\""),
             0,
-            format!("own: {at}/roots/own.json is new"),
+            format!("own: {at}/roots/own.json was updated"),
         ),
         (
             "files elsewhere",
@@ -103,7 +103,7 @@ pub(crate) async fn trusted_roots_are_fetched_as_configured() {
                 files.host()
             ),
             0,
-            format!("elsewhere: {at}/trust/elsewhere.json is new"),
+            format!("elsewhere: {at}/trust/elsewhere.json was updated"),
         ),
     ] {
         let (found, output) = fetch(path, &text, &[]).await;

@@ -26,6 +26,7 @@ mod activation;
 mod admitted;
 mod around;
 mod attested;
+mod attestor;
 mod cancelled;
 mod circle;
 mod clock;

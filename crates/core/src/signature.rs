@@ -6,6 +6,7 @@
 
 mod annotations;
 pub mod attestation;
+mod attestor;
 mod bundle;
 mod certified;
 mod dsse;
@@ -33,6 +34,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use self::attestor::{
+    AttestorError, ENVELOPE_PAYLOAD_TYPE, Listing as GrafeasListing, MAX_GRAFEAS_BYTES, MAX_TOKEN_BYTES,
+    is_envelope,
+};
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::certified::CertifiedError;
 pub use self::dsse::{PAYLOAD_TYPE as STATEMENT_MEDIA_TYPE, pre_authentication_encoding};
@@ -103,6 +108,14 @@ pub enum Attachment {
         /// The bytes of the file.
         document: Bytes,
     },
+    /// An attestation of Binary Authorization or kritis: an occurrence of Grafeas, or a DSSE envelope with a simple-signing
+    /// payload.
+    Grafeas {
+        /// Where it was found, for messages.
+        place: String,
+        /// The bytes of the file, or of the layer.
+        document: Bytes,
+    },
 }
 
 impl Attachment {
@@ -113,7 +126,8 @@ impl Attachment {
             | Self::Bundle { place, .. }
             | Self::Notation { place, .. }
             | Self::Attestation { place, .. }
-            | Self::Gpg { place, .. } => place,
+            | Self::Gpg { place, .. }
+            | Self::Grafeas { place, .. } => place,
         }
     }
 
@@ -125,6 +139,7 @@ impl Attachment {
             Self::Notation { .. } => Format::Notation,
             Self::Attestation { .. } => Format::Attestation,
             Self::Gpg { .. } => Format::Gpg,
+            Self::Grafeas { .. } => Format::Grafeas,
         }
     }
 }
@@ -142,11 +157,13 @@ pub enum Format {
     Attestation,
     /// Simple signing by GPG: signs a digest and a repository.
     Gpg,
+    /// An attestation of Binary Authorization or kritis: signs a digest and a repository.
+    Grafeas,
 }
 
 impl Format {
     /// All formats of signatures.
-    pub const ALL: [Self; 4] = [Self::SimpleSigning, Self::Bundle, Self::Notation, Self::Gpg];
+    pub const ALL: [Self; 5] = [Self::SimpleSigning, Self::Bundle, Self::Notation, Self::Gpg, Self::Grafeas];
 
     /// The layout in which a registry keeps it: the word in the policy.
     #[must_use]
@@ -157,6 +174,7 @@ impl Format {
             Self::Notation => "notation",
             Self::Attestation => "attestation",
             Self::Gpg => "lookaside",
+            Self::Grafeas => "grafeas",
         }
     }
 }
@@ -169,6 +187,7 @@ impl fmt::Display for Format {
             Self::Notation => "Notation signature",
             Self::Attestation => "attestation",
             Self::Gpg => "GPG signature",
+            Self::Grafeas => "Grafeas attestation",
         })
     }
 }
@@ -290,6 +309,10 @@ pub fn verify_knowing(
             Attachment::Gpg { document, .. } => gpg::verify(document, set, subject, now)?,
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "gpg" }),
         },
+        Signers::Attestor(set) => match attachment {
+            Attachment::Grafeas { document, .. } => attestor::verify(document, set, subject, now)?,
+            other => return Err(SignatureError::OtherKind { found: other.format(), kind: "attestor" }),
+        },
     };
     Ok(Proof {
         authenticator: authenticator.name().to_owned(),
@@ -311,6 +334,7 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
         }
         Signers::Notation(_) => format == Format::Notation,
         Signers::Gpg(_) => format == Format::Gpg,
+        Signers::Attestor(_) => format == Format::Grafeas,
     }
 }
 
@@ -368,7 +392,10 @@ fn by_key(attachment: &Attachment, by: By<'_>, subject: &Subject<'_>) -> Result<
             let valid = bundle::verify(document, by, subject)?;
             by.check_log(valid, |log| log.check_bundle(document))
         }
-        Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
+        Attachment::Notation { .. }
+        | Attachment::Attestation { .. }
+        | Attachment::Gpg { .. }
+        | Attachment::Grafeas { .. } => {
             Err(SignatureError::OtherKind { found: attachment.format(), kind: "key" })
         }
     }

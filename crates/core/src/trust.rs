@@ -6,6 +6,7 @@
 //! fixed when the key is loaded, and an algorithm in an envelope is ignored. No I/O; the time is an argument.
 
 mod algorithm;
+mod attestor;
 mod authenticator;
 mod ecdsa;
 mod ed25519;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::algorithm::{Algorithm, PssSalt, Scheme, UnknownAlgorithm};
+pub use self::attestor::AttestorSet;
 pub use self::authenticator::{Authenticator, Signers};
 pub use self::ecdsa::{der_of_raw, raw_of_der};
 pub use self::gpg::{GpgSet, SignedData};

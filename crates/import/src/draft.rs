@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Effect, ImportError, Note};
+use pullgate_core::trust::openpgp::{KeyringError, armor, read_keyring};
 use pullgate_core::trust::{Algorithm, KeyError, PssSalt, PublicKey};
 
 /// The longest name of an authenticator, in characters.
@@ -27,7 +28,7 @@ pub(super) struct DraftAuthenticator {
     pub(super) keys: Vec<PublicKey>,
     /// The fingerprints of OpenPGP keys, which are in the options.
     pub(super) fingerprints: Vec<String>,
-    /// The options of one that has no keys.
+    /// The options beside its keys.
     pub(super) settings: Vec<(&'static str, Setting)>,
 }
 
@@ -41,7 +42,7 @@ pub(super) enum Setting {
 }
 
 /// OpenPGP keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OpenPgpKeys {
     pub(super) armored: String,
     /// Those of the primary keys, sorted.
@@ -112,6 +113,20 @@ impl Draft {
         self.add_authenticator(original, Vec::new(), settings)
     }
 
+    /// Adds an attestor with keys of both kinds.
+    pub(super) fn attestor(&mut self, original: &str, keys: Vec<PublicKey>, openpgp: OpenPgpKeys) -> String {
+        let mut settings = vec![("type", Setting::Text("attestor".to_owned()))];
+        let OpenPgpKeys { armored, fingerprints } = openpgp;
+        if !armored.is_empty() {
+            settings.push(("armored", Setting::Lines(armored)));
+        }
+        let name = self.add_authenticator(original, keys, settings);
+        if let Some(added) = self.authenticators.last_mut() {
+            added.fingerprints = fingerprints;
+        }
+        name
+    }
+
     /// Adds an authenticator of OpenPGP keys.
     pub(super) fn openpgp_authenticator(&mut self, original: &str, keys: OpenPgpKeys) -> String {
         let settings =
@@ -169,6 +184,19 @@ impl Draft {
                 "two of its authenticators share a key, but pullgate counts a key once, so a second key must sign too",
             );
         }
+    }
+}
+
+impl OpenPgpKeys {
+    /// Adds the keys of a keyring, armored or not.
+    pub(super) fn add(&mut self, keyring: &[u8]) -> Result<(), KeyringError> {
+        let read = read_keyring(keyring)?;
+        let binary = armor::binary(keyring)?;
+        self.fingerprints.extend(read.iter().map(|key| key.fingerprint().to_string()));
+        self.fingerprints.sort_unstable();
+        self.fingerprints.dedup();
+        self.armored.push_str(&armor::encode(&binary));
+        Ok(())
     }
 }
 

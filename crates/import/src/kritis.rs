@@ -3,21 +3,20 @@
 //! Sources: kritis `pkg/kritis/apis/kritis/v1beta1`, `review/review.go`, `util/allowlist.go`; the documentation of
 //! kritis-validation-hook for `publicKeyData` and AdmissionAllowlist. A namespace without a policy admits everything. A
 //! namespace with policies admits an image if all authorities of one policy attest it; any key of an authority may sign. A
-//! policy without authorities refuses everything, including images on the lists.
+//! policy without authorities refuses everything, including images on the lists. Authorities become attestors; those of
+//! kritis-validation-hook become authenticators of keys, because what it reads is not documented.
 
 mod documents;
-mod patterns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use documents::{Authority, Document, Generic};
-use patterns::{Covered, Pattern};
 
+use super::allowlists::{self, Entry, NamespaceRequirement, Patterns};
 use super::alternatives::{Alternative, combine};
-use super::draft::{Action, Draft, Rule};
+use super::draft::{Action, Draft};
+use super::grafeas_keys::AuthorityKeys;
 use super::{Effect, ImportError, Imported, Options, check_namespace};
-
-const ALLOWLIST: &str = "AdmissionAllowlist";
 
 /// Converts the documents of a cluster: the output of `kubectl get … -o yaml`, or files for `kubectl apply`.
 ///
@@ -47,7 +46,12 @@ pub fn kritis(texts: &[String], options: Options) -> Result<Imported, ImportErro
             Document::Generic(generic) => converter.generic(generic),
             Document::Allowlist(list) => {
                 for entry in list.patterns {
-                    converter.lists.push((entry.name_pattern, entry.namespace, ALLOWLIST.to_owned()));
+                    converter.lists.push(Entry {
+                        pattern: entry.name_pattern,
+                        namespace: entry.namespace,
+                        origin: "AdmissionAllowlist".to_owned(),
+                        patterns: Patterns::Anywhere,
+                    });
                 }
             }
         }
@@ -64,19 +68,27 @@ struct Converter {
     /// The authenticator for each authority, by namespace (empty if it has none) and name; `None` if no key can be used.
     authorities: BTreeMap<(String, String), Option<String>>,
     namespaces: BTreeMap<String, Vec<Generic>>,
-    /// Pattern, namespace, origin.
-    lists: Vec<(String, Option<String>, String)>,
+    lists: Vec<Entry>,
 }
 
 impl Converter {
     fn authority(&mut self, authority: &Authority) -> Result<(), ImportError> {
-        let keys = documents::keys(authority, &mut self.draft, self.options)?;
+        let (keys, is_of_attestor) = documents::keys(authority, &mut self.draft, self.options)?;
+        let AuthorityKeys { pkix, openpgp } = keys.clone();
         let name = if keys.is_empty() {
             let text = "it has no key that pullgate can verify; policies that require it admit nothing";
-            self.draft.note(Effect::Stricter, format!("AttestationAuthority {}", authority.name), text);
+            self.draft.note(Effect::Stricter, authority.subject(), text);
             None
+        } else if is_of_attestor {
+            let text = format!(
+                "its attestations are in {}: name the Grafeas server of this project as `grafeas` in [[registry.signatures]] of \
+                 pullgate.toml; pullgate also requires the type of an attestation in what is signed",
+                authority.note()
+            );
+            self.draft.note(Effect::None, authority.subject(), text);
+            Some(self.draft.attestor(&authority.name, pkix, openpgp))
         } else {
-            Some(self.draft.authenticator(&authority.name, keys))
+            Some(self.draft.authenticator(&authority.name, pkix))
         };
         self.authorities.insert((authority.namespace.clone(), authority.name.clone()), name);
         Ok(())
@@ -85,7 +97,12 @@ impl Converter {
     fn generic(&mut self, generic: Generic) {
         let origin = format!("GenericAttestationPolicy {}/{}", generic.namespace, generic.name);
         for pattern in &generic.patterns {
-            self.lists.push((pattern.clone(), Some(generic.namespace.clone()), origin.clone()));
+            self.lists.push(Entry {
+                pattern: pattern.clone(),
+                namespace: Some(generic.namespace.clone()),
+                origin: origin.clone(),
+                patterns: Patterns::AtTheEnd,
+            });
         }
         self.namespaces.entry(generic.namespace.clone()).or_default().push(generic);
     }
@@ -134,119 +151,13 @@ impl Converter {
                     policies.iter().map_while(|it| self.alternative(it)).collect();
                 combine(&mut self.draft, &format!("namespace {namespace}"), &alternatives)
             };
-            requirements.insert(namespace, NamespaceRequirement { origin, action, closed });
+            requirements.insert(namespace, NamespaceRequirement { origin, action, closed, audit: false });
         }
         for (namespace, requirement) in &requirements {
             self.draft.rules.push(requirement.rule("**", namespace));
         }
-        self.lists(&requirements);
+        allowlists::apply(&mut self.draft, self.options, self.lists, &requirements);
         self.draft.note_shared_keys();
         Ok(Imported { draft: self.draft })
-    }
-
-    /// Adds rules for what the lists admit unsigned. A scope reaches further than a pattern, so for the names below it further
-    /// rules restore the requirement.
-    fn lists(&mut self, requirements: &BTreeMap<String, NamespaceRequirement>) {
-        let mut allowed: BTreeMap<(String, Option<String>), (Covered, String)> = BTreeMap::new();
-        for (text, namespace, origin) in std::mem::take(&mut self.lists) {
-            let subject = format!("{origin}, pattern {text:?}");
-            if let Some(name) = namespace.as_ref().filter(|name| check_namespace("", name).is_err()) {
-                let problem =
-                    format!("{name:?} is not a valid name of a Kubernetes namespace; the entry is left out");
-                self.draft.note(Effect::Stricter, subject, problem);
-                continue;
-            }
-            if origin != ALLOWLIST && text.strip_suffix('*').unwrap_or(&text).contains('*') {
-                // kritis util/allowlist.go: only a `*` at the end is special, and no name has another one.
-                let problem = "a `*` that is not at the end is a wildcard only in AdmissionAllowlist; the entry is left out";
-                self.draft.note(Effect::Stricter, subject, problem);
-                continue;
-            }
-            match patterns::read(&text) {
-                Ok(Pattern { covered, wider }) => {
-                    match wider {
-                        Some(wider) if self.options.widen => self.draft.note(Effect::Wider, subject, wider),
-                        Some(wider) => {
-                            let text = format!("{wider}; the entry is left out, unless you add --widen");
-                            self.draft.note(Effect::Stricter, subject, text);
-                            continue;
-                        }
-                        None => {}
-                    }
-                    allowed.entry((covered.scope.clone(), namespace)).or_insert((covered, origin));
-                }
-                Err(problem) => self.draft.note(Effect::Stricter, subject, problem),
-            }
-        }
-        let everywhere: BTreeSet<String> =
-            allowed.keys().filter(|(_, pods)| pods.is_none()).map(|(scope, _)| scope.clone()).collect();
-        let mut guards = BTreeMap::new();
-        for ((scope, pods), (covered, origin)) in &allowed {
-            let pods_of = |it: &String| it.clone();
-            let affected: Vec<(&String, &NamespaceRequirement)> = match pods {
-                Some(_) if everywhere.contains(scope) => continue,
-                Some(namespace) => requirements.get_key_value(namespace).into_iter().collect(),
-                None => requirements.iter().collect(),
-            };
-            if affected.is_empty() {
-                let text = format!(
-                    "no policy requires signatures where pattern {:?} applies, so the pattern has no effect",
-                    covered.pattern
-                );
-                self.draft.note(Effect::None, origin.clone(), text);
-                continue;
-            }
-            for (namespace, requirement) in affected {
-                if requirement.closed {
-                    guards.insert((scope.clone(), namespace.clone()), requirement.clone());
-                } else if pods.is_some() {
-                    let reason = format!("on the list of {origin}");
-                    let rule = Rule::new(origin.clone(), scope.clone(), Action::Allow(reason));
-                    self.draft.rules.push(rule.of_pods(&pods_of(namespace)));
-                }
-                let below = (covered.below.clone(), namespace.clone());
-                let listed = everywhere.contains(&covered.below)
-                    || allowed.contains_key(&(covered.below.clone(), Some(namespace.clone())));
-                if !listed {
-                    guards.insert(below, requirement.clone());
-                }
-            }
-            if pods.is_none() {
-                let action = Action::Allow(format!("on the list of {origin}"));
-                self.draft.rules.push(Rule::new(origin.clone(), scope.clone(), action));
-            }
-        }
-        for ((scope, pods), (covered, origin)) in &allowed {
-            let hides = |(guard, namespace): &&(String, String)| {
-                *guard != covered.below
-                    && *guard != *scope
-                    && pods.as_ref().is_none_or(|pods| pods == namespace)
-                    && covered.is_hidden_by(guard)
-            };
-            if let Some((guard, _)) = guards.keys().find(hides) {
-                let text = format!(
-                    "it also admits names of scope {guard:?}, but these are refused without a signature, because a rule that another pattern needs is more specific"
-                );
-                self.draft.note(Effect::Stricter, format!("{origin}, pattern {:?}", covered.pattern), text);
-            }
-        }
-        for ((scope, namespace), requirement) in guards {
-            self.draft.rules.push(requirement.rule(&scope, &namespace));
-        }
-    }
-}
-
-/// The combined requirement of the policies of one namespace.
-#[derive(Clone)]
-struct NamespaceRequirement {
-    origin: String,
-    action: Action,
-    /// Whether the lists have no effect.
-    closed: bool,
-}
-
-impl NamespaceRequirement {
-    fn rule(&self, scope: &str, namespace: &str) -> Rule {
-        Rule::new(self.origin.clone(), scope.to_owned(), self.action.clone()).of_pods(namespace)
     }
 }

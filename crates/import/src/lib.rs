@@ -4,10 +4,13 @@
 //! be written as narrowly is left out; both are noted. With [`Options::widen`] the wider permission is written instead, and
 //! noted as such.
 
+mod allowlists;
 mod alternatives;
+mod binauthz;
 mod containers;
 mod cosign;
 mod draft;
+mod grafeas_keys;
 mod kritis;
 mod notation;
 mod registries_d;
@@ -16,6 +19,7 @@ mod write;
 
 use std::fmt;
 
+pub use binauthz::{BinaryAuthorization, binauthz};
 pub use containers::{Files, containers};
 pub use cosign::cosign;
 pub use kritis::kritis;
@@ -200,6 +204,18 @@ fn check_namespace(place: &str, name: &str) -> Result<(), ImportError> {
         return Err(shape(place, format!("{name:?} is not a valid name of a Kubernetes namespace")));
     }
     Ok(())
+}
+
+/// The documents of a YAML text.
+fn yaml(text: &str) -> Result<Vec<serde_json::Value>, ImportError> {
+    if text.len() > MAX_DOCUMENT_BYTES {
+        return Err(ImportError::TooLong);
+    }
+    let first_line = |error: serde_saphyr::Error| {
+        ImportError::Yaml(error.to_string().lines().next().unwrap_or_default().to_owned())
+    };
+    let values: Vec<serde_json::Value> = serde_saphyr::from_multiple(text).map_err(first_line)?;
+    Ok(values.into_iter().filter(|value| !value.is_null()).collect())
 }
 
 /// Parses JSON of the shape `T`.

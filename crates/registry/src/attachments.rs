@@ -1,5 +1,5 @@
-//! What is attached to an image: classic signatures of cosign, Sigstore bundles, envelopes of the Notary Project, and GPG
-//! signatures that a lookaside server has.
+//! What is attached to an image: classic signatures of cosign, Sigstore bundles, envelopes of the Notary Project, GPG
+//! signatures that a lookaside server has, and attestations that Grafeas has.
 //!
 //! The tag of the classic layout, the referrers API and the fallback tag of that API are read at the same time. A registry
 //! with the API may still have tags from before it had it, so both count.
@@ -30,6 +30,7 @@ mod collected;
 mod directory;
 mod envelopes;
 mod fetch;
+mod grafeas;
 mod lookaside;
 mod referrers;
 
@@ -50,6 +51,8 @@ pub struct Wanted {
     pub attestations: bool,
     /// GPG signatures.
     pub gpg: bool,
+    /// Attestations of Binary Authorization and kritis.
+    pub grafeas: bool,
 }
 
 impl Wanted {
@@ -60,6 +63,7 @@ impl Wanted {
             Format::Attestation => self.attestations,
             Format::Notation => self.notation,
             Format::Gpg => self.gpg,
+            Format::Grafeas => self.grafeas,
         }
     }
 }
@@ -172,8 +176,14 @@ async fn collect(own: Search<'_>) -> Collected {
             None => Collected::default(),
         }
     };
-    let (mut collected, other, local, beside) = tokio::join!(of_image, other, local, beside);
-    for more in [other, local, beside.hiding_nothing()] {
+    let listed = async {
+        match source.grafeas.as_ref().filter(|_| own.wanted.grafeas) {
+            Some(grafeas) => grafeas::attestations(&own, grafeas).await,
+            None => Collected::default(),
+        }
+    };
+    let (mut collected, other, local, beside, listed) = tokio::join!(of_image, other, local, beside, listed);
+    for more in [other, local, beside.hiding_nothing(), listed.hiding_nothing()] {
         collected.add(more);
     }
     collected

@@ -18,6 +18,7 @@ mod failure;
 mod file_stamp;
 #[doc(hidden)]
 pub mod fuzzing;
+mod grafeas;
 mod host_client;
 mod host_request;
 mod hosts;
@@ -48,6 +49,7 @@ pub use attachments::{
 pub use concurrency_limit::Permit;
 pub use credentials::{AuthConfig, Credentials};
 pub use error::{Bound, Class, RegistryError};
+pub use grafeas::Grafeas;
 pub use keychain::{AcrSettings, HostCredential, Keyring};
 pub use limits::Limits;
 pub use listing::Pages;

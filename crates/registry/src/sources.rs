@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::grafeas::Grafeas;
 use super::lookaside::Lookaside;
 use pullgate_core::reference::Repository;
 
@@ -18,10 +19,12 @@ pub struct SignatureSource {
     /// One repository for all of them, as cosign's `COSIGN_REPOSITORY`.
     pub repository: Option<Repository>,
     /// A directory with `<registry>/<path>/sha256-<hex>/`, with the files `<name>.payload` and `<name>.sig`
-    /// (classic, the signature in base64) and `<name>.bundle.json`.
+    /// (classic, the signature in base64), `<name>.bundle.json` and `<name>.attestation.json` (an occurrence of Grafeas).
     pub directory: Option<PathBuf>,
     /// Where GPG signatures are.
     pub lookaside: Option<Lookaside>,
+    /// Where attestations of Binary Authorization and kritis are.
+    pub grafeas: Option<Grafeas>,
 }
 
 /// The scope of a source for all images that no other one covers.
@@ -60,6 +63,7 @@ mod tests {
             repository: None,
             directory: None,
             lookaside: None,
+            grafeas: None,
         };
         let sources = [source("r.example"), source("r.example/team"), source("r.example/team/app")];
         for (name, expected) in [

@@ -169,6 +169,48 @@ pub fn envelope(statement: &str, signer: &Signer) -> Value {
     })
 }
 
+/// The payload of an attestation of Binary Authorization, as gcloud writes it.
+pub fn attestor_payload(repository: &str, digest: &Digest) -> String {
+    let critical = json!({
+        "identity": { "docker-reference": repository },
+        "image": { "docker-manifest-digest": digest.as_str() },
+        "type": "Google cloud binauthz container signature",
+    });
+    format!("{:#}\n", json!({ "critical": critical }))
+}
+
+/// An occurrence of Grafeas with an attestation of a digest.
+pub fn occurrence(repository: &str, digest: &Digest, signer: &Signer) -> Value {
+    let payload = attestor_payload(repository, digest);
+    occurrence_of(repository, digest, (&payload, &signer.sign(payload.as_bytes())))
+}
+
+/// The same with this payload and signature.
+pub fn occurrence_of(repository: &str, digest: &Digest, (payload, signature): (&str, &[u8])) -> Value {
+    json!({
+        "name": "projects/p/occurrences/1",
+        "resourceUri": format!("https://{repository}@{digest}"),
+        "noteName": "projects/p/notes/attestor",
+        "kind": "ATTESTATION",
+        "attestation": {
+            "serializedPayload": STANDARD.encode(payload),
+            "signatures": [{ "signature": STANDARD.encode(signature), "publicKeyId": "anything" }],
+        },
+    })
+}
+
+/// A DSSE envelope with an attestation of Binary Authorization.
+pub fn attestor_envelope(repository: &str, digest: &Digest, signer: &Signer) -> Value {
+    let kind = "application/vnd.dev.cosign.simplesigning.v1+json";
+    let payload = attestor_payload(repository, digest);
+    let message = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
+    json!({
+        "payload": STANDARD.encode(&payload),
+        "payloadType": kind,
+        "signatures": [{ "sig": STANDARD.encode(signer.sign(message.as_bytes())) }],
+    })
+}
+
 /// A statement about an image, as cosign writes it.
 pub fn statement(digest: &Digest, predicate_type: &str, predicate: &Value) -> String {
     json!({

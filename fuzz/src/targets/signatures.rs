@@ -24,10 +24,10 @@ use crate::Target;
 use crate::seeds::files;
 
 pub(super) const IMAGE: &str = "sha256:8f43f8b9d4e5a1c5ff0f1b7b8a1b1d4a4b7a4b0c3e5d6f708192a3b4c5d6e7f8";
-const REPOSITORY: &str = "registry.example:5000/payments/app";
+pub(super) const REPOSITORY: &str = "registry.example:5000/payments/app";
 
 /// The image that notation and gpg signed, and its size.
-static OTHER_IMAGE: LazyLock<(Digest, usize)> = LazyLock::new(|| {
+pub(super) static OTHER_IMAGE: LazyLock<(Digest, usize)> = LazyLock::new(|| {
     let image = files(&["tests/fixtures/notation/cli/manifest.json"]).concat();
     (Digest::of(&image), image.len())
 });
@@ -63,7 +63,7 @@ pub(super) fn verify(attachment: &Attachment, authenticator: &Authenticator) -> 
     verify_for(&Digest::parse(IMAGE).unwrap(), 0, attachment, authenticator)
 }
 
-fn verify_for(
+pub(super) fn verify_for(
     digest: &Digest,
     size: usize,
     attachment: &Attachment,

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::super::document::{Document, Value};
+use super::super::services::SECRET_FILE;
 use crate::reference::Repository;
-use crate::registry::{EVERYTHING, Lookaside, SignatureSource};
+use crate::registry::{EVERYTHING, Grafeas, Lookaside, SignatureSource};
 use pullgate_config::kind::{Flag, Form, OptionKind, PATH};
 use pullgate_config::options::{Options as _, Pass};
 
@@ -15,6 +16,8 @@ const SCOPE: Form<String> = Form {
 };
 const LOOKASIDE: Form<Lookaside> =
     Form { kind: OptionKind::Text, bounds: "an https://, http:// or file:// address", read: read_lookaside };
+const GRAFEAS: Form<Grafeas> =
+    Form { kind: OptionKind::Text, bounds: "the address of a project", read: read_grafeas };
 const REPOSITORY: Form<Repository> =
     Form { kind: OptionKind::Text, bounds: "a repository", read: read_repository };
 
@@ -28,19 +31,29 @@ pullgate_config::options! {
         image: bool = "image", Flag(false);
         /// One repository with the signatures of all these images, as with COSIGN_REPOSITORY.
         repository: Option<Repository> = "repository", REPOSITORY.optional("none", "\"registry.example.com/signatures\"");
-        /// A directory that has REGISTRY/PATH/sha256-HEX/ with NAME.payload and NAME.sig (base64), or NAME.bundle.json.
+        /// A directory that has REGISTRY/PATH/sha256-HEX/ with NAME.payload and NAME.sig (base64), NAME.bundle.json, or
+        /// NAME.attestation.json (an attestation of an attestor, as Grafeas shows the occurrence).
         directory: Option<PathBuf> = "directory", PATH.optional("none", "\"/var/lib/pullgate/signatures\"");
         /// Where GPG signatures are, as `lookaside` in containers/image's registries.d: the server or directory that has
         /// REPOSITORY@sha256=HEX/signature-1 and so on, REPOSITORY without the registry. It is asked only if a rule for the
         /// image names an authenticator of type gpg, and gets no credentials.
         lookaside: Option<Lookaside> = "lookaside", LOOKASIDE.optional("none", "\"https://signatures.example.com/sigstore\"");
+        /// Where attestations of Binary Authorization or kritis are: the address of a project, or of a note, of Container
+        /// Analysis or another Grafeas server. It is asked only if a rule for the image names an authenticator of type attestor,
+        /// and gets no credentials of a pull.
+        grafeas: Option<Grafeas> = "grafeas", GRAFEAS.optional("none", "\"https://containeranalysis.googleapis.com/v1/projects/PROJECT\"");
+        /// The file with the bearer token for `grafeas`, which is read for each request. The token is sent over TLS or to this
+        /// machine, and to no other host. It must belong to root and must not be readable by others.
+        grafeas_token: Option<PathBuf> = "grafeas-token", SECRET_FILE.optional("none", "\"/run/pullgate/grafeas.token\"");
     }
 }
 
 pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
     let scoped = pass.has("scope");
-    let placed = ["repository", "directory", "lookaside"].iter().any(|key| pass.has(key));
-    let SourceOptions { scope, image, repository, directory, lookaside } = SourceOptions::pass(pass);
+    let placed = ["repository", "directory", "lookaside", "grafeas"].iter().any(|key| pass.has(key));
+    let (has_grafeas, has_token) = (pass.has("grafeas"), pass.has("grafeas-token"));
+    let given = SourceOptions::pass(pass);
+    let SourceOptions { scope, image, repository, directory, lookaside, mut grafeas, grafeas_token } = given;
     if !scoped {
         pass.problem(
             "",
@@ -48,10 +61,21 @@ pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
             "add `scope`, the images whose signatures are stored there",
         );
     } else if !image && !placed {
-        let hint = "set `image = true`, `repository`, `directory` or `lookaside`, or several of them";
+        let hint =
+            "set `image = true`, `repository`, `directory`, `lookaside` or `grafeas`, or several of them";
         pass.problem("", "[[registry.signatures]] names no source", hint);
     }
-    Some(SignatureSource { scope: scope?, image, repository, directory, lookaside })
+    if has_token && !has_grafeas {
+        pass.problem("grafeas-token", "`grafeas-token` has no effect without `grafeas`", "add `grafeas`");
+    }
+    if let Some(grafeas) = &mut grafeas {
+        if has_token && !grafeas.may_get_token() {
+            let hint = "write its address with https://";
+            pass.problem("grafeas-token", "the token of `grafeas` would be sent without TLS", hint);
+        }
+        grafeas.token_file = grafeas_token;
+    }
+    Some(SignatureSource { scope: scope?, image, repository, directory, lookaside, grafeas })
 }
 
 /// A registry, or a repository or the beginning of one.
@@ -71,6 +95,11 @@ fn read_lookaside(document: &mut Document<'_>, key: &str, value: Value<'_>) -> O
     let hint =
         "write it as in `https://signatures.example.com/sigstore` or `file:///var/lib/containers/sigstore`";
     document.parsed(key, value, ["is not the address of a server or directory", hint], Lookaside::parse)
+}
+
+fn read_grafeas(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Grafeas> {
+    let hint = "write it as in `https://containeranalysis.googleapis.com/v1/projects/PROJECT`";
+    document.parsed(key, value, ["is not the address of a project of Grafeas", hint], Grafeas::parse)
 }
 
 fn read_repository(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Repository> {

@@ -137,6 +137,18 @@ fn sources_have_a_scope_and_a_place() {
             "scope = \"r.example\"\nlookaside = \"/sigs\"",
             "`lookaside` is not the address of a server or directory",
         ),
+        (
+            "scope = \"r.example\"\ngrafeas = \"https://grafeas.example\"",
+            "`grafeas` is not the address of a project of Grafeas",
+        ),
+        (
+            "scope = \"r.example\"\nimage = true\ngrafeas-token = \"/token\"",
+            "`grafeas-token` has no effect without `grafeas`",
+        ),
+        (
+            "scope = \"r.example\"\ngrafeas = \"http://g.example/v1/projects/p\"\ngrafeas-token = \"/token\"",
+            "would be sent without TLS",
+        ),
     ] {
         let said = read("x", &format!("[[registry.signatures]]\n{text}")).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");

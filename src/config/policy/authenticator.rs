@@ -5,6 +5,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+mod attestor;
 mod certificate;
 mod certificates;
 mod gpg;
@@ -53,6 +54,7 @@ pub(super) fn read(
         Some(Type::Notation) => notation::read(document, &name, at, value, files),
         Some(Type::Gpg) => gpg::read(document, &name, at, value, files),
         Some(Type::Certificate) => certificate::read(document, &name, at, value, files),
+        Some(Type::Attestor) => attestor::read(document, &name, at, value, files),
         None => None,
     };
     DeclaredAuthenticator { name, authenticator }
@@ -66,15 +68,17 @@ enum Type {
     Notation,
     Certificate,
     Gpg,
+    Attestor,
 }
 
 impl Type {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("key", Self::Key),
         ("keyless", Self::Keyless),
         ("notation", Self::Notation),
         ("certificate", Self::Certificate),
         ("gpg", Self::Gpg),
+        ("attestor", Self::Attestor),
     ];
 }
 
@@ -117,11 +121,27 @@ fn read_keys(
         &[options::with_remote(options::AUTHENTICATOR), vec!["keys", "log", "trust-root"]].concat(),
     )?;
     let log_roots = read_log_roots(document, name, &mut table, &at, &mut files);
+    let mut keys = read_key_set(document, name, at, &mut table, &mut files)?;
+    if let Some((roots, roots_at)) = log_roots? {
+        let logged = keys.logged(roots).map_err(|error| keyless::report(document, roots_at, &error));
+        keys = logged.ok()?;
+    }
+    Some(Authenticator::of(name.to_owned(), Signers::Keys(keys)))
+}
+
+/// Reads `keys`, and what applies to all of them.
+fn read_key_set(
+    document: &mut Document<'_>,
+    name: &str,
+    at: Range<usize>,
+    table: &mut Table<'_>,
+    files: &mut KeyFiles<'_>,
+) -> Option<KeySet> {
     let algorithms = table.take("algorithm").map(|value| read_algorithms(document, value));
     let salt_at = table.take("salt-length");
     let salt_span = salt_at.as_ref().map(|value| value.span.clone());
     let salt = salt_at.map(|value| read_salt(document, value));
-    let wanted = RemoteTable::read(document, &mut table);
+    let wanted = RemoteTable::read(document, table);
     let Some(keys) = table.take("keys") else {
         let hint = "add for example `keys = [{ file = \"keys/release.pem\" }]`";
         document.problem(at, format!("authenticator {} has no `keys`", suggest::quoted(name)), hint);
@@ -139,7 +159,7 @@ fn read_keys(
     let broken = algorithms == Some(None) || salt == Some(None);
     let defaults = Defaults { name, algorithms: algorithms.flatten(), salt: salt.flatten(), remote: wanted };
     let read: Vec<Vec<Key>> =
-        elements.into_iter().filter_map(|it| read_key(document, it, &defaults, broken, &mut files)).collect();
+        elements.into_iter().filter_map(|it| read_key(document, it, &defaults, broken, files)).collect();
     if read.len() < count || broken {
         return None;
     }
@@ -155,12 +175,7 @@ fn read_keys(
         let (message, hint) = advice(&error, "correct the list of keys");
         document.problem(keys_at, message, hint);
     });
-    let mut keys = keys.ok()?;
-    if let Some((roots, roots_at)) = log_roots? {
-        let logged = keys.logged(roots).map_err(|error| keyless::report(document, roots_at, &error));
-        keys = logged.ok()?;
-    }
-    Some(Authenticator::of(name.to_owned(), Signers::Keys(keys)))
+    keys.ok()
 }
 
 /// The roots of which a log must have an entry of each signature, and where they are named; `None` within if none must.

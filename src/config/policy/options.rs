@@ -20,9 +20,9 @@ pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
     /// Whose signatures count: those of the holders of keys (key), of identities that an OpenID provider knows (keyless), of
-    /// certificates of the Notary Project (notation), of cosign with certificates of a private PKI (certificate), or of the
-    /// holders of OpenPGP keys (gpg).
-    "type": Choice, "key", "key, keyless, notation, certificate, gpg";
+    /// certificates of the Notary Project (notation), of cosign with certificates of a private PKI (certificate), of the
+    /// holders of OpenPGP keys (gpg), or of an attestor of Binary Authorization or kritis (attestor).
+    "type": Choice, "key", "key, keyless, notation, certificate, gpg, attestor";
     /// The algorithm that signatures are verified with, whatever they claim; a list if the same key signs with several. A
     /// name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for P-384,
     /// ECDSA_SHA_512 for P-521.
@@ -104,12 +104,12 @@ pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
 
 /// Of `type = "gpg"`.
 pub(super) const GPG: &[ReadByHand] = read_by_hand! {
-    /// For gpg: the files with the OpenPGP keys whose signatures count, as `gpg --export` writes them, armored or not. Paths are
+    /// For gpg and attestor: the files with the OpenPGP keys whose signatures count, as `gpg --export` writes them, armored or not. Paths are
     /// relative to the policy file.
     "keyrings": List, "none", "files; this or `armored`";
-    /// For gpg: keys themselves, as `gpg --export --armor` writes them.
+    /// For gpg and attestor: keys themselves, as `gpg --export --armor` writes them.
     "armored": Text, "none", "armored keys";
-    /// For gpg: the fingerprints of the primary keys that count. A signature by a sub-key is one by its primary key.
+    /// For gpg and attestor: the fingerprints of the primary keys that count. A signature by a sub-key is one by its primary key.
     "fingerprints": List, "all of the keys", "40 digits each";
 };
 
@@ -161,7 +161,7 @@ pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     /// Other names of the same images. A signature that contains one of these names counts, too.
     "aliases": List, "none", "scopes of the same form";
     /// The layouts of signatures that count. Bundles and Notation signatures need not name their repository; see `identity`.
-    "layouts": List, "all", "classic, bundle, notation, lookaside";
+    "layouts": List, "all", "classic, bundle, notation, lookaside, grafeas";
 };
 
 pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {

@@ -314,7 +314,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"keys\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:8: unknown value `keys` for `type`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`, `gpg`",
+        "policy.toml:6:8: unknown value `keys` for `type`\n  hint: did you mean `key`? Known are `key`, `keyless`, `notation`, `certificate`, `gpg`, `attestor`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nidentities = [\"*\"]",
@@ -347,6 +347,18 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     (
         "[authenticator.b]\ntype = \"gpg\"\nkeys = [{ file = \"keys/p256.pem\" }]\nkeyrings = []",
         "policy.toml:7:1: unknown key `keys` in [authenticator.b]\n  hint: known are `type`, `keyrings`, `armored`, `fingerprints`\npolicy.toml:8:12: `keyrings` is empty\n  hint: name a file, or remove it",
+    ),
+    (
+        "[authenticator.b]\ntype = \"attestor\"\nalgorithm = \"ECDSA_SHA_256\"",
+        "policy.toml:5:16: attestor `b` has neither `keys` nor `keyrings` nor `armored`\n  hint: add for example `keys = [{ file = \"keys/attestor.pem\" }]`",
+    ),
+    (
+        "[authenticator.b]\ntype = \"attestor\"\nalgorithm = \"ECDSA_SHA_256\"\nkeyrings = [\"gone.gpg\"]\nverify = \"local\"",
+        "policy.toml:7:13: `algorithm` has no effect without `keys`\n  hint: add `keys`, or remove it\npolicy.toml:8:13: `keyrings` `gone.gpg`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:10: `verify` has no effect without `keys`\n  hint: add `keys`, or remove it",
+    ),
+    (
+        "[authenticator.b]\ntype = \"attestor\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]\nfingerprints = [\"x\"]",
+        "policy.toml:9:16: `fingerprints` has no effect without `keyrings`\n  hint: add `keyrings`, or remove it",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\nrevocation = \"if-known\"",

@@ -78,7 +78,7 @@ impl Collected {
             for ending in sets.flat_map(|set| set.ending(now, notice)) {
                 warn(ending, "renew its file");
             }
-            if let Some(Signers::Gpg(set)) = declared.value.authenticator.as_ref().map(Authenticator::signers)
+            if let Some(set) = declared.value.authenticator.as_ref().and_then(Authenticator::openpgp)
                 && !set.may_sign(now)
             {
                 warn(
@@ -116,7 +116,7 @@ impl Collected {
             let signers = declared.value.authenticator.as_ref().map(Authenticator::signers);
             let (format, what, instead) = match signers {
                 // What is signed always names its repository.
-                Some(Signers::Gpg(_)) => continue,
+                Some(Signers::Gpg(_) | Signers::Attestor(_)) => continue,
                 Some(Signers::Notation(_)) => (
                     Format::Notation,
                     "Notation signature",
@@ -156,7 +156,7 @@ impl Collected {
             .map(str::to_owned)
             .collect();
         for authenticator in authenticators {
-            if let Signers::Gpg(set) = authenticator.signers() {
+            if let Some(set) = authenticator.openpgp() {
                 known.extend(set.deniable());
             }
         }

@@ -100,7 +100,10 @@ fn failed(
 pub(super) fn largest(attachments: &[Attachment]) -> usize {
     let bytes = attachments.iter().map(|attachment| match attachment {
         Attachment::Bundle { document, .. } | Attachment::Attestation { document, .. } => document.len(),
-        Attachment::SimpleSigning { .. } | Attachment::Notation { .. } | Attachment::Gpg { .. } => 0,
+        Attachment::SimpleSigning { .. }
+        | Attachment::Notation { .. }
+        | Attachment::Gpg { .. }
+        | Attachment::Grafeas { .. } => 0,
     });
     bytes.max().unwrap_or(0)
 }

@@ -17,7 +17,7 @@ fn wanted() -> BTreeSet<u32> {
         128..=128,
         130..=131,
         133..=134,
-        140..=147,
+        140..=150,
     ];
     ranges.into_iter().flatten().collect()
 }

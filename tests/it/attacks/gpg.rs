@@ -24,7 +24,8 @@ async fn start(limits: Limits) -> World {
 /// The images of a registry have signatures at this lookaside.
 fn source(registry: &Registry, lookaside: &str) -> SignatureSource {
     let lookaside = Lookaside::parse(&format!("http://{lookaside}/lookaside"));
-    SignatureSource { scope: registry.host(), image: true, repository: None, directory: None, lookaside }
+    let scope = registry.host();
+    SignatureSource { scope, image: true, repository: None, directory: None, lookaside, grafeas: None }
 }
 
 fn keyring(name: &str) -> String {

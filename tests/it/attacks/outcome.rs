@@ -255,7 +255,7 @@ fn unescaped(form: &str) -> String {
 }
 
 /// The kind of a request: `tag`, `manifest` (by digest), `sig` and `fallback` (the tags of signatures), `referrers`,
-/// `blob`, `token`, `other`; preceded by the method unless it is GET, and followed by `?ns` if it names the registry
+/// `blob`, `token`, `grafeas`, `other`; preceded by the method unless it is GET, and followed by `?ns` if it names the registry
 /// that the mirror is used for.
 fn kind(request: &Recorded) -> String {
     let path = request.uri.path();
@@ -270,6 +270,7 @@ fn kind(request: &Recorded) -> String {
             _ => "tag",
         },
         _ if path.contains("@sha256=") => "lookaside",
+        _ if path.ends_with("/occurrences") => "grafeas",
         _ if path.contains("/blobs/") => "blob",
         _ if path.contains("/referrers/") => "referrers",
         _ => "other",

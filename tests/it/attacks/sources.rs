@@ -10,7 +10,7 @@ use pullgate_test::registry::{Auth, Options, Registry};
 use pullgate_test::signer::{attach_classic, bundle, payload};
 
 fn source(scope: String) -> SignatureSource {
-    SignatureSource { scope, image: false, repository: None, directory: None, lookaside: None }
+    SignatureSource { scope, image: false, repository: None, directory: None, lookaside: None, grafeas: None }
 }
 
 #[tokio::test]

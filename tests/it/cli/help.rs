@@ -38,6 +38,7 @@ fn of_the_program_that_signs() {
         "pullgate-signer import",
         "pullgate-signer import security-center",
         "pullgate-signer import kritis",
+        "pullgate-signer import binauthz",
         "pullgate-signer import cosign",
         "pullgate-signer import containers",
         "pullgate-signer keys",

@@ -23,6 +23,8 @@ fn documents() -> Transcript {
         let text = keys
             .iter()
             .fold(text, |text, name| text.replace(&format!("@base64:{name}@"), &STANDARD.encode(key(name))));
+        let pgp = STANDARD.encode(pullgate_test::signer::gpg("ed25519.keyring.asc"));
+        let text = text.replace("@base64:pgp@", &pgp);
         transcript.file(to, &text.replace('@', "(at)"), 0o600);
     }
     for name in keys {

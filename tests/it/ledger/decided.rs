@@ -1,11 +1,14 @@
 //! What evidence decides, and where it does not suffice.
 
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pullgate::ledger::{Evidence, Image, Place};
 use pullgate::signature::Attachment;
 use pullgate_test::policy::SECURITY;
 use pullgate_test::registry::Registry;
 use pullgate_test::signer::attach_classic;
+use serde_json::json;
 
 #[tokio::test]
 async fn after_a_restart_no_network_is_needed() {
@@ -224,9 +227,8 @@ async fn t31_forged_evidence_admits_nothing() {
         place: String::new(),
         certificate: None,
         signature: {
-            use base64::Engine as _;
             let signed = Signer::of("p384", Algorithm::EcdsaSha384).sign(&payload);
-            base64::engine::general_purpose::STANDARD.encode(signed)
+            STANDARD.encode(signed)
         },
         payload,
     };
@@ -350,9 +352,6 @@ async fn a_pull_through_the_daemon_is_linked_by_the_runtime_s_content() {
 #[tokio::test]
 async fn a_gpg_signature_in_evidence_is_evaluated_again_without_the_network() {
     let world = World::new().await;
-    let document = pullgate_test::signer::notation("manifest.json");
-    let (digest, id) = (Digest::of(&document), Digest::of(b"{}"));
-    let image = world.image("team/app");
     for (signature, keyring, expected) in [
         ("ed25519", "ed25519", "verified"),
         ("ed25519", "several", "verified"),
@@ -362,35 +361,77 @@ async fn a_gpg_signature_in_evidence_is_evaluated_again_without_the_network() {
         ("revoked", "not-yet-revoked", "verified"),
         ("revoked", "revoked", "key-revoked"),
     ] {
-        let evidence = Evidence {
-            repository: pullgate::reference::Repository::parse(&image).unwrap(),
-            digest: digest.clone(),
-            media_type: MANIFEST.to_owned(),
-            document: document.clone().into(),
-            images: vec![Image { id: id.clone(), manifest: None }],
-            attachments: vec![Attachment::Gpg {
-                place: "lookaside signature-1".to_owned(),
-                document: pullgate_test::signer::gpg(&format!("{signature}.signature")).into(),
-            }],
-            names: vec![format!("{image}:1")],
-            rule: String::new(),
-            keys: Vec::new(),
-            recorded: jiff::Timestamp::UNIX_EPOCH,
+        let attachment = Attachment::Gpg {
+            place: "lookaside signature-1".to_owned(),
+            document: pullgate_test::signer::gpg(&format!("{signature}.signature")).into(),
         };
-        let directory = tempfile::tempdir().unwrap();
-        let settings = ledger::LedgerSettings::of(directory.path());
-        Ledger::open(&settings).unwrap().keep(evidence);
-        let gate = gate::restarted(Ledger::open(&settings).unwrap());
         let keyring = pullgate_test::signer::gpg_file(&format!("{keyring}.keyring.gpg"));
-        let policy = format!(
-            "default = \"deny\"\n[authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{keyring:?}]\n[[namespace]]\n\
-             scope = {:?}\naliases = [\"registry.example/team\"]\nrequire = {{ all = [\"gpg\"] }}\n",
-            world.image("team")
-        );
-        gate.set_policy(policy::load(directory.path(), &policy));
-        world.registry.forget_requests();
-        let decided = world.check_present(&gate, &format!("{image}:1"), &id).await;
-        assert_eq!(reason(&decided), expected, "{signature} by {keyring:?}");
-        assert_eq!(world.registry.lines(), [""; 0], "no request was sent");
+        let settings = format!("type = \"gpg\"\nkeyrings = [{keyring:?}]");
+        assert_eq!(again(&world, attachment, &settings).await, expected, "{signature} by {keyring:?}");
     }
+}
+
+#[tokio::test]
+async fn an_attestation_in_evidence_is_evaluated_again_without_the_network() {
+    let world = World::new().await;
+    let (digest, _) = noted_image();
+    let signer = Signer::of("p256", Algorithm::EcdsaSha256);
+    let by_key = pullgate_test::signer::occurrence("registry.example/team/app", &digest, &signer);
+    let message = STANDARD.encode(pullgate_test::signer::gpg("armored.signature"));
+    let by_gpg = json!({ "attestation": { "signatures": [{ "signature": message }] } });
+    let keys = |name: &str, algorithm: &str| {
+        let file = key_file(name, "pub");
+        format!("type = \"attestor\"\nalgorithm = \"{algorithm}\"\nkeys = [{{ file = {file:?} }}]")
+    };
+    let keyring = |name: &str| {
+        let file = pullgate_test::signer::gpg_file(&format!("{name}.keyring.gpg"));
+        format!("type = \"attestor\"\nkeyrings = [{file:?}]")
+    };
+    for (document, settings, expected) in [
+        (&by_key, keys("p256", "ECDSA_SHA_256"), "verified"),
+        (&by_key, keys("p384", "ECDSA_SHA_384"), "no-valid-signature"),
+        (&by_gpg, keyring("ed25519"), "verified"),
+        (&by_gpg, keyring("nistp256"), "no-valid-signature"),
+    ] {
+        let (place, document) = ("grafeas occurrence 1".to_owned(), document.to_string().into());
+        let attachment = Attachment::Grafeas { place, document };
+        assert_eq!(again(&world, attachment, &settings).await, expected, "{settings}");
+    }
+}
+
+/// The image that gpg signed, and the id of what the runtime makes of it.
+fn noted_image() -> (Digest, Digest) {
+    (Digest::of(&pullgate_test::signer::notation("manifest.json")), Digest::of(b"{}"))
+}
+
+/// The decision about [`noted_image`] on the node, whose evidence has this attachment, by an authenticator with these settings.
+async fn again(world: &World, attachment: Attachment, settings: &str) -> String {
+    let (digest, id) = noted_image();
+    let image = world.image("team/app");
+    let evidence = Evidence {
+        repository: pullgate::reference::Repository::parse(&image).unwrap(),
+        digest,
+        media_type: MANIFEST.to_owned(),
+        document: pullgate_test::signer::notation("manifest.json").into(),
+        images: vec![Image { id: id.clone(), manifest: None }],
+        attachments: vec![attachment],
+        names: vec![format!("{image}:1")],
+        rule: String::new(),
+        keys: Vec::new(),
+        recorded: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let of_ledger = ledger::LedgerSettings::of(directory.path());
+    Ledger::open(&of_ledger).unwrap().keep(evidence);
+    let gate = gate::restarted(Ledger::open(&of_ledger).unwrap());
+    let policy = format!(
+        "default = \"deny\"\n[authenticator.signer]\n{settings}\n[[namespace]]\n\
+         scope = {:?}\naliases = [\"registry.example/team\"]\nrequire = {{ all = [\"signer\"] }}\n",
+        world.image("team")
+    );
+    gate.set_policy(policy::load(directory.path(), &policy));
+    world.registry.forget_requests();
+    let decided = world.check_present(&gate, &format!("{image}:1"), &id).await;
+    assert_eq!(world.registry.lines(), [""; 0], "no request was sent");
+    reason(&decided).to_owned()
 }

@@ -50,6 +50,10 @@ const EFFECTS: Effects = &[
     ("pullgate.toml", attacks::gpg::t147_a_lookaside_server_gets_few_requests_and_no_credentials, &[
         "[registry] signatures.lookaside",
     ]),
+    ("pullgate.toml", attacks::attestor::t150_grafeas_gets_few_requests_and_only_its_own_token, &[
+        "[registry] signatures.grafeas",
+        "[registry] signatures.grafeas-token",
+    ]),
     ("pullgate.toml", attacks::sources::signatures_in_a_directory_are_found, &["[registry] signatures.directory"]),
     ("pullgate.toml", connections::a6_the_number_of_connections_is_an_option, &["[limits] connections"]),
     ("pullgate.toml", forward::b17_unknown_methods_that_may_bring_an_image_cross_only_if_allowed, &[

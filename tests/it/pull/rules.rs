@@ -91,7 +91,14 @@ async fn every_kind(missing: &str) -> (World, String) {
         .settings(|_, registry| {
             let lookaside = Lookaside::parse(&format!("http://{}/lookaside", registry.host()));
             let scope = registry.host();
-            let source = SignatureSource { scope, image: true, repository: None, directory: None, lookaside };
+            let source = SignatureSource {
+                scope,
+                image: true,
+                repository: None,
+                directory: None,
+                lookaside,
+                grafeas: None,
+            };
             RegistrySettings { sources: vec![source], ..forgetful() }
         })
         .start()

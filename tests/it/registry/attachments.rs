@@ -83,6 +83,7 @@ fn found(collected: &Collected) -> Vec<String> {
             format!("attestation {}", String::from_utf8_lossy(document))
         }
         Attachment::Gpg { document, .. } => format!("GPG {}", String::from_utf8_lossy(document)),
+        Attachment::Grafeas { document, .. } => format!("Grafeas {}", String::from_utf8_lossy(document)),
     };
     collected.attachments.iter().map(one).collect()
 }

@@ -93,7 +93,10 @@ impl<'a> Unverified<'a> {
                 }
                 Err(error) => Some(Err(error)),
             },
-            Attachment::SimpleSigning { .. } | Attachment::Notation { .. } | Attachment::Gpg { .. } => None,
+            Attachment::SimpleSigning { .. }
+            | Attachment::Notation { .. }
+            | Attachment::Gpg { .. }
+            | Attachment::Grafeas { .. } => None,
         }
     }
 
@@ -132,7 +135,7 @@ impl<'a> Unverified<'a> {
                 let (signed, time) = self.by_certificate(ByCertificate { set, now })?;
                 (signed, Some(time))
             }
-            Signers::Notation(_) | Signers::Pki(_) | Signers::Gpg(_) => {
+            Signers::Notation(_) | Signers::Pki(_) | Signers::Gpg(_) | Signers::Attestor(_) => {
                 let kind = authenticator.set().kind();
                 return Err(SignatureError::OtherKind { found: Format::Attestation, kind });
             }

@@ -20,10 +20,18 @@ pub(super) fn open(envelope: Fields, by: By<'_>) -> Result<(Vec<u8>, Valid), Sig
 }
 
 /// The payload and the signature of an envelope, which is not verified.
-pub(super) fn read(mut envelope: Fields) -> Result<(Vec<u8>, Vec<u8>), SignatureError> {
+pub(super) fn read(envelope: Fields) -> Result<(Vec<u8>, Vec<u8>), SignatureError> {
+    read_of(PAYLOAD_TYPE, envelope)
+}
+
+/// As [`read`], of an envelope with this payload type.
+pub(super) fn read_of(
+    payload_type: &str,
+    mut envelope: Fields,
+) -> Result<(Vec<u8>, Vec<u8>), SignatureError> {
     let malformed = |cause| SignatureError::Malformed { what: ENVELOPE, cause };
     let kind = envelope.string("payloadType").map_err(malformed)?;
-    if kind != PAYLOAD_TYPE {
+    if kind != payload_type {
         return Err(SignatureError::WrongType { what: ENVELOPE, found: quoted(&kind) });
     }
     let payload = decode_base64("DSSE payload", &envelope.string("payload").map_err(malformed)?)?;

@@ -1,6 +1,8 @@
 //! Why an attachment is not a valid signature.
 
-use super::{CertifiedError, Fault, FieldError, Format, KeylessError, NotationError, SignatureKind};
+use super::{
+    AttestorError, CertifiedError, Fault, FieldError, Format, KeylessError, NotationError, SignatureKind,
+};
 use crate::trust::TrustError;
 use crate::trust::openpgp::OpenPgpError;
 use crate::trust::x509::CrlSource;
@@ -86,6 +88,8 @@ pub enum SignatureError {
     Keyless(#[from] KeylessError),
     #[error(transparent)]
     Gpg(#[from] OpenPgpError),
+    #[error(transparent)]
+    Attestor(#[from] AttestorError),
 }
 
 impl SignatureError {
@@ -107,6 +111,7 @@ impl SignatureError {
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
             Self::Keyless(error) => error.fault(),
             Self::Gpg(error) => fault_of_gpg(error),
+            Self::Attestor(error) => error.fault(),
             Self::Notation(error) => error.fault(),
             Self::Certified(error) => error.fault(),
             _ => None,

@@ -51,6 +51,8 @@ pub enum Fault {
     OtherLogEntry,
     /// The hash of the signature is too weak, or not supported.
     WeakSignature,
+    /// What an attestor signed is not an attestation of an image, or not what comes with the signature.
+    OtherPayload,
     /// The key, or the key above it, is revoked.
     KeyRevoked,
     /// The signature was made at a time that has not come.
@@ -94,6 +96,7 @@ impl SignatureKind {
             Self::Of(Format::Notation) => ("Notation signature", "Notation signatures"),
             Self::Of(Format::Attestation) => ("attestation", "attestations"),
             Self::Of(Format::Gpg) => ("GPG signature", "GPG signatures"),
+            Self::Of(Format::Grafeas) => ("Grafeas attestation", "Grafeas attestations"),
         };
         format!("{count} {}", if count == 1 { one } else { several })
     }
@@ -108,6 +111,7 @@ impl SignatureKind {
             Self::Of(Format::Notation) => "Notation signatures",
             Self::Of(Format::Attestation) => "attestations",
             Self::Of(Format::Gpg) => "GPG signatures",
+            Self::Of(Format::Grafeas) => "Grafeas attestations",
         }
     }
 }

@@ -64,6 +64,11 @@ impl Fields {
         self.map.remove(field).filter(|value| !value.is_null())
     }
 
+    /// Whether it has this field.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.map.contains_key(field)
+    }
+
     /// Takes a string that is required.
     pub(super) fn string(&mut self, field: &'static str) -> Result<String, FieldError> {
         string(self.required(field)?, field)

@@ -55,7 +55,10 @@ pub(super) fn verify(
             statement::check(&payload, subject)?;
             Ok(signed)
         }
-        Attachment::Notation { .. } | Attachment::Attestation { .. } | Attachment::Gpg { .. } => {
+        Attachment::Notation { .. }
+        | Attachment::Attestation { .. }
+        | Attachment::Gpg { .. }
+        | Attachment::Grafeas { .. } => {
             Err(SignatureError::OtherKind { found: attachment.format(), kind: "keyless" })
         }
     }

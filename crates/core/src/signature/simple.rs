@@ -41,7 +41,19 @@ pub(super) fn check_size(payload: &[u8]) -> Result<(), SignatureError> {
 
 /// Checks that a payload whose signature was verified is about `subject`.
 pub(super) fn check_claim(payload: &[u8], subject: &Subject<'_>) -> Result<(), SignatureError> {
+    check_claim_of(&TYPES, payload, subject)
+}
+
+/// As [`check_claim`], where these values of `critical.type` are accepted.
+pub(super) fn check_claim_of(
+    types: &[&str],
+    payload: &[u8],
+    subject: &Subject<'_>,
+) -> Result<(), SignatureError> {
     let claim = Claim::parse(payload).map_err(|cause| SignatureError::Malformed { what: PAYLOAD, cause })?;
+    if !types.contains(&claim.kind.as_str()) {
+        return Err(SignatureError::WrongType { what: PAYLOAD, found: quoted(&claim.kind) });
+    }
     claim.speaks_of(subject)
 }
 
@@ -72,9 +84,6 @@ impl Claim {
     }
 
     fn speaks_of(&self, subject: &Subject<'_>) -> Result<(), SignatureError> {
-        if !TYPES.contains(&self.kind.as_str()) {
-            return Err(SignatureError::WrongType { what: PAYLOAD, found: quoted(&self.kind) });
-        }
         if self.digest != subject.digest.as_str() {
             return Err(SignatureError::OtherDigest { found: quoted(&self.digest) });
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    GpgSet, Identities, Key, KeySet, KeylessSet, NotationSet, PkiSet, PublicKey, SignerSet, TrustError,
-    TrustedRoot,
+    AttestorSet, GpgSet, Identities, Key, KeySet, KeylessSet, NotationSet, PkiSet, PublicKey, SignerSet,
+    TrustError, TrustedRoot,
 };
 
 /// An authenticator: a name in the policy, and whose signatures count for it.
@@ -27,6 +27,8 @@ pub enum Signers {
     Gpg(Box<GpgSet>),
     /// Those who have a certificate of a private PKI.
     Pki(Box<PkiSet>),
+    /// The holders of the keys of an attestor of Binary Authorization.
+    Attestor(Box<AttestorSet>),
 }
 
 impl Authenticator {
@@ -61,6 +63,7 @@ impl Authenticator {
             Signers::Notation(set) => set.as_ref(),
             Signers::Gpg(set) => set.as_ref(),
             Signers::Pki(set) => set.as_ref(),
+            Signers::Attestor(set) => set.as_ref(),
         }
     }
 
@@ -85,6 +88,7 @@ impl Authenticator {
             Signers::Notation(set) => set.as_mut(),
             Signers::Gpg(set) => set.as_mut(),
             Signers::Pki(set) => set.as_mut(),
+            Signers::Attestor(set) => set.as_mut(),
         }
     }
 
@@ -92,6 +96,7 @@ impl Authenticator {
     pub fn keys(&self) -> &[Key] {
         match &self.signers {
             Signers::Keys(keys) => keys.keys(),
+            Signers::Attestor(set) => set.keys().map(KeySet::keys).unwrap_or_default(),
             Signers::Keyless(_) | Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
         }
     }
@@ -100,7 +105,17 @@ impl Authenticator {
     pub fn revoked(&self) -> &[(Key, String)] {
         match &self.signers {
             Signers::Keys(keys) => keys.revoked(),
+            Signers::Attestor(set) => set.keys().map(KeySet::revoked).unwrap_or_default(),
             Signers::Keyless(_) | Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
+        }
+    }
+
+    /// The OpenPGP keys; `None` for kinds without.
+    pub fn openpgp(&self) -> Option<&GpgSet> {
+        match &self.signers {
+            Signers::Gpg(set) => Some(set),
+            Signers::Attestor(set) => set.openpgp(),
+            Signers::Keys(_) | Signers::Keyless(_) | Signers::Notation(_) | Signers::Pki(_) => None,
         }
     }
 
@@ -109,7 +124,7 @@ impl Authenticator {
         match &self.signers {
             Signers::Keyless(set) => set.roots(),
             Signers::Keys(keys) => keys.log_roots(),
-            Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) => &[],
+            Signers::Notation(_) | Signers::Gpg(_) | Signers::Pki(_) | Signers::Attestor(_) => &[],
         }
     }
 

@@ -75,7 +75,23 @@ impl GpgSet {
     /// # Errors
     /// In all other cases.
     pub fn open(&self, document: &[u8], now: Timestamp) -> Result<SignedData, OpenPgpError> {
-        let message = Message::open(document)?;
+        self.accept(Message::open(document)?, now)
+    }
+
+    /// As [`GpgSet::open`], of a detached signature over `data`.
+    ///
+    /// # Errors
+    /// As [`GpgSet::open`].
+    pub fn open_detached(
+        &self,
+        signature: &[u8],
+        data: &[u8],
+        now: Timestamp,
+    ) -> Result<SignedData, OpenPgpError> {
+        self.accept(Message::detached(signature, data.to_vec())?, now)
+    }
+
+    fn accept(&self, message: Message, now: Timestamp) -> Result<SignedData, OpenPgpError> {
         let (signature, data, seconds) = (message.signature(), message.data(), now.as_second());
         let issuer = message.issuer().ok_or(OpenPgpError::NoIssuer)?;
         let mut candidates = self.certificates.iter().filter(|it| it.may_have_made(signature)).peekable();

@@ -7,7 +7,7 @@ use super::Converter;
 use super::documents::SignedBy;
 use crate::draft::OpenPgpKeys;
 use crate::{Effect, ImportError, shape};
-use pullgate_core::trust::openpgp::{KeyringError, armor, read_keyring};
+use pullgate_core::trust::openpgp::KeyringError;
 
 impl Converter<'_> {
     /// The authenticator of a requirement; `None` if the requirement has no equivalent.
@@ -58,10 +58,10 @@ impl Converter<'_> {
             let bytes = STANDARD.decode(data).map_err(|_| shape(subject, "keyData is not base64"))?;
             files.push(bytes);
         }
-        let mut keys = OpenPgpKeys { armored: String::new(), fingerprints: Vec::new() };
+        let mut keys = OpenPgpKeys::default();
         for file in files {
-            let read = match read_keyring(&file) {
-                Ok(read) => read,
+            match keys.add(&file) {
+                Ok(()) => {}
                 Err(
                     error @ (KeyringError::Algorithm { .. }
                     | KeyringError::Version { .. }
@@ -70,14 +70,8 @@ impl Converter<'_> {
                     return Ok(Err(error));
                 }
                 Err(error) => return Err(ImportError::Keyring { subject: subject.to_owned(), error }),
-            };
-            keys.fingerprints.extend(read.iter().map(|key| key.fingerprint().to_string()));
-            let binary = armor::binary(&file)
-                .map_err(|error| ImportError::Keyring { subject: subject.to_owned(), error })?;
-            keys.armored.push_str(&armor::encode(&binary));
+            }
         }
-        keys.fingerprints.sort_unstable();
-        keys.fingerprints.dedup();
         Ok(Ok(keys))
     }
 }

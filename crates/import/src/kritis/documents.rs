@@ -1,13 +1,11 @@
 //! Reads the resources from YAML.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::draft::{self, Draft};
-use crate::{Effect, ImportError, MAX_DOCUMENT_BYTES, Options, shape};
-use pullgate_core::trust::{Algorithm, PssSalt, PublicKey};
+use crate::grafeas_keys::{self, AuthorityKeys, PublicKeyEntry};
+use crate::{Effect, ImportError, Options, shape, yaml};
 
 const GROUP: &str = "kritis.grafeas.io/";
 
@@ -21,6 +19,18 @@ pub(super) struct Authority {
     pub(super) namespace: String,
     pub(super) name: String,
     spec: AuthoritySpec,
+}
+
+impl Authority {
+    /// It, in notes.
+    pub(super) fn subject(&self) -> String {
+        format!("AttestationAuthority {}", self.name)
+    }
+
+    /// Where its attestations are, as it says.
+    pub(super) fn note(&self) -> &str {
+        self.spec.note_reference.as_deref().unwrap_or("its note")
+    }
 }
 
 pub(super) struct Generic {
@@ -46,8 +56,7 @@ pub(super) struct Entry {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AuthoritySpec {
-    #[serde(rename = "noteReference")]
-    _note_reference: Option<String>,
+    note_reference: Option<String>,
     #[serde(default)]
     public_keys: Vec<PublicKeyEntry>,
     /// kritis-validation-hook: base64 of the PEM of the key in KMS. kritis before 0.3: base64 of a PGP key.
@@ -56,20 +65,6 @@ struct AuthoritySpec {
     _public_key_id: Option<String>,
     #[serde(rename = "privateKeySecretName")]
     _private_key_secret_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PublicKeyEntry {
-    key_type: Option<String>,
-    pkix_public_key: Option<Pkix>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Pkix {
-    public_key_pem: String,
-    signature_algorithm: String,
 }
 
 #[derive(Deserialize)]
@@ -86,12 +81,7 @@ struct GenericSpec {
 pub(super) fn read(texts: &[String], draft: &mut Draft) -> Result<Vec<Document>, ImportError> {
     let mut documents = Vec::new();
     for (index, text) in texts.iter().enumerate() {
-        if text.len() > MAX_DOCUMENT_BYTES {
-            return Err(ImportError::TooLong);
-        }
-        let values: Vec<Value> =
-            serde_saphyr::from_multiple(text).map_err(|error| ImportError::Yaml(first_line(&error)))?;
-        let values: Vec<Value> = values.into_iter().filter(|value| !value.is_null()).collect();
+        let values = yaml(text)?;
         if values.is_empty() {
             return Err(shape(format!("file {}", index + 1), "it is empty"));
         }
@@ -100,10 +90,6 @@ pub(super) fn read(texts: &[String], draft: &mut Draft) -> Result<Vec<Document>,
         }
     }
     Ok(documents)
-}
-
-fn first_line(error: &serde_saphyr::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> Result<(), ImportError> {
@@ -166,80 +152,30 @@ fn of<T: serde::de::DeserializeOwned>(spec: Value, place: &str) -> Result<T, Imp
     serde_json::from_value(spec).map_err(|error| shape(place, error.to_string()))
 }
 
-/// The keys of an authority that pullgate can verify with.
+/// The keys of an authority that pullgate can verify with, and whether its attestations are those of kritis: what
+/// kritis-validation-hook reads is not documented.
 pub(super) fn keys(
     authority: &Authority,
     draft: &mut Draft,
     options: Options,
-) -> Result<Vec<PublicKey>, ImportError> {
-    let subject = format!("AttestationAuthority {}", authority.name);
-    let mut keys = Vec::new();
+) -> Result<(AuthorityKeys, bool), ImportError> {
+    let subject = authority.subject();
+    let mut keys = AuthorityKeys::default();
+    let mut is_of_attestor = !authority.spec.public_keys.is_empty();
     if let Some(data) = &authority.spec.public_key_data {
-        match pem(data) {
-            Some(pem) => keys.push(draft::key(&pem, &subject, options.algorithm)?),
-            None => draft.note(
-                Effect::Stricter,
-                subject.clone(),
-                "its publicKeyData is not a PEM public key; it may be a PGP key",
-            ),
+        match grafeas_keys::text(data, grafeas_keys::PUBLIC_KEY) {
+            Some(pem) => keys.pkix.push(draft::key(&pem, &subject, options.algorithm)?),
+            None => {
+                is_of_attestor = true;
+                grafeas_keys::add_openpgp(&mut keys.openpgp, data, &subject, draft);
+            }
         }
     }
-    for entry in &authority.spec.public_keys {
-        let Some(pkix) = &entry.pkix_public_key else {
-            let kind = entry.key_type.as_deref().unwrap_or("unknown");
-            draft.note(
-                Effect::Stricter,
-                subject.clone(),
-                format!("a key of type {kind} is left out: pullgate verifies only PKIX keys"),
-            );
-            continue;
-        };
-        let Some(algorithm) = algorithm(&pkix.signature_algorithm) else {
-            let text = format!(
-                "a key with algorithm {:?} is left out: pullgate does not verify it",
-                pkix.signature_algorithm
-            );
-            draft.note(Effect::Stricter, subject.clone(), text);
-            continue;
-        };
-        if algorithm.is_pss() {
-            let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only one as long as the hash; the signer of \
-                        kritis uses longer salts: to accept its signatures, set salt-length = \"maximum\"";
-            draft.note(Effect::Stricter, subject.clone(), text);
-        }
-        let text = pem(&pkix.public_key_pem)
-            .ok_or_else(|| shape(&subject, "publicKeyPem is not a PEM public key"))?;
-        let key = PublicKey::from_pem(&text, algorithm, PssSalt::default());
-        keys.push(key.map_err(|error| ImportError::Key { subject: subject.clone(), error })?);
+    grafeas_keys::add(&mut keys, &authority.spec.public_keys, &subject, draft)?;
+    if keys.pkix.iter().any(|key| key.algorithm().is_pss()) && is_of_attestor {
+        let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only one as long as the hash; the signer of \
+                    kritis uses longer salts: to accept its signatures, set salt-length = \"maximum\"";
+        draft.note(Effect::Stricter, subject, text);
     }
-    Ok(keys)
-}
-
-/// The PEM text, which may be encoded in base64.
-fn pem(text: &str) -> Option<String> {
-    const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
-    if text.trim_start().starts_with(BEGIN) {
-        return Some(text.to_owned());
-    }
-    let joined: String = text.split_whitespace().collect();
-    let decoded = String::from_utf8(STANDARD.decode(joined).ok()?).ok()?;
-    decoded.trim_start().starts_with(BEGIN).then_some(decoded)
-}
-
-/// The algorithm. Source: `pkg/attestlib/signature_algorithm.go`, and one more spelling that only its documentation has.
-fn algorithm(name: &str) -> Option<Algorithm> {
-    Some(match name {
-        "rsa-pss-2048-sha256" | "rsa-pss-3072-sha256" | "rsa-pss-4096-sha256" | "rsa-pss-4096s-ha256" => {
-            Algorithm::RsaPssSha256
-        }
-        "rsa-pss-4096-sha512" => Algorithm::RsaPssSha512,
-        "rsa-sign-pkcs1-2048-sha256" | "rsa-sign-pkcs1-3072-sha256" | "rsa-sign-pkcs1-4096-sha256" => {
-            Algorithm::RsaPkcs1Sha256
-        }
-        "rsa-sign-pkcs1-4096-sha512" => Algorithm::RsaPkcs1Sha512,
-        "ecdsa-p256-sha256" => Algorithm::EcdsaSha256,
-        "ecdsa-p384-sha384" => Algorithm::EcdsaSha384,
-        "ecdsa-p521-sha512" => Algorithm::EcdsaSha512,
-        _ => return None,
-    })
+    Ok((keys, is_of_attestor))
 }

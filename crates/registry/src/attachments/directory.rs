@@ -17,6 +17,8 @@ const SIGNATURE: u64 = 4 << 10;
 
 /// The end of the name of a bundle.
 const BUNDLE: &str = ".bundle.json";
+/// The end of the name of an attestation of Binary Authorization or kritis.
+const GRAFEAS: &str = ".attestation.json";
 
 /// All signatures of `digest` below `root`, sorted by file name. Blocks: call it on a blocking thread.
 pub(super) fn collect(root: &Path, repository: &Repository, digest: &Digest, limits: &Limits) -> Collected {
@@ -67,9 +69,12 @@ fn read_one(
     let Some(stem) = name.strip_suffix(".payload") else {
         let document = read(path, limits.signature_max_size, Bound::Signature)?;
         budget.take(u64::try_from(document.len()).unwrap_or(u64::MAX))?;
-        return Ok(match name.ends_with(BUNDLE) {
-            true => Attachment::Bundle { place, document },
-            false => Attachment::Notation { place, document },
+        return Ok(if name.ends_with(BUNDLE) {
+            Attachment::Bundle { place, document }
+        } else if name.ends_with(GRAFEAS) {
+            Attachment::Grafeas { place, document }
+        } else {
+            Attachment::Notation { place, document }
         });
     };
     let payload = read(path, limits.payload(), Bound::Signature)?;
@@ -80,7 +85,7 @@ fn read_one(
 }
 
 fn is_signature(name: &str) -> bool {
-    [".payload", BUNDLE, ".jws", ".cose"].into_iter().any(|end| name.ends_with(end))
+    [".payload", BUNDLE, GRAFEAS, ".jws", ".cose"].into_iter().any(|end| name.ends_with(end))
 }
 
 pub(super) fn read(path: &Path, limit: u64, bound: Bound) -> Result<Bytes, RegistryError> {

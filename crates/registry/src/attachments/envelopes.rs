@@ -2,29 +2,42 @@
 //!
 //! Source: sigstore/cosign `pkg/oci/static/attestation.go` and `pkg/oci/remote/remote.go`. What the annotation `predicateType`
 //! of a layer says is not signed, and not read.
+//!
+//! gcloud puts attestations of Binary Authorization there, too (`command_lib/container/binauthz/sigstore_image.py`). Those of
+//! attestors have another payload type, by which they are told apart.
 
 use std::sync::Arc;
 
-use pullgate_core::signature::CertificateAnnotations;
+use bytes::Bytes;
 use pullgate_core::signature::attestation::ENVELOPE_MEDIA_TYPE;
+use pullgate_core::signature::{CertificateAnnotations, MAX_GRAFEAS_BYTES, is_envelope};
+use pullgate_net::offload;
 
 use super::budget::Budget;
 use super::classic::layers;
 use super::fetch::each;
-use super::{Algorithm, Attachment, Bound, Collected, Descriptor, RegistryError, Search};
+use super::{Algorithm, Attachment, Bound, Collected, Descriptor, RegistryError, Search, Wanted};
+
+/// Maximum size of an envelope of an attestor.
+const MAX_GRAFEAS: u64 = MAX_GRAFEAS_BYTES as u64;
 
 pub(super) async fn attestations(search: &Search<'_>) -> Collected {
     let mut collected = Collected::default();
     // SHA-512 does not fit in a tag.
-    if !search.wanted.attestations || search.digest.algorithm() != Algorithm::Sha256 {
+    let Wanted { attestations, grafeas, .. } = search.wanted;
+    if !(attestations || grafeas) || search.digest.algorithm() != Algorithm::Sha256 {
         return collected;
     }
     let tag = format!("sha256-{}.att", search.digest.hex());
     let Some(layers) = layers(search, &tag, &mut collected).await else { return collected };
     let limits = search.state.limits();
     let budget = Budget::new(limits);
+    // Those of attestors are small.
+    let may_count = |layer: &Descriptor| {
+        layer.media_type == ENVELOPE_MEDIA_TYPE && (attestations || layer.size <= MAX_GRAFEAS)
+    };
     let mut wanted: Vec<(usize, Descriptor)> =
-        layers.into_iter().enumerate().filter(|(_, layer)| layer.media_type == ENVELOPE_MEDIA_TYPE).collect();
+        layers.into_iter().enumerate().filter(|(_, layer)| may_count(layer)).collect();
     if wanted.len() > limits.signatures {
         let (bound, limit) = (Bound::Signatures, limits.signatures);
         collected.problem(&tag, RegistryError::TooMany { bound, what: "attestations", limit });
@@ -51,6 +64,10 @@ pub(super) async fn attestations(search: &Search<'_>) -> Collected {
     for (index, result) in blobs {
         let Some((place, layer)) = fetched.get(index) else { continue };
         match result {
+            Ok(document) if grafeas && is_of_attestor(&document).await => {
+                collected.attachments.push(Attachment::Grafeas { place: place.clone(), document });
+            }
+            Ok(_) if !attestations => {}
             Ok(document) => {
                 let annotation = |name: &str| layer.annotations.get(name).map(String::as_str);
                 let certificate = CertificateAnnotations::of(annotation).map(Arc::new);
@@ -61,4 +78,10 @@ pub(super) async fn attestations(search: &Search<'_>) -> Collected {
         }
     }
     collected
+}
+
+/// Whether an envelope is of an attestor, rather than one with a statement.
+pub(super) async fn is_of_attestor(document: &Bytes) -> bool {
+    let (bytes, document) = (document.len(), document.clone());
+    offload::document(bytes, move || is_envelope(&document)).await.unwrap_or(false)
 }

@@ -71,7 +71,7 @@ async fn served(search: &Search<'_>, host: &Host, path: &str) -> Collected {
 }
 
 /// Asks one host, again if the failure may be transient.
-async fn ask(
+pub(super) async fn ask(
     state: &RegistryState,
     host: &Host,
     request: &HostRequest,

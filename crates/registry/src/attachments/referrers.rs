@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use pullgate_core::signature::attestation::ENVELOPE_MEDIA_TYPE;
 use pullgate_core::signature::{Format, NOTATION_ARTIFACT_TYPE, NOTATION_MEDIA_TYPES};
 use reqwest::Url;
 
@@ -16,6 +17,7 @@ use super::super::limits::{Limits, REFERRER_MANIFEST};
 use super::super::manifest::{Manifest, OCI_INDEX};
 use super::super::mirrors::{ask, hosts};
 use super::budget::Budget;
+use super::envelopes::is_of_attestor;
 use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, ApiRequest, Attachment, BUNDLE, Bound, Capability, Collected, Descriptor, Digest, HashSet,
@@ -127,6 +129,9 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
                 let place = place.clone();
                 collected.attachments.push(match format {
                     Format::Notation => Attachment::Notation { place, document },
+                    // An envelope with a statement is no signature.
+                    Format::Grafeas if !is_of_attestor(&document).await => continue,
+                    Format::Grafeas => Attachment::Grafeas { place, document },
                     _ => Attachment::Bundle { place, document },
                 });
             }
@@ -300,6 +305,8 @@ async fn signature_layer(
         Format::Bundle
     } else if is_notation(&manifest, layer) {
         Format::Notation
+    } else if layer.media_type == ENVELOPE_MEDIA_TYPE && kinds.grafeas {
+        Format::Grafeas
     } else {
         return Ok(None);
     };
@@ -348,7 +355,7 @@ pub(crate) fn next_page(answer: &ApiResponse) -> Result<Option<String>, Registry
     Ok(None)
 }
 
-fn path_and_query(url: &Url) -> String {
+pub(super) fn path_and_query(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),

@@ -10,7 +10,8 @@ use pullgate::config::{Problems, load_daemon_text, load_policy_text};
 use pullgate_cli::{Outcome, output};
 use pullgate_core::trust::Algorithm;
 use pullgate_import::{
-    self as import, ImportError, Lookasides, MAX_DOCUMENT_BYTES, Note, Options, SecurityCenter,
+    self as import, BinaryAuthorization, ImportError, Lookasides, MAX_DOCUMENT_BYTES, Note, Options,
+    SecurityCenter,
 };
 
 /// Arguments of `pullgate-signer import`.
@@ -57,6 +58,18 @@ enum Source {
         /// YAML files; all documents and lists in the files are read
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Google's Binary Authorization: the policy of a project, and its attestors
+    Binauthz {
+        /// The policy, as `gcloud container binauthz policy export` writes it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Attestors, as `gcloud container binauthz attestors list` or `describe` writes them; repeat for each file
+        #[arg(long = "attestors", value_name = "FILE")]
+        attestors: Vec<PathBuf>,
+        /// Cluster that this node belongs to, as LOCATION.NAME
+        #[arg(long, value_name = "CLUSTER")]
+        cluster: Option<String>,
     },
     /// Public keys of cosign
     Cosign {
@@ -151,6 +164,16 @@ impl Source {
             Self::Kritis { files } => {
                 let texts = files.iter().map(|file| text(file)).collect::<Result<Vec<_>, _>>()?;
                 import::kritis(&texts, options)
+            }
+            Self::Binauthz { file, attestors, cluster } => {
+                let attestors = attestors.iter().map(|file| text(file)).collect::<Result<Vec<_>, _>>()?;
+                let policy = text(file)?;
+                let source = BinaryAuthorization {
+                    policy: &policy,
+                    attestors: &attestors,
+                    cluster: cluster.as_deref(),
+                };
+                import::binauthz(&source, options)
             }
             Self::Cosign { files, scope } => {
                 let mut keys = Vec::new();

@@ -75,6 +75,16 @@ impl Gpg {
         process::must_run(skopeo.args([&name, &name]));
     }
 
+    /// A text in an armored message that is signed with a key.
+    pub fn message(&self, text: &str, key: &str) -> Vec<u8> {
+        let (data, message) = (self.root.join("data"), self.root.join("message.asc"));
+        directory::write(&data, text);
+        let mut sign = self.gpg();
+        sign.args(["--local-user", &self.fingerprint(key), "--armor", "--output"]).arg(&message);
+        process::must_run(sign.arg("--sign").arg(&data));
+        std::fs::read(message).expect("gpg wrote the message")
+    }
+
     fn fingerprint(&self, name: &str) -> String {
         let mut list = self.gpg();
         let listed = process::must_run(list.args(["--with-colons", "--list-keys", &exactly(name)]));

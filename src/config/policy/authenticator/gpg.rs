@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{KeyFiles, advice, options};
-use crate::config::document::{Document, Value};
+use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
 use crate::trust::openpgp::{
     Certificate, Fingerprint, KeyringError, MAX_KEYRING_BYTES, MAX_KEYS, read_keyring,
@@ -22,17 +22,35 @@ pub(super) fn read(
     let known = [vec!["type"], ReadByHand::keys(options::GPG)].concat();
     let mut table = document.table(value, &format!("[authenticator.{name}]"), &known)?;
     table.take("type");
+    if !has_keys(&table) {
+        let message = format!("authenticator {} has neither `keyrings` nor `armored`", suggest::quoted(name));
+        document.problem(at.clone(), message, "add for example `keyrings = [\"keys/release.gpg\"]`");
+    }
+    let set = read_set(document, at, &mut table, &mut files)?;
+    Some(Authenticator::of(name.to_owned(), Signers::Gpg(Box::new(set))))
+}
+
+/// Whether a table has OpenPGP keys.
+pub(super) fn has_keys(table: &Table<'_>) -> bool {
+    ["keyrings", "armored"].iter().any(|key| table.span_of(key).is_some())
+}
+
+/// Reads the OpenPGP keys of a table, and which of them count; `None` without keys, or if a problem is noted.
+pub(super) fn read_set(
+    document: &mut Document<'_>,
+    at: Range<usize>,
+    table: &mut Table<'_>,
+    files: &mut KeyFiles<'_>,
+) -> Option<GpgSet> {
     let accepted = match table.take("fingerprints") {
         Some(value) => read_fingerprints(document, value),
         None => Some(Vec::new()),
     };
     let (keyrings, armored) = (table.take("keyrings"), table.take("armored"));
     if keyrings.is_none() && armored.is_none() {
-        let message = format!("authenticator {} has neither `keyrings` nor `armored`", suggest::quoted(name));
-        document.problem(at, message, "add for example `keyrings = [\"keys/release.gpg\"]`");
         return None;
     }
-    let filed = keyrings.map_or(Some(Vec::new()), |value| read_files(document, value, &mut files));
+    let filed = keyrings.map_or(Some(Vec::new()), |value| read_files(document, value, files));
     let written = armored.map_or(Some(Vec::new()), |value| {
         let (text, span) = document.string(value, "`armored`")?;
         let read = read_keyring(text.as_bytes());
@@ -40,8 +58,7 @@ pub(super) fn read(
     });
     let (accepted, filed, written) = (accepted?, filed?, written?);
     let made = GpgSet::new([filed, written].concat(), accepted);
-    let set = made.map_err(|error| note(document, "fingerprints", at, error)).ok()?;
-    Some(Authenticator::of(name.to_owned(), Signers::Gpg(Box::new(set))))
+    made.map_err(|error| note(document, "fingerprints", at, error)).ok()
 }
 
 /// Notes a problem with the value of `key`.

@@ -94,7 +94,7 @@ fn cosign_signs_what_is_verified_here() {
         let elsewhere = match format {
             Format::SimpleSigning => "OtherRepository",
             // A bundle has no repository.
-            Format::Bundle | Format::Notation | Format::Attestation | Format::Gpg => "ok",
+            Format::Bundle | Format::Notation | Format::Attestation | Format::Gpg | Format::Grafeas => "ok",
         };
         let by = authenticator(&pem, algorithm);
         assert_eq!(check(attachment, &by, &image(&directory), NAME), "ok", "{case}");

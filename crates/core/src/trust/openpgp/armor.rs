@@ -62,6 +62,35 @@ pub fn decode(file: &[u8]) -> Result<Vec<u8>, KeyringError> {
     if blocks == 0 { Err(KeyringError::Malformed) } else { Ok(decoded) }
 }
 
+/// Decodes one armored message or detached signature, with nothing around it but white space. As for keys, headers and the
+/// checksum say nothing. `None` when it has another form.
+#[must_use]
+pub fn decode_message(text: &str) -> Option<Vec<u8>> {
+    let mut lines = text.trim().lines().map(str::trim_end);
+    let kind = lines.next()?.strip_prefix("-----BEGIN PGP ")?.strip_suffix("-----")?;
+    if !["MESSAGE", "SIGNATURE"].contains(&kind) {
+        return None;
+    }
+    let end = format!("-----END PGP {kind}-----");
+    let mut body = String::new();
+    let mut in_headers = true;
+    let mut is_checked = false;
+    loop {
+        match lines.next()? {
+            line if line == end => break,
+            line if in_headers && (line.is_empty() || line.contains(": ")) => in_headers = !line.is_empty(),
+            // Nothing follows the checksum.
+            _ if is_checked => return None,
+            line if line.starts_with('=') => is_checked = true,
+            line => {
+                in_headers = false;
+                body.push_str(line);
+            }
+        }
+    }
+    if lines.next().is_some() { None } else { STANDARD.decode(body).ok() }
+}
+
 /// Writes one block of public keys.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {

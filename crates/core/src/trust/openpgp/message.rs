@@ -58,12 +58,27 @@ impl Message {
         };
         check_announcement(announced)?;
         let data = data_of(literal).ok_or(OpenPgpError::Malformed)?.to_vec();
-        let signature = Signature::read(signature).map_err(|error| match error {
-            NotASignature::Malformed => OpenPgpError::Malformed,
-            NotASignature::Version(found, _) => OpenPgpError::Version { found },
-        })?;
-        check_signature(&signature)?;
-        Ok(Self { data, signature })
+        Ok(Self { data, signature: read_signature(signature)? })
+    }
+
+    /// Takes a detached signature over `data` in binary form apart.
+    ///
+    /// # Errors
+    /// As [`Message::open`].
+    pub fn detached(document: &[u8], data: Vec<u8>) -> Result<Self, OpenPgpError> {
+        if document.len() > MAX_MESSAGE_BYTES {
+            return Err(OpenPgpError::TooLarge { found: document.len() });
+        }
+        match split(document)?.as_slice() {
+            [Packet { tag: tag::SIGNATURE, body }] => Ok(Self { data, signature: read_signature(body)? }),
+            parts => Err(OpenPgpError::Form { found: described(parts) }),
+        }
+    }
+
+    /// Whether a document in binary form begins with a signature, as a detached one does.
+    pub fn is_detached(document: &[u8]) -> bool {
+        let parts = split(document).unwrap_or_default();
+        matches!(parts.as_slice(), [Packet { tag: tag::SIGNATURE, .. }, ..])
     }
 
     pub(crate) fn signature(&self) -> &Signature {
@@ -146,6 +161,16 @@ fn data_of(body: &[u8]) -> Option<&[u8]> {
     reader.take(name.into())?;
     reader.four()?;
     Some(reader.rest())
+}
+
+/// A signature packet, not verified.
+fn read_signature(body: &[u8]) -> Result<Signature, OpenPgpError> {
+    let signature = Signature::read(body).map_err(|error| match error {
+        NotASignature::Malformed => OpenPgpError::Malformed,
+        NotASignature::Version(found, _) => OpenPgpError::Version { found },
+    })?;
+    check_signature(&signature)?;
+    Ok(signature)
 }
 
 /// Checks what can be seen of a signature before it is verified.

@@ -18,29 +18,38 @@ pub(super) struct Pattern {
 }
 
 /// The names that a pattern covers.
+#[derive(Clone)]
 pub(super) struct Covered {
     /// The original text.
     pub(super) pattern: String,
     /// The scope, which also covers everything below it.
     pub(super) scope: String,
-    /// The scope of what is below it, which the pattern does not cover.
-    pub(super) below: String,
+    /// The scope of what is below it, which the pattern does not cover; none if it does.
+    pub(super) below: Option<String>,
 }
 
 impl Covered {
     /// Whether the pattern admits names of `guard`, a rule that has precedence over its scope.
     pub(super) fn is_hidden_by(&self, guard: &str) -> bool {
-        let (Ok(scope), Ok(below), Ok(guard)) =
-            (Scope::parse(&self.scope), Scope::parse(&self.below), Scope::parse(guard))
+        let below = self.below.as_deref().map(Scope::parse).transpose();
+        let (Ok(scope), Ok(below), Ok(guard)) = (Scope::parse(&self.scope), below, Scope::parse(guard))
         else {
             return false;
         };
         let segments = |scope: &Scope| scope.as_str().split('/').count();
         // The names that the pattern admits have one segment less than those below them.
-        segments(&guard) < segments(&below)
+        below.is_none_or(|below| segments(&guard) < segments(&below))
             && scope.overlaps(&guard)
             && guard.compare_specificity(&scope) == Ordering::Greater
     }
+}
+
+/// The pattern of everything below a directory.
+pub(super) fn below(directory: &str) -> Result<Pattern, String> {
+    let scope = Scope::parse(&format!("{directory}/*"))
+        .map_err(|error| format!("it is not a valid scope: {error}"))?;
+    let covered = Covered { pattern: format!("{directory}/**"), scope: scope.to_string(), below: None };
+    Ok(Pattern { covered, wider: None })
 }
 
 pub(super) fn read(text: &str) -> Result<Pattern, String> {
@@ -92,5 +101,5 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
     // A host alone is the scope of `host/*`.
     let one_more = if scope.contains('/') { "/*" } else { "/*/*" };
     let below = Scope::parse(&format!("{scope}{one_more}")).map_err(problem)?.to_string();
-    Ok(Pattern { covered: Covered { pattern: text.to_owned(), scope, below }, wider })
+    Ok(Pattern { covered: Covered { pattern: text.to_owned(), scope, below: Some(below) }, wider })
 }
