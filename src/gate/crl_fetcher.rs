@@ -113,7 +113,7 @@ impl CrlFetcher {
         let source = source.clone();
         let body_len = body.len();
         let read = move || {
-            let list = source.read(&body);
+            let list = Crl::parse_signed(&body, &source);
             drop(memory);
             list
         };

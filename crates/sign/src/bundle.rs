@@ -66,11 +66,12 @@ async fn bundle(request: &SignRequest<'_>, key: &SigningKey) -> Result<Bytes, Si
     let statement = statement(request);
     let message = pre_authentication_encoding(STATEMENT_MEDIA_TYPE, statement.as_bytes());
     let signature = key.sign(&message).await?;
-    let mut material = json!({ "publicKey": { "hint": hint(key.public()) } });
+    let mut material = Map::from_iter([("publicKey".to_owned(), json!({ "hint": hint(key.public()) }))]);
     if let Some(timestamps) = request.timestamps {
         // sigstore-go `pkg/sign/timestamping.go`: SHA-256, whatever the key.
         let stamp = timestamps.stamp(HashFunction::Sha256, &signature).await?;
-        material[STAMPS] = json!({ RFC3161: [{ "signedTimestamp": STANDARD.encode(stamp.response) }] });
+        let stamps = json!({ RFC3161: [{ "signedTimestamp": STANDARD.encode(stamp.response) }] });
+        material.insert(STAMPS.to_owned(), stamps);
     }
     let bundle = json!({
         "mediaType": BUNDLE_MEDIA_TYPE,

@@ -50,7 +50,7 @@ pub(super) struct RuleAttached {
 impl RuleAttached {
     /// Reads the files of a rule. Blocks.
     fn of(rule: &Rule, settings: &SignerSettings) -> Result<Self, ActiveConfigError> {
-        let wrong = |error| ActiveConfigError::Attached { rule: rule.name.clone(), error };
+        let wrong = |error| ActiveConfigError::Attached { rule: rule.name.clone(), error: Box::new(error) };
         let authenticator = settings.authenticators.get(&rule.authenticator);
         let chain = authenticator.and_then(|it| it.certificate_chain.as_deref());
         let notation = match chain.filter(|_| rule.layout == Layout::Notation) {
@@ -168,7 +168,7 @@ async fn open(
 ) -> Result<Arc<SigningKey>, ActiveConfigError> {
     let AuthenticatorSettings { location, algorithm, .. } = authenticator;
     let opened = pullgate_keys::open(location, Some(*algorithm), &settings.keys).await;
-    opened.map_err(|error| ActiveConfigError::Key { name: name.to_owned(), error })
+    opened.map_err(|error| ActiveConfigError::Key { name: name.to_owned(), error: Box::new(error) })
 }
 
 impl ActiveConfig {
@@ -214,7 +214,7 @@ pub enum ActiveConfigError {
     Key {
         name: String,
         #[source]
-        error: KeysError,
+        error: Box<KeysError>,
     },
     /// A rule with an unknown authenticator.
     #[error("rule {rule} names an unknown authenticator")]
@@ -224,7 +224,7 @@ pub enum ActiveConfigError {
     Attached {
         rule: String,
         #[source]
-        error: AttachingError,
+        error: Box<AttachingError>,
     },
     /// A rule whose certificate chain is not that of its key.
     #[error("the certificate chain of rule {rule} cannot be used")]

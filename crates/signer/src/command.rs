@@ -49,10 +49,10 @@ enum Command {
     #[command(flatten)]
     Service(service::ServiceCommand),
     /// Sign images
-    Sign(sign::Sign),
+    Sign(Box<sign::Sign>),
     /// Generate, list and fetch keys
     #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    Keys(Box<keys::KeysCommand>),
     /// Convert another system's policy to pullgate's format
     Import(import::Import),
 }

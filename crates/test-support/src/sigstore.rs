@@ -309,13 +309,11 @@ pub fn attach_annotated(
     attach_layers(registry, path, digest, &[(payload, annotations)]);
 }
 
+/// A payload, and the annotations of its layer.
+type Annotated<'a> = (&'a [u8], &'a [(&'a str, String)]);
+
 /// Attaches classic signatures of payloads, each with its annotations.
-pub fn attach_layers(
-    registry: &Registry,
-    path: &str,
-    digest: &Digest,
-    signatures: &[(&[u8], &[(&str, String)])],
-) {
+pub fn attach_layers(registry: &Registry, path: &str, digest: &Digest, signatures: &[Annotated<'_>]) {
     let config = registry.blob(path, "{}");
     let blobs: Vec<_> = signatures
         .iter()

@@ -41,7 +41,7 @@ impl World {
 
     fn keep_at(&self, address: &str, list: &[u8]) {
         let source = self.source(address);
-        let read = source.read(list).map_err(|error| error.to_string());
+        let read = Crl::parse_signed(list, &source).map_err(|error| error.to_string());
         self.fetcher.keep(source, read);
     }
 

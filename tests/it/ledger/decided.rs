@@ -391,7 +391,7 @@ async fn an_attestation_in_evidence_is_evaluated_again_without_the_network() {
         (&by_key, keys("p256", "ECDSA_SHA_256"), "verified"),
         (&by_key, keys("p384", "ECDSA_SHA_384"), "no-valid-signature"),
         (&by_gpg, keyring("ed25519"), "verified"),
-        (&by_gpg, keyring("nistp256"), "no-valid-signature"),
+        (&by_gpg, keyring("nistp256"), "unknown-key"),
     ] {
         let (place, document) = ("grafeas occurrence 1".to_owned(), document.to_string().into());
         let attachment = Attachment::Grafeas { place, document };

@@ -11,6 +11,7 @@ mod algorithm;
 mod certificate;
 mod chain;
 mod crl;
+mod crl_source;
 mod distribution_point;
 mod error;
 mod fetched_crls;
@@ -28,8 +29,9 @@ pub(crate) use self::algorithm::{
 pub use self::certificate::Certificate;
 pub use self::chain::{Chain, Purpose};
 pub use self::crl::Crl;
+pub use self::crl_source::CrlSource;
 pub use self::error::X509Error;
-pub use self::fetched_crls::{CrlSource, FetchedCrl, FetchedCrls};
+pub use self::fetched_crls::{FetchedCrl, FetchedCrls};
 pub use self::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN, MAX_CRL_BYTES, MAX_CRLS, MAX_STORE};
 pub use self::revocation::{Revocation, RevocationCheck, RevocationMode};
 pub use self::revocation_error::{CrlError, RevocationError, Unknown};

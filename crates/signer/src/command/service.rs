@@ -106,11 +106,9 @@ fn check(root: &Path) -> Result<Outcome, CommandError> {
 
 /// The file, if the error is a missing passphrase. The service may have it in its own environment.
 fn without_passphrase(error: &ActiveConfigError) -> Option<&PathBuf> {
-    match error {
-        ActiveConfigError::Key {
-            error: KeysError::Passphrase { path, error: PassphraseError::Missing },
-            ..
-        } => Some(path),
+    let ActiveConfigError::Key { error, .. } = error else { return None };
+    match &**error {
+        KeysError::Passphrase { path, error: PassphraseError::Missing } => Some(path),
         _ => None,
     }
 }

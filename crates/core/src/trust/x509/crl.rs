@@ -18,6 +18,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::algorithm;
 use super::certificate::{Certificate, signed_part};
+use super::crl_source::CrlSource;
 use super::distribution_point::uris;
 use super::limits::MAX_CRL_BYTES;
 use super::revocation_error::{CrlError, Unknown};
@@ -84,6 +85,16 @@ impl Crl {
             _ => Err(CrlError::OtherBlock),
         };
         blocks.into_iter().map(parse).collect()
+    }
+
+    /// Parses one list in DER that the issuer of a source signed. It is parsed only then: a list takes many times its size
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// When the issuer did not sign it, or as [`Crl::parse`].
+    pub fn parse_signed(der: &[u8], source: &CrlSource) -> Result<Self, CrlError> {
+        Self::check_signed(der, source.key())?;
+        Self::parse(der)
     }
 
     /// Parses one list in DER.
@@ -172,7 +183,7 @@ impl Crl {
     }
 
     /// Checks that the holder of a key signed a list that is not parsed yet.
-    pub(super) fn check_signed(der: &[u8], key: &[u8]) -> Result<(), CrlError> {
+    fn check_signed(der: &[u8], key: &[u8]) -> Result<(), CrlError> {
         let (signed, algorithm, signature) = signed_parts(der).map_err(|_| CrlError::Malformed)?;
         let signature = (&algorithm, signature.raw_bytes());
         if is_signed(signed, signature, key) { Ok(()) } else { Err(CrlError::OtherSigner) }

@@ -3,7 +3,7 @@
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
-use super::fetched_crls::CrlSource;
+use super::crl_source::CrlSource;
 use super::limits::{MAX_CRL_BYTES, MAX_CRLS};
 use crate::trust::PemError;
 use crate::untrusted::Quoted;
