@@ -66,7 +66,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What is wrong with the signature that got furthest; what another attempt may heal comes first. That the kind is another counts if nothing else was found.
+    /// What is wrong with the signature that got furthest; what another attempt may heal comes first. That the kind is another
+    /// counts if nothing else was found.
     pub(super) fn fault(&self) -> Option<Fault> {
         let failed = self.findings.iter().filter(|finding| finding.outcome.is_err());
         let read = failed.map(|finding| finding.fault).filter(|fault| !is_other_kind(*fault));

@@ -360,7 +360,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
     (
         "file that is not a trusted root",
         |it, _| it.publish_next("{}"),
-        "the file that the repository signs is not a usable trusted root: it is not a trusted root",
+        "the file that the repository signs is not a usable trusted root: the file is not a valid trusted root",
     ),
 ];
 

@@ -73,6 +73,8 @@ pub enum TufError {
     #[error("targets metadata does not list {name} with a SHA-256 or SHA-512 digest")]
     NoTarget { name: Quoted },
     /// A caller skipped a step.
-    #[error("metadata was read in the wrong order")]
+    #[error(
+        "internal error: the metadata files must be read in the order root, timestamp, snapshot, targets"
+    )]
     Order,
 }

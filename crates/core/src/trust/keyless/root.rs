@@ -281,7 +281,7 @@ pub enum RootError {
     TooLarge { found: usize },
     #[error(transparent)]
     Json(JsonError),
-    #[error("it is not a trusted root: {why}")]
+    #[error("the file is not a valid trusted root: {why}")]
     Invalid { why: Quoted },
     #[error("it has media type {found}; only versions 0.1 and 0.2 of a Sigstore trusted root are supported")]
     Version { found: Quoted },

@@ -141,21 +141,24 @@ fn t88_trusted_roots_that_are_not_whole_do_not_load() {
         (|root| root["certificateAuthorities"] = serde_json::json!([]), "it has no certificate authority"),
         (
             |root| root["certificateAuthorities"][0]["certChain"]["certificates"] = serde_json::json!([]),
-            "it is not a trusted root: ",
+            "the file is not a valid trusted root: ",
         ),
         (
             |root| {
                 root["certificateAuthorities"][0]["certChain"]["certificates"][0]["rawBytes"] = "AAAA".into()
             },
-            "it is not a trusted root: ",
+            "the file is not a valid trusted root: ",
         ),
-        (|root| root["tlogs"][0]["publicKey"]["rawBytes"] = "AAAA".into(), "it is not a trusted root: "),
-        (|root| root["tlogs"][0]["logId"]["keyId"] = "AAAA".into(), "it is not a trusted root: "),
+        (
+            |root| root["tlogs"][0]["publicKey"]["rawBytes"] = "AAAA".into(),
+            "the file is not a valid trusted root: ",
+        ),
+        (|root| root["tlogs"][0]["logId"]["keyId"] = "AAAA".into(), "the file is not a valid trusted root: "),
         (
             |root| root["tlogs"][0]["publicKey"]["validFor"]["end"] = "2000-01-01T00:00:00Z".into(),
-            "it is not a trusted root: ",
+            "the file is not a valid trusted root: ",
         ),
-        (|root| root["tlogs"][0] = serde_json::json!({}), "it is not a trusted root: "),
+        (|root| root["tlogs"][0] = serde_json::json!({}), "the file is not a valid trusted root: "),
         (
             |root| {
                 let first = root["ctlogs"][0].clone();
@@ -170,7 +173,7 @@ fn t88_trusted_roots_that_are_not_whole_do_not_load() {
     }
     for (text, expected) in [
         ("".to_owned(), "it is not JSON"),
-        ("[]".to_owned(), "it is not a trusted root: "),
+        ("[]".to_owned(), "the file is not a valid trusted root: "),
         (good.replacen("\"tlogs\"", "\"ctlogs\"", 1), "it has a duplicate key"),
         (" ".repeat(MAX_ROOT_BYTES + 1), "it has 262145 bytes"),
     ] {
