@@ -98,7 +98,7 @@ pub(crate) fn shows_the_state_of_the_daemon(release: Release) {
 /// Its last transparency log ends in 20 days.
 #[test]
 fn shows_that_a_trusted_root_will_end() {
-    let mut node = Node::start(Release::V2_1);
+    let mut node = node(Release::V2_1);
     let mut root = Sigstore::new().trusted_root();
     let end = Timestamp::now() + SignedDuration::from_hours(20 * 24);
     for log in root["tlogs"].as_array_mut().unwrap() {
@@ -108,6 +108,7 @@ fn shows_that_a_trusted_root_will_end() {
         "[authenticator.ci]\ntype = \"keyless\"\ntrust-root = \"root.json\"\nissuer = \"{ISSUER}\"\nsubject = \"{SUBJECT}\""
     );
     let policy = Policy::deny().file("root.json", root.to_string()).add_lines(&lines).require("**", &["ci"]);
+    let policy = policy.allow_unsigned("registry.k8s.io");
     let warning = format!(
         "trusted root root.json will not cover signatures made after {end}, when its last transparency log expires"
     );
@@ -128,7 +129,8 @@ fn shows_that_a_trusted_root_will_end() {
     assert!(text.contains("root.json of ci") && text.contains(&warning), "{text}");
     // Not yet where the operator wants to be told later.
     let before = node.pullgate.records().len();
-    node.pullgate.restart_configured("[trust]\nnotice = \"19d\"");
+    node.pullgate
+        .restart_configured(&format!("[gate]\nsandbox-image = \"{PAUSE}\"\n[trust]\nnotice = \"19d\""));
     let (code, report, _) = status(&node);
     assert_eq!((code, &report["attention"], told(&node, before)), (Some(0), &json!([]), 0), "{report}");
 }
