@@ -29,7 +29,7 @@ use crate::policy::{
     SignedObject,
 };
 use crate::reference::Repository;
-use crate::telemetry::Reason;
+use crate::telemetry::{Cause, Reason};
 
 /// What applies to one image.
 #[derive(Debug)]
@@ -254,10 +254,8 @@ impl One<'_> {
             decided => return decided,
         };
         match self.verified(Object::Platform, requirement) {
-            // The name resolves to the index: its refusal is the one to report.
-            Err(Stop::Refuse(other)) if matches!(other.kind(), Kind::Refused(_)) => {
-                Err(Stop::Refuse(refusal))
-            }
+            // The name resolves to the index: its refusal is the one to report, unless another attempt may admit the image.
+            Err(Stop::Refuse(other)) if is_final(&other) => Err(Stop::Refuse(refusal)),
             decided => decided,
         }
     }
@@ -288,6 +286,11 @@ impl One<'_> {
             Fact::Failed(refusal) => Err(Stop::Refuse(refusal.clone())),
         }
     }
+}
+
+/// Whether no other attempt may end otherwise.
+fn is_final(refusal: &Refusal) -> bool {
+    matches!(refusal.kind(), Kind::Refused(cause) if cause != Cause::Attempt)
 }
 
 impl Facts {

@@ -221,6 +221,13 @@ impl Refusal {
         Self::new(Reason::NotVerified, image, &text)
     }
 
+    /// A refusal for what is wrong with a signature.
+    #[cfg(test)]
+    pub(super) fn of_fault(image: &str, fault: Fault) -> Self {
+        let (reason, advice) = reason_of_fault(fault);
+        Self::new(reason, image, advice)
+    }
+
     fn new(reason: Reason, image: &str, text: &str) -> Self {
         let suffix = format!(" [{reason}]");
         let line = format!("image {} {text}", quote(image));

@@ -145,11 +145,11 @@ async fn awaited(own: Search<'_>) -> Collected {
 async fn collect(own: Search<'_>) -> Collected {
     let Search { state, repository, digest, context, .. } = own;
     let Some(source) = source_of(&state.sources, repository) else {
-        return search(own).await;
+        return search(own).await.refusals_hiding_nothing();
     };
     let of_image = async {
         match source.image {
-            true => search(own).await,
+            true => search(own).await.refusals_hiding_nothing(),
             false => Collected::default(),
         }
     };

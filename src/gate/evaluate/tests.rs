@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::policy::{Condition, ExceptionTarget, Pods, Policy, Scope};
 use crate::reference::Reference;
+use crate::signature::Fault;
 use crate::signature::attestation::{StatementTerms, TermsKind};
 use crate::trust::{Algorithm, Authenticator, Key, PssSalt, PublicKey};
 
@@ -217,6 +218,13 @@ fn index_platform_or_either_must_be_signed() {
         ),
         ("either, neither", Either, Some(unsigned("index")), Some(unsigned("image")), "refused not-verified"),
         ("either, no answer", Either, Some(unsigned("index")), Some(unreachable()), "refused timeout"),
+        (
+            "either, the image not now",
+            Either,
+            Some(unsigned("index")),
+            Some(Err(Refusal::of_fault("app", Fault::KeyNotValidNow))),
+            "refused key-not-valid-now",
+        ),
     ] {
         let rule = rule(Mode::Enforce, require()).with_signed_object(object);
         let mut facts = resolved("index");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{quote, rank, reason_of, reason_of_fault};
+use super::{is_of_attempt, quote, rank, reason_of, reason_of_fault};
 use crate::gate::Finding;
 use crate::ledger::Evidence;
 use crate::registry::{Collected, Unfetched};
@@ -51,6 +51,9 @@ impl<'a> Found<'a> {
         if let Some(problem) = self.collected.exceeded() {
             let reason = reason_of(&problem.error);
             (reason, advice_of_limit(reason))
+        } else if let Some(fault) = self.fault().filter(|fault| is_of_attempt(*fault)) {
+            // Before what is final: one of several required signatures may count at another attempt.
+            reason_of_fault(fault)
         } else if !self.valid.is_empty() {
             (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
         } else if self.attachments == 0
@@ -208,6 +211,23 @@ mod tests {
                 assert_eq!(found.reason().0, reason, "{faults:?}");
                 findings.reverse();
             }
+        }
+    }
+
+    /// A scan removes images whose refusal is final: not those of which another attempt may find enough signatures.
+    #[test]
+    fn a_valid_signature_does_not_hide_what_another_attempt_may_heal() {
+        let nothing = Collected::default();
+        let valid = ["release".to_owned()];
+        for (fault, reason) in [
+            (None, Reason::NotEnoughSignatures),
+            (Some(Fault::WrongIdentity), Reason::NotEnoughSignatures),
+            (Some(Fault::KeyNotValidNow), Reason::KeyNotValidNow),
+            (Some(Fault::RevocationUnknown), Reason::RevocationUnknown),
+        ] {
+            let findings = [finding("a", "notary", fault)];
+            let found = Found { attachments: 2, valid: &valid, ..Found::failed(&nothing, &findings) };
+            assert_eq!(found.reason().0, reason, "{fault:?}");
         }
     }
 

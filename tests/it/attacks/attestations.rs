@@ -416,6 +416,25 @@ async fn t142_a_newer_scan_that_cannot_be_read_is_not_ignored() {
     }
 }
 
+/// Artifactory answers 403 for a tag that is not there.
+#[tokio::test]
+async fn t142_a_registry_that_refuses_what_is_not_there_hides_nothing() {
+    let world = World::start(node().limits(impatient())).await;
+    world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"scanned\"]", SCANNED));
+    let digest = world.registry.image("team/app", "1", "app");
+    sign_classic(&world.registry, "team/app", &digest, &p256());
+    let good = envelope(&scan(&digest, days_ago(1), "Low"), &security()).to_string();
+    attach_envelopes(&world.registry, "team/app", &digest, &[good]);
+    let fallback = format!("/manifests/sha256-{}", digest.hex());
+    world
+        .registry
+        .hook(move |request| request.uri.path().ends_with(&fallback).then(|| Scripted::status(403)));
+    let pinned = world.pinned("team/app", &digest);
+    let requests = &format!("{UNATTESTED} blob");
+    let expect = Expect { requests, bytes: 1..=64 << 10, ..Expect::verified(&pinned) };
+    world.outcome("team/app:1").await.assert("forbidden", expect);
+}
+
 /// Scans that an admission did not need are not kept without the newest, by which a later policy would judge them.
 #[tokio::test]
 async fn t142_an_older_scan_is_not_kept_without_a_newer_one() {

@@ -44,6 +44,16 @@ impl Collected {
         self
     }
 
+    /// The same, from the repository of the image itself, whose manifest was read with the same credentials: there some
+    /// registries refuse what is not there (see docs/design/registry.md), and one that hides something could as well answer that
+    /// it is not there.
+    pub(super) fn refusals_hiding_nothing(mut self) -> Self {
+        let refused =
+            |problem: &&mut AttachmentProblem| matches!(problem.error, RegistryError::Unauthorized { .. });
+        self.problems.iter_mut().filter(refused).for_each(|problem| problem.hides = false);
+        self
+    }
+
     /// Adds what was found in another place.
     pub(super) fn add(&mut self, more: Self) {
         self.attachments.extend(more.attachments);
