@@ -345,6 +345,36 @@ fn what_binary_authorization_would_not_accept_is_rejected() {
     expect(&load(&imported), &[("default", "gcr.io/example/app", "deny")]);
 }
 
+/// `ns` of a SPIFFE identity is a part of its path, wherever the trust domain has these letters.
+#[test]
+fn an_identity_of_istio_is_of_the_namespace_in_its_path() {
+    let rule = "{ evaluationMode: ALWAYS_DENY, enforcementMode: ENFORCED_BLOCK_AND_AUDIT_LOG }";
+    let policy = format!(
+        "defaultAdmissionRule: {rule}\nistioServiceIdentityAdmissionRules: {{ 'spiffe://acme.dns/ns/prod/sa/x': {rule} }}"
+    );
+    let source = BinaryAuthorization { policy: &policy, attestors: &[], cluster: None };
+    let imported = import::binauthz(&source, Options::default()).unwrap();
+    let about = |text: &str| imported.notes().iter().any(|note| note.to_string().contains(text));
+    assert!(about("namespace prod is refused"), "{:#?}", imported.notes());
+}
+
+/// An attestation counts by its key, whatever the note of the attestor is.
+#[test]
+fn attestors_that_share_a_key_admit_more() {
+    let policy = document("binauthz/policy.yaml").replace("attestors/elsewhere", "attestors/second");
+    let attestors = document("binauthz/attestors.yaml");
+    let (built, _) = attestors.split_once("- name: projects/example/attestors/qa").unwrap();
+    let second = built.replace("attestors/built", "attestors/second").replace("notes/built", "notes/second");
+    for (attestors, expected) in [(vec![attestors.clone()], false), (vec![attestors.clone(), second], true)] {
+        let cluster = Some("europe-west1.test");
+        let source = BinaryAuthorization { policy: &policy, attestors: &attestors, cluster };
+        let imported = import::binauthz(&source, Options::default()).unwrap();
+        let wider = |text: &str| text.starts_with("wider") && text.contains("does not compare the notes");
+        let found = imported.notes().iter().any(|note| wider(&note.to_string()));
+        assert_eq!(found, expected, "{:#?}", imported.notes());
+    }
+}
+
 fn center(cluster: &str, keys: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
     let attestors = [document("security-center/attestors.json").into_bytes()];
     let policies = [document("security-center/policies.json").into_bytes()];

@@ -96,8 +96,10 @@ impl Converter {
             Some(cluster) => match policy.cluster_admission_rules.get(cluster) {
                 Some(rule) => rule,
                 None => {
-                    let text = "it has no rule of its own, so the default rule applies; check the name";
-                    self.draft.note(Effect::None, format!("cluster {cluster}"), text);
+                    let text = "the policy has no rule for this cluster, so the default rule applies; check the name: with a wrong name the new policy may admit more";
+                    let effect =
+                        if policy.cluster_admission_rules.is_empty() { Effect::None } else { Effect::Wider };
+                    self.draft.note(effect, format!("cluster {cluster}"), text);
                     &policy.default_admission_rule
                 }
             },
@@ -112,7 +114,7 @@ impl Converter {
             (account, namespace)
         });
         let identities = policy.istio_service_identity_admission_rules.keys().map(|identity| {
-            let namespace = identity.split_once("ns/").and_then(|(_, rest)| rest.split('/').next());
+            let namespace = identity.split_once("/ns/").and_then(|(_, rest)| rest.split('/').next());
             (identity, namespace)
         });
         let narrower: Vec<(&String, Option<&str>)> = accounts.chain(identities).collect();
@@ -140,6 +142,7 @@ impl Converter {
         let listed = policy.admission_whitelist_patterns.into_iter().map(|it| entry(it.name_pattern));
         allowlists::apply(&mut self.draft, self.options, listed.collect(), &self.requirements);
         self.draft.note_shared_keys();
+        self.draft.note_notes_not_compared();
         Ok(Imported { draft: self.draft })
     }
 

@@ -1,6 +1,6 @@
 //! A policy under construction, before it is written as TOML.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, ImportError, Note};
 use pullgate_core::trust::openpgp::{KeyringError, armor, read_keyring};
@@ -162,6 +162,28 @@ impl Draft {
             settings,
         });
         name
+    }
+
+    /// Notes the authorities that share a key. In the original an attestation counts only under the note of its authority, and
+    /// who may attach it there is a permission of its own (grafeas `proto/v1/attestation.proto`); pullgate knows the key alone.
+    pub(super) fn note_notes_not_compared(&mut self) {
+        let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut shared = Vec::new();
+        for authenticator in &self.authenticators {
+            for key in authenticator.identities() {
+                let earlier = *first.entry(key).or_insert(&authenticator.origin);
+                if earlier != authenticator.origin {
+                    shared.push((authenticator.origin.clone(), earlier.to_owned()));
+                }
+            }
+        }
+        shared.dedup();
+        for (origin, earlier) in shared {
+            let text = format!(
+                "it has a key of {earlier}: an attestation for one of them counts for the other too, because pullgate does not compare the notes of attestations"
+            );
+            self.note(Effect::Wider, origin, text);
+        }
     }
 
     /// Notes the rules that one key alone would satisfy in the original. In pullgate a key counts once.

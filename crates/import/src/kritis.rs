@@ -158,6 +158,7 @@ impl Converter {
         }
         allowlists::apply(&mut self.draft, self.options, self.lists, &requirements);
         self.draft.note_shared_keys();
+        self.draft.note_notes_not_compared();
         Ok(Imported { draft: self.draft })
     }
 }

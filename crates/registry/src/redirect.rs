@@ -1,5 +1,7 @@
 //! Targets of redirects, and the client that requests them.
 
+use std::net::Ipv6Addr;
+
 use http::Method;
 use http::header::LOCATION;
 use reqwest::{Response, Url};
@@ -46,13 +48,20 @@ pub(super) fn redirect(
 
 /// The audience of a request to `url`; `own` when it is the host of the original request.
 pub(super) fn audience(url: &Url, own: bool) -> Audience {
-    if url.host_str().is_some_and(|host| is_local(host) || host == "[::1]") {
+    if url.host_str().is_some_and(|host| is_local(host) || is_local_ipv6(host)) {
         Audience::Local
     } else if own {
         Audience::Configured
     } else {
         Audience::Named
     }
+}
+
+/// Whether the host of a URL is an IPv6 address of this machine, also of IPv4 in IPv6.
+fn is_local_ipv6(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = address.and_then(|address| address.parse::<Ipv6Addr>().ok());
+    address.is_some_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Whether two URLs have the same scheme, host and port.
@@ -67,5 +76,25 @@ pub(super) fn authority(url: &Url) -> String {
     match url.port() {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
         None => url.host_str().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No proxy gets what is for this machine, a token for example.
+    #[test]
+    fn this_machine_is_local_in_every_spelling() {
+        for (url, expected) in [
+            ("http://localhost:8080/", Audience::Local),
+            ("http://127.0.0.1/", Audience::Local),
+            ("http://[::1]:8080/", Audience::Local),
+            ("http://[::ffff:127.0.0.1]:8080/", Audience::Local),
+            ("http://[2001:db8::1]/", Audience::Configured),
+            ("http://registry.example/", Audience::Configured),
+        ] {
+            assert_eq!(audience(&Url::parse(url).unwrap(), true), expected, "{url}");
+        }
     }
 }

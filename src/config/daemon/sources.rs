@@ -42,7 +42,7 @@ pullgate_config::options! {
         /// Analysis or another Grafeas server. It is asked only if a rule for the image names an authenticator of type attestor,
         /// and gets no credentials of a pull.
         grafeas: Option<Grafeas> = "grafeas", GRAFEAS.optional("none", "\"https://containeranalysis.googleapis.com/v1/projects/PROJECT\"");
-        /// The file with the bearer token for `grafeas`, which is read for each request. The token is sent over TLS or to this
+        /// The file with the bearer token for `grafeas`, which is read for each image. The token is sent over TLS or to this
         /// machine, and to no other host. It must belong to root and must not be readable by others.
         grafeas_token: Option<PathBuf> = "grafeas-token", SECRET_FILE.optional("none", "\"/run/pullgate/grafeas.token\"");
     }

@@ -41,8 +41,8 @@ pub(super) fn verify(
         let signed = by_attestor(&attestation, signature, set, now);
         match signed.and_then(|(payload, signed)| check_claim(&payload, subject).map(|()| signed)) {
             Ok(signed) => return Ok(signed),
-            // "Considered verified if at least one signature verifies": the first failure is told.
-            Err(error) => failed = failed.or(Some(error)),
+            // "Considered verified if at least one signature verifies": of failures, the one that got furthest counts.
+            Err(error) => failed = Some(further(failed, error)),
         }
     }
     Err(failed.unwrap_or(AttestorError::NoSignature.into()))
@@ -71,7 +71,9 @@ fn by_attestor(
             let encoded =
                 || by.verify(&pre_authentication_encoding(ENVELOPE_PAYLOAD_TYPE, payload), signature);
             let valid = match attestation.signed {
-                Form::Payload => by.verify(payload, signature).or_else(|error| encoded().map_err(|_| error)),
+                Form::Payload => by
+                    .verify(payload, signature)
+                    .or_else(|error| encoded().map_err(|other| further(Some(error), other))),
                 Form::Envelope => encoded(),
             };
             match valid {
@@ -98,6 +100,11 @@ fn by_attestor(
         (_, Some(error)) => Err(error),
         (_, None) => Err(AttestorError::OtherKey.into()),
     }
+}
+
+/// Of two errors the one that got further, and so says more; see `Fault`.
+fn further(first: Option<SignatureError>, second: SignatureError) -> SignatureError {
+    first.filter(|first| first.fault() >= second.fault()).unwrap_or(second)
 }
 
 /// Opens a signature by an OpenPGP key, attached or detached.
