@@ -238,20 +238,36 @@ pub fn attach_annotated_envelopes(
     digest: &Digest,
     envelopes: &[(String, Vec<(&'static str, String)>)],
 ) {
+    let layers: Vec<Annotated<'_>> =
+        envelopes.iter().map(|(text, annotations)| (text.as_bytes(), annotations.as_slice())).collect();
+    attach_tagged(registry, path, digest, ("att", ENVELOPE), &layers);
+}
+
+/// The bytes of a layer, and its annotations.
+pub type Annotated<'a> = (&'a [u8], &'a [(&'a str, String)]);
+
+/// Attaches layers of one media type under a tag of cosign, which ends in `suffix`.
+pub fn attach_tagged(
+    registry: &Registry,
+    path: &str,
+    digest: &Digest,
+    (suffix, media_type): (&str, &str),
+    layers: &[Annotated<'_>],
+) {
     let config = registry.blob(path, "{}");
     let blobs: Vec<_> =
-        envelopes.iter().map(|(text, _)| (registry.blob(path, text.clone()), text.len())).collect();
-    let annotations: Vec<Vec<(&str, &str)>> = envelopes
+        layers.iter().map(|(bytes, _)| (registry.blob(path, bytes.to_vec()), bytes.len())).collect();
+    let annotations: Vec<Vec<_>> = layers
         .iter()
         .map(|(_, annotations)| annotations.iter().map(|(name, text)| (*name, text.as_str())).collect())
         .collect();
     let layers: Vec<_> = blobs
         .iter()
         .zip(&annotations)
-        .map(|((blob, length), annotations)| (blob, *length, ENVELOPE, annotations.as_slice()))
+        .map(|((blob, length), annotations)| (blob, *length, media_type, annotations.as_slice()))
         .collect();
     let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
-    registry.tag(path, &format!("sha256-{}.att", digest.hex()), &manifest);
+    registry.tag(path, &format!("sha256-{}.{suffix}", digest.hex()), &manifest);
 }
 
 /// Signs statements with `signer`, and attaches them under the tag `.att` of the image.

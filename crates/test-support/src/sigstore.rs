@@ -24,7 +24,8 @@ use self::rekor::{Rekor, RekorV2};
 pub use self::services::{Log, Services};
 use self::timestamp::TimestampAuthority;
 pub use self::timestamp_service::TimestampService;
-use crate::registry::{MANIFEST, Registry, SIMPLE_SIGNING, manifest};
+use crate::registry::{Registry, SIMPLE_SIGNING};
+use crate::signer::{Annotated, attach_tagged};
 
 /// The OpenID provider of [`Person::builder`].
 pub const ISSUER: &str = "https://token.actions.example";
@@ -309,27 +310,9 @@ pub fn attach_annotated(
     attach_layers(registry, path, digest, &[(payload, annotations)]);
 }
 
-/// A payload, and the annotations of its layer.
-type Annotated<'a> = (&'a [u8], &'a [(&'a str, String)]);
-
 /// Attaches classic signatures of payloads, each with its annotations.
 pub fn attach_layers(registry: &Registry, path: &str, digest: &Digest, signatures: &[Annotated<'_>]) {
-    let config = registry.blob(path, "{}");
-    let blobs: Vec<_> = signatures
-        .iter()
-        .map(|(payload, _)| (registry.blob(path, payload.to_vec()), payload.len()))
-        .collect();
-    let annotations: Vec<Vec<_>> = signatures
-        .iter()
-        .map(|(_, annotations)| annotations.iter().map(|(name, text)| (*name, text.as_str())).collect())
-        .collect();
-    let layers: Vec<_> = blobs
-        .iter()
-        .zip(&annotations)
-        .map(|((blob, length), annotations)| (blob, *length, SIMPLE_SIGNING, annotations.as_slice()))
-        .collect();
-    let manifest = registry.manifest(path, MANIFEST, manifest(&layers, &config, None));
-    registry.tag(path, &format!("sha256-{}.sig", digest.hex()), &manifest);
+    attach_tagged(registry, path, digest, ("sig", SIMPLE_SIGNING), signatures);
 }
 
 /// The body of an entry of Rekor v1 about the envelope of a bundle.

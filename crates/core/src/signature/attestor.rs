@@ -95,7 +95,7 @@ fn by_attestor(
                 Signed { identity: data.identity, keys: data.keys, demand: None, until: data.expires };
             Ok((data.data, signed))
         }
-        // What it looks like decides which of two errors is told, and nothing else.
+        // The armor decides only which of the two errors is reported.
         (Some(Err(error)), by_key) if is_armored || by_key.is_none() => Err(error),
         (_, Some(error)) => Err(error),
         (_, None) => Err(AttestorError::OtherKey.into()),

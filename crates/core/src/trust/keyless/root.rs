@@ -242,7 +242,7 @@ fn end_of<'a>(
     Ok(ends.into_iter().chain(window).min())
 }
 
-/// When the last part of a kind ends; `None` if one does not end, or there is none.
+/// When the last part of a kind ends; `None` if a part has no end, or if the root has no part of this kind.
 fn last_end(ends: &[Option<Timestamp>]) -> Option<Timestamp> {
     ends.iter().copied().collect::<Option<Vec<_>>>()?.into_iter().max()
 }
