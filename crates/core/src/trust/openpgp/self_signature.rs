@@ -136,7 +136,10 @@ impl SelfSignature {
 }
 
 /// What the newest of these signatures says at `now`; `None` if there is no such signature, or if it has expired. Those
-/// with SHA-1 count alone only where there are no others.  # Errors When one that is not read is as new.
+/// with SHA-1 count alone only where there are no others.
+///
+/// # Errors
+/// When one that is not read is as new.
 pub(super) fn newest<'a>(
     signatures: impl Iterator<Item = &'a SelfSignature> + Clone,
     now: i64,
