@@ -13,17 +13,20 @@ use crate::telemetry::log::Format;
 use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::kind::{Choice, Flag, Form, OptionKind, PATH, Section, off_or};
 use pullgate_config::options::{Options as _, Pass};
+use pullgate_daemon::http::Address;
 use toml::de::DeValue;
 use tracing::Level;
 
 mod credentials;
 mod keys;
+mod metrics;
 mod registry;
 mod sources;
 mod trust;
 mod warnings;
 
 pub use keys::Keys;
+pub use metrics::Metrics;
 pub use registry::Registry;
 pub use trust::Trust;
 
@@ -63,6 +66,8 @@ pullgate_config::options! {
         keys: Keys = "keys", Section("[keys]");
         /// Trusted roots of Sigstore instances, for keyless signatures and for logs.
         trust: Trust = "trust", Section("[trust]");
+        /// Metrics for Prometheus, which docs/metrics.md lists. Off, unless `listen` or `textfile` is set.
+        metrics: Metrics = "metrics", Section("[metrics]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
         /// Limits on requests to registries, and on their responses.
@@ -180,6 +185,12 @@ fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
     if config.control.socket == config.listen.socket {
         let hint = "use two different paths; kubelet connects to the one in [listen]";
         pass.problem("", "[control] and [listen] have the same `socket`", hint);
+    }
+    if let Some(Address::Unix(path)) = &config.metrics.listen
+        && [&config.listen.socket, &config.control.socket].contains(&path)
+    {
+        let hint = "use another path for metrics";
+        pass.problem("", "`listen` in [metrics] is the socket of [listen] or [control]", hint);
     }
 }
 
