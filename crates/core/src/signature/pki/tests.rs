@@ -126,7 +126,9 @@ fn cosign_with_certificates_of_a_private_pki_is_read() {
         assert_eq!(found(&set, of_image, NOW), "NoTimestamp", "{name}");
         let set = PkiSet { timestamps: TimestampCheck::AfterExpiry, ..set };
         assert_eq!(found(&set, of_image, NOW), RELEASE, "{name}");
-        assert_eq!(found(&set, of_image, "2200-01-01T00:00:00Z"), "NoTimestamp", "{name}");
+        assert_eq!(found(&set, of_image, "2200-01-01T00:00:00Z"), "Expired", "{name}");
+        let error = judge(&attachment, &set, of_image, "2200-01-01T00:00:00Z").unwrap_err();
+        assert_eq!(error.fault(), Some(Fault::CertificateNotValidNow), "{error}");
         let set = PkiSet { revocation: Revocation::new(RevocationMode::Required, true), ..good() };
         let error = judge(&attachment, &set, of_image, NOW).unwrap_err();
         assert_eq!(error.fault(), Some(Fault::RevocationUnknown), "{error}");

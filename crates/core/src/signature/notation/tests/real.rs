@@ -60,7 +60,7 @@ fn notation_is_read_with_each_key_type_in_both_envelopes() {
             assert_eq!(refused(&tsa, &subject, NOW), "NoTimestamp", "{name}");
             let after = NotationSet { timestamps: TimestampCheck::AfterExpiry, ..tsa };
             assert_eq!(refused(&after, &subject, NOW), "ok", "{name}");
-            assert_eq!(refused(&after, &subject, "2200-01-01T00:00:00Z"), "NoTimestamp", "{name}");
+            assert_eq!(refused(&after, &subject, "2200-01-01T00:00:00Z"), "Expired", "{name}");
         }
     }
     assert_eq!(accepted, 12);
@@ -78,11 +78,13 @@ fn each_fault_is_told_apart() {
     let revoked = BTreeMap::from([(Digest::of(leaf.leaf().key()).to_string(), "stolen".to_owned())]);
     let subjects = Subjects::parse(["x509.subject: C=US, ST=WA, O=other"]).unwrap();
     let with_tsa = NotationSet { tsa: own.ca.clone(), ..own.clone() };
+    let after_expiry = NotationSet { timestamps: TimestampCheck::AfterExpiry, ..with_tsa.clone() };
     for (file, trust, now, expected) in [
         ("p256.jws", trust(store(["cli/p384.root.pem"])), NOW, Fault::UntrustedCertificate),
         ("p256.jws", NotationSet { subjects, ..own.clone() }, NOW, Fault::WrongIdentity),
         ("p256.jws", NotationSet { revoked, ..own.clone() }, NOW, Fault::CertificateRevoked),
         ("p256.jws", own.clone(), "2200-01-01T00:00:00Z", Fault::CertificateNotValidNow),
+        ("p256.jws", after_expiry, "2200-01-01T00:00:00Z", Fault::CertificateNotValidNow),
         ("p256.jws", with_tsa, NOW, Fault::NoSigningTime),
         ("expiry.cose", own, "2027-01-01T00:00:00Z", Fault::SignatureExpired),
     ] {
