@@ -358,6 +358,24 @@ fn keys_of_the_types_that_cosign_has_sign() {
     }
 }
 
+/// Azure Key Vault signs with the hash of the size; cosign itself with SHA-256.
+#[test]
+fn rsa_keys_sign_with_the_hash_of_their_size_too() {
+    for (bits, algorithm, expected) in [
+        (2048, Algorithm::RsaPkcs1Sha256, RELEASE),
+        (2048, Algorithm::RsaPkcs1Sha384, "Signature"),
+        (3072, Algorithm::RsaPkcs1Sha256, RELEASE),
+        (3072, Algorithm::RsaPkcs1Sha384, RELEASE),
+        (3072, Algorithm::RsaPkcs1Sha512, "Signature"),
+        (3072, Algorithm::RsaPssSha384, "Signature"),
+    ] {
+        let mut pki = Pki::new(vec![email("release@example.com")]);
+        let pem = String::from_utf8(fixture(&format!("../keys/throw-away-rsa-{bits}.key.pem"))).unwrap();
+        pki.leaf.1 = KeyPair::from_pem(&pem).unwrap();
+        assert_eq!(pki.judge(algorithm, &[RELEASE]), expected, "{bits} {algorithm}");
+    }
+}
+
 #[test]
 fn t81_names_that_would_accept_everybody_are_not_loaded() {
     for (text, is_accepted) in [

@@ -10,6 +10,7 @@ use rcgen::{
 
 use super::*;
 use crate::public_suites;
+use crate::trust::Algorithm;
 
 mod revocation;
 
@@ -300,6 +301,21 @@ fn the_stores_of_notation_are_judged_as_upstream_judges_them() {
         "ok",
         "a certificate counts once"
     );
+}
+
+#[test]
+fn the_size_of_an_rsa_key_says_the_hash() {
+    for (key, other) in [
+        ("rsa2048", None),
+        ("rsa3072", Some(Algorithm::RsaPkcs1Sha384)),
+        ("rsa4096", Some(Algorithm::RsaPkcs1Sha512)),
+    ] {
+        let [certificate] = &certificates_of(&fixture(&format!("cli/{key}.root.pem"))).unwrap()[..] else {
+            panic!("not one")
+        };
+        let expected: Vec<Algorithm> = std::iter::once(Algorithm::RsaPkcs1Sha256).chain(other).collect();
+        assert_eq!(signing_algorithms(certificate.key()), expected, "{key}");
+    }
 }
 
 /// Upstream's own table, in `notation-go/verifier/verifier_test.go`, with what is different: here an identity of another kind is
