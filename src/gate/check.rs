@@ -163,6 +163,21 @@ impl Check {
     }
 }
 
+/// The conditions of a requirement for which only the newest attestations count.
+pub(super) fn newest_count<'p>(
+    policy: &'p Policy,
+    requirement: &'p Requirement,
+) -> impl Iterator<Item = &'p Condition> {
+    let conditions = requirement.attestations().iter().filter_map(|name| policy.condition(name));
+    conditions.filter(|condition| condition.terms().limits_age())
+}
+
+/// Whether evidence of the ledger has them: if not, it must not meet the requirement.
+pub(super) fn has_newest(evidence: &Evidence, policy: &Policy, requirement: &Requirement) -> bool {
+    newest_count(policy, requirement)
+        .all(|condition| evidence.complete.covers(policy.hash(), condition.name()))
+}
+
 /// Why a signature does not count.
 #[derive(Default)]
 struct Unverified {
@@ -216,6 +231,7 @@ mod tests {
                 place: "referrer".to_owned(),
                 document: fixture("p256.jws").into(),
             }],
+            complete: crate::ledger::Complete::No,
             names: Vec::new(),
             rule: String::new(),
             keys: Vec::new(),
