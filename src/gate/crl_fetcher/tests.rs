@@ -7,7 +7,7 @@ use pullgate_test::registry::{Registry as Server, Scripted};
 
 use super::*;
 use crate::registry::RegistrySettings;
-use crate::signature::{self, Attachment, Known, RepositoryIdentity, Subject};
+use crate::signature::{self, Attachment, Attempts, Known, RepositoryIdentity, Subject};
 use crate::trust::x509::{Certificate, Revocation, RevocationMode, Store};
 use crate::trust::{Authenticator, NotationSet, Signers};
 
@@ -71,7 +71,8 @@ impl World {
             annotations: &annotations,
             identity: RepositoryIdentity::default(),
         };
-        let known = Known { now: "2026-12-01T00:00:00Z".parse().unwrap(), crls };
+        let (now, attempts) = ("2026-12-01T00:00:00Z".parse().unwrap(), &Attempts::default());
+        let known = Known { now, crls, attempts };
         match signature::verify_knowing(&attachment, &authenticator, &subject, known) {
             Ok(_) => "ok".to_owned(),
             Err(error) if !error.crls_to_fetch().is_empty() => "fetch".to_owned(),
