@@ -106,6 +106,7 @@ impl SignatureError {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
             Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
+            Self::Untrusted(TrustError::Revoked { .. }) => Some(Fault::KeyRevoked),
             Self::OtherDigest { .. } => Some(Fault::OtherDigest),
             Self::OtherRepository { .. } | Self::NoRepository => Some(Fault::OtherRepository),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
