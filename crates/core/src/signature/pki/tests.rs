@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::*;
 use crate::digest::Digest;
 use crate::public_suites;
-use crate::signature::{CertificateAnnotations, Fault, RepositoryIdentity};
+use crate::signature::{Attempts, CertificateAnnotations, Fault, RepositoryIdentity};
 use crate::trust::x509::{FetchedCrls, Revocation, RevocationMode, Store};
 use crate::trust::{Algorithm, PrivateKey, PssSalt, SignerNames, TimestampCheck};
 
@@ -77,7 +77,8 @@ fn judge(
         annotations: &NONE,
         identity: RepositoryIdentity::default(),
     };
-    let known = Known { now: now.parse().unwrap(), crls: &FetchedCrls::default() };
+    let known =
+        Known { now: now.parse().unwrap(), crls: &FetchedCrls::default(), attempts: &Attempts::default() };
     verify(attachment, set, &subject, known).map(|signed| signed.identity.as_str().to_owned())
 }
 
