@@ -113,6 +113,9 @@ pullgate_config::options! {
     pub struct Runtime {
         /// The socket of containerd.
         socket: PathBuf = "socket", SOCKET.or("/run/containerd/containerd.sock");
+        /// The socket of a lazy-pulling snapshotter (stargz, SOCI, nydus) that serves the image service of the CRI and
+        /// forwards its calls to containerd. pullgate sends image calls there, and all other calls to containerd.
+        image_socket: Option<PathBuf> = "image-socket", SOCKET.optional("the one in `socket`", "\"/run/containerd-stargz-grpc/containerd-stargz-grpc.sock\"");
     }
 }
 
@@ -186,11 +189,20 @@ fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
         let hint = "use two different paths; kubelet connects to the one in [listen]";
         pass.problem("", "[control] and [listen] have the same `socket`", hint);
     }
+    let ours = [("[listen]", &config.listen.socket), ("[control]", &config.control.socket)];
+    let runtime = [("socket", &config.runtime.socket)];
+    let images = config.runtime.image_socket.iter().map(|path| ("image-socket", path));
+    for (key, path) in runtime.into_iter().chain(images) {
+        if let Some((section, _)) = ours.iter().find(|(_, own)| *own == path) {
+            let problem = format!("`{key}` in [runtime] is the `socket` of {section}");
+            pass.problem("", problem, "write the socket of the runtime; pullgate would call itself");
+        }
+    }
     if let Some(Address::Unix(path)) = &config.metrics.listen
-        && [&config.listen.socket, &config.control.socket].contains(&path)
+        && let Some((section, _)) = ours.iter().find(|(_, own)| *own == path)
     {
-        let hint = "use another path for metrics";
-        pass.problem("", "`listen` in [metrics] is the socket of [listen] or [control]", hint);
+        let problem = format!("`listen` in [metrics] is the `socket` of {section}");
+        pass.problem("", problem, "use another path for metrics");
     }
 }
 

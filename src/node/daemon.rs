@@ -15,7 +15,6 @@ use super::reload::{self, PolicyFile};
 use super::scan::{self, Verdict};
 use super::state::State;
 use crate::config::{self, DaemonConfig};
-use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
 use crate::registry::Credentials;
 use crate::telemetry::Counters;
@@ -47,13 +46,13 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let state = Arc::new(State::new(jiff::Timestamp::now()));
     let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate), Arc::clone(&state));
     policy.load();
-    if !config.runtime.socket.exists() {
-        tracing::warn!(
-            socket = %config.runtime.socket.display(),
-            "runtime socket not found yet; check [runtime] socket if this persists"
-        );
+    for socket in std::iter::once(&config.runtime.socket).chain(&config.runtime.image_socket) {
+        if !socket.exists() {
+            let socket = socket.display();
+            tracing::warn!(%socket, "runtime socket not found yet; check [runtime] if this persists");
+        }
     }
-    let upstream = Upstream::new(&config.runtime.socket);
+    let upstream = super::upstream(config);
     let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
     let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);

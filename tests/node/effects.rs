@@ -7,6 +7,7 @@ pub(crate) const TESTED: &[(&str, &str)] = &[
     ("pullgate.toml", "[listen] mode"),
     ("pullgate.toml", "[control] socket"),
     ("pullgate.toml", "[runtime] socket"),
+    ("pullgate.toml", "[runtime] image-socket"),
     ("pullgate.toml", "[gate] image-status"),
     ("pullgate.toml", "[gate] sandbox-image"),
     ("pullgate.toml", "[scan] interval"),

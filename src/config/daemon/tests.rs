@@ -274,6 +274,10 @@ fn says_what_is_wrong() {
             "x:1:1: [control] and [listen] have the same `socket`\n  hint: use two different paths; kubelet connects to the one in [listen]",
         ),
         (
+            "[runtime]\nsocket = \"/run/pullgate/pullgate.sock\"\nimage-socket = \"/run/pullgate/control.sock\"",
+            "x:1:1: `socket` in [runtime] is the `socket` of [listen]\n  hint: write the socket of the runtime; pullgate would call itself\nx:1:1: `image-socket` in [runtime] is the `socket` of [control]\n  hint: write the socket of the runtime; pullgate would call itself",
+        ),
+        (
             "[gate]\ncheckpoint-restore = true",
             "x:2:22: `checkpoint-restore` is a boolean\n  hint: it must be a string",
         ),
@@ -315,7 +319,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[metrics]\nlisten = \"unix:/run/pullgate/control.sock\"",
-            "x:1:1: `listen` in [metrics] is the socket of [listen] or [control]\n  hint: use another path for metrics",
+            "x:1:1: `listen` in [metrics] is the `socket` of [control]\n  hint: use another path for metrics",
         ),
         (
             "[metrics]\ntextfile = \"/var/lib/metrics/pullgate.txt\"",

@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::api::VersionRequest;
+use crate::api::image_service_client::ImageServiceClient;
 use crate::api::runtime_service_client::RuntimeServiceClient;
+use crate::api::{ImageFsInfoRequest, VersionRequest};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{Proxy, SandboxImage};
 use crate::node::ledger_usage::LedgerUsage;
@@ -19,6 +20,9 @@ use pullgate_daemon::connections::ConnectionCounts;
 /// Timeout for the runtime's version.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Maximum length of an error text of the image service, in bytes.
+const MAX_PROBLEM_BYTES: usize = 512;
+
 /// The content of `pullgate status`. Times are in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -28,6 +32,9 @@ pub struct Status {
     pub policy: PolicyState,
     /// The runtime that calls are forwarded to.
     pub runtime: Runtime,
+    /// The image service, if `image-socket` names another socket for it.
+    #[serde(default)]
+    pub image_service: Option<ImageService>,
     /// Which checks are enabled.
     pub gates: Gates,
     /// The ledger.
@@ -55,6 +62,13 @@ pub struct Runtime {
     pub socket: String,
     /// Name and version; `None` when it does not answer.
     pub version: Option<String>,
+    /// Why it does not answer.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageService {
+    pub socket: String,
     /// Why it does not answer.
     pub problem: Option<String>,
 }
@@ -140,13 +154,15 @@ impl Status {
         ledger: &LedgerUsage,
     ) -> Self {
         let (counters, policy) = (proxy.counters(), proxy.gate().policy());
-        let (runtime, ledger) = tokio::join!(Runtime::ask(proxy), Ledger::measure(proxy, config, ledger));
+        let (runtime, image_service, ledger) =
+            tokio::join!(Runtime::ask(proxy), ImageService::ask(proxy), Ledger::measure(proxy, config, ledger));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: state.started().to_string(),
             policy: state.policy(),
             runtime,
+            image_service,
             gates: Gates {
                 image_status: config.gate.image_status,
                 checkpoints: !config.gate.checkpoint_restore,
@@ -187,6 +203,9 @@ impl Status {
         if let Some(problem) = &self.runtime.problem {
             found.push(format!("the runtime does not answer: {problem}"));
         }
+        if let Some(problem) = self.image_service.as_ref().and_then(|service| service.problem.as_ref()) {
+            found.push(format!("the image service does not answer: {problem}"));
+        }
         if let Some(problem) = &self.ledger.problem {
             found.push(format!("evidence is kept in memory only: {problem}"));
         }
@@ -225,7 +244,7 @@ fn warnings(policy: Option<&Policy>, config: &DaemonConfig, now: Timestamp) -> V
 impl Runtime {
     async fn ask(proxy: &Proxy) -> Self {
         let upstream = proxy.upstream();
-        let socket = upstream.socket().display().to_string();
+        let socket = upstream.runtime().socket().display().to_string();
         let mut client = RuntimeServiceClient::new(upstream.clone());
         let reply = tokio::time::timeout(TIMEOUT, client.version(VersionRequest::default())).await;
         match reply {
@@ -237,6 +256,24 @@ impl Runtime {
             Ok(Err(status)) => Self { socket, version: None, problem: Some(status.message().to_owned()) },
             Err(_) => Self { socket, version: None, problem: Some(format!("no answer within {TIMEOUT:?}")) },
         }
+    }
+}
+
+impl ImageService {
+    /// The service has no version to ask for, so it is asked for its file systems, which it asks the runtime for.
+    async fn ask(proxy: &Proxy) -> Option<Self> {
+        let upstream = proxy.upstream();
+        if !upstream.has_image_service() {
+            return None;
+        }
+        let mut client = ImageServiceClient::new(upstream.clone());
+        let reply = tokio::time::timeout(TIMEOUT, client.image_fs_info(ImageFsInfoRequest::default())).await;
+        let problem = match reply {
+            Ok(Ok(_)) => None,
+            Ok(Err(status)) => Some(sanitize_to(status.message(), MAX_PROBLEM_BYTES)),
+            Err(_) => Some(format!("no answer within {TIMEOUT:?}")),
+        };
+        Some(Self { socket: upstream.images().socket().display().to_string(), problem })
     }
 }
 
