@@ -215,9 +215,10 @@ impl Proxy {
 
     /// Answers a call that creates or restores the checkpoint of a whole pod: its images do not pass through here.
     fn refuse_checkpoint(&self, path: &str, peer: Peer) -> Response<Body> {
-        self.counters.containers_refused.add();
+        let refusal = Refusal::checkpoint(path);
+        self.counters.containers_refused.add(refusal.reason());
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, "checkpoint call refused");
-        status::refused(&Refusal::checkpoint(path))
+        status::refused(&refusal)
     }
 
     /// Answers a call of a method that our definitions lack: it may do what PullImage or CreateContainer do. A caller

@@ -2,6 +2,8 @@
 
 pub mod control;
 pub mod daemon;
+mod ledger_usage;
+pub mod metrics;
 mod reload;
 pub mod scan;
 pub mod state;

@@ -13,17 +13,20 @@ use crate::telemetry::log::Format;
 use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::kind::{Choice, Flag, Form, OptionKind, PATH, Section, off_or};
 use pullgate_config::options::{Options as _, Pass};
+use pullgate_daemon::http::Address;
 use toml::de::DeValue;
 use tracing::Level;
 
 mod credentials;
 mod keys;
+mod metrics;
 mod registry;
 mod sources;
 mod trust;
 mod warnings;
 
 pub use keys::Keys;
+pub use metrics::Metrics;
 pub use registry::Registry;
 pub use trust::Trust;
 
@@ -63,6 +66,8 @@ pullgate_config::options! {
         keys: Keys = "keys", Section("[keys]");
         /// Trusted roots of Sigstore instances, for keyless signatures and for logs.
         trust: Trust = "trust", Section("[trust]");
+        /// Metrics for Prometheus, which docs/metrics.md lists. Off, unless `listen` or `textfile` is set.
+        metrics: Metrics = "metrics", Section("[metrics]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
         /// Limits on requests to registries, and on their responses.
@@ -192,6 +197,12 @@ fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
             let problem = format!("`{key}` in [runtime] is the `socket` of {section}");
             pass.problem("", problem, "write the socket of the runtime; pullgate would call itself");
         }
+    }
+    if let Some(Address::Unix(path)) = &config.metrics.listen
+        && let Some((section, _)) = ours.iter().find(|(_, own)| *own == path)
+    {
+        let problem = format!("`listen` in [metrics] is the `socket` of {section}");
+        pass.problem("", problem, "use another path for metrics");
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::control::Control;
+use super::metrics::{MetricsSource, MetricsThread};
 use super::reload::{self, PolicyFile};
 use super::scan::{self, Verdict};
 use super::state::State;
@@ -56,6 +57,8 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
     let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
     let (control, control_socket) = serve_control(control, &config.control.socket);
+    let source = MetricsSource::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
+    let metrics = MetricsThread::start(&config.metrics, source);
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server =
@@ -103,16 +106,19 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         None => drop(server.await),
         Some(_) => return Err(DaemonError::Ended),
     }
-    let Counters { passed, unimplemented, unknown_methods, admitted, refused, withheld, containers_refused } =
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
+    let Counters { passed, unimplemented, unknown_methods, pulls, withheld, containers_refused } =
         proxy.counters();
     tracing::info!(
         passed = passed.get(),
         unimplemented = unimplemented.get(),
         unknown_methods = unknown_methods.get(),
-        admitted = admitted.get(),
-        refused = refused.get(),
-        withheld = withheld.get(),
-        containers_refused = containers_refused.get(),
+        admitted = pulls.admitted(),
+        refused = pulls.refused(),
+        withheld = withheld.sum(),
+        containers_refused = containers_refused.sum(),
         checks = gate.checks(),
         "stopped"
     );

@@ -44,6 +44,7 @@ mod held;
 mod keyless;
 mod keys;
 mod lazy;
+mod metrics;
 mod notation;
 mod options;
 mod policy;

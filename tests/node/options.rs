@@ -91,6 +91,10 @@ fn every_listed_option_has_its_test() {
             || crate::scan::uses_evidence_while_the_registry_is_unreachable(Release::V2_1),
             &["[ledger] directory"],
         ),
+        (
+            crate::metrics::metrics_are_served_and_written_as_configured,
+            &["[metrics] listen", "[metrics] textfile", "[metrics] textfile-interval"],
+        ),
         (log_level_and_format_are_applied, &["[log] format", "[log] level"]),
         (
             crate::command::policy_test_compares_the_policy_with_expectations,

@@ -10,13 +10,14 @@ use crate::api::runtime_service_client::RuntimeServiceClient;
 use crate::api::{ImageFsInfoRequest, VersionRequest};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{Proxy, SandboxImage};
+use crate::node::ledger_usage::LedgerUsage;
 use crate::node::state::{PolicyState, Scanned, State};
 use crate::node::trust_roots::{self, RootStatus, roots};
 use crate::policy::{ExceptionTarget, Policy};
 use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::ConnectionCounts;
 
-/// Timeout for the runtime's version, and for counting the ledger on disk.
+/// Timeout for the runtime's version.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum length of an error text of the image service, in bytes.
@@ -115,6 +116,7 @@ pub struct Counts {
     pub unimplemented: u64,
     /// Calls of `runtime.v1` methods that are not known, answered with UNIMPLEMENTED.
     pub unknown_methods: u64,
+    /// Pulls that were admitted, once they have ended.
     pub admitted: u64,
     pub refused: u64,
     /// Images on the node that were answered as absent, or refused.
@@ -149,10 +151,11 @@ impl Status {
         state: &State,
         config: &DaemonConfig,
         break_glass: &BreakGlassFile,
+        ledger: &LedgerUsage,
     ) -> Self {
         let (counters, policy) = (proxy.counters(), proxy.gate().policy());
         let (runtime, image_service, ledger) =
-            tokio::join!(Runtime::ask(proxy), ImageService::ask(proxy), Ledger::measure(proxy, config));
+            tokio::join!(Runtime::ask(proxy), ImageService::ask(proxy), Ledger::measure(proxy, config, ledger));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -171,10 +174,10 @@ impl Status {
                 passed: counters.passed.get(),
                 unimplemented: counters.unimplemented.get(),
                 unknown_methods: counters.unknown_methods.get(),
-                admitted: counters.admitted.get(),
-                refused: counters.refused.get(),
-                withheld: counters.withheld.get(),
-                containers_refused: counters.containers_refused.get(),
+                admitted: counters.pulls.admitted(),
+                refused: counters.pulls.refused(),
+                withheld: counters.withheld.sum(),
+                containers_refused: counters.containers_refused.sum(),
             },
             connections: proxy.connections(),
             sandbox_image: state.sandbox(),
@@ -275,13 +278,9 @@ impl ImageService {
 }
 
 impl Ledger {
-    async fn measure(proxy: &Proxy, config: &DaemonConfig) -> Self {
+    pub(in crate::node) async fn measure(proxy: &Proxy, config: &DaemonConfig, usage: &LedgerUsage) -> Self {
         let ledger = proxy.gate().ledger();
-        let counting = std::sync::Arc::clone(&ledger);
-        // Counting a million entries, or waiting for a disk, must not delay the answer.
-        let counted = tokio::task::spawn_blocking(move || counting.usage());
-        let usage = tokio::time::timeout(TIMEOUT, counted).await.ok().and_then(Result::ok).flatten();
-        let health = ledger.health();
+        let (usage, health) = (usage.count(&ledger).await, ledger.health());
         Self {
             directory: config.ledger.directory.display().to_string(),
             on_disk: health.on_disk,
@@ -296,7 +295,7 @@ impl Ledger {
 }
 
 impl BreakGlass {
-    fn read(file: &BreakGlassFile, now: Timestamp) -> Self {
+    pub(in crate::node) fn read(file: &BreakGlassFile, now: Timestamp) -> Self {
         match file.read(now) {
             Ok(glass) => Self {
                 exceptions: glass
