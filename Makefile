@@ -58,4 +58,5 @@ bench:
 	$(CARGO) bench --bench node
 	$(CARGO) bench --bench signer
 	$(CARGO) bench --bench ledger
+	$(CARGO) bench --bench metrics
 	$(CARGO) bench --bench verification
