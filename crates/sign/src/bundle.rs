@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::referrer::{self, Found, MAX_BYTES, Referrer};
-use super::{Layout, SignError, SignRequest};
+use super::{Layout, SignError, SignRequest, TimestampAuthority};
 use pullgate_core::signature::{
     Attachment, BUNDLE_MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_MEDIA_TYPE, STATEMENT_TYPE, bundle_annotations,
     check_timestamp_response, pre_authentication_encoding,
@@ -82,11 +82,12 @@ pub(super) async fn make(request: &SignRequest<'_>, key: &SigningKey) -> Result<
 async fn bundle(request: &SignRequest<'_>, key: &SigningKey) -> Result<Bytes, SignError> {
     let statement = statement(request);
     let message = pre_authentication_encoding(STATEMENT_MEDIA_TYPE, statement.as_bytes());
+    let turn = request.timestamps.map(TimestampAuthority::turn).transpose()?;
     let signature = key.sign(&message).await?;
     let mut material = Map::from_iter([("publicKey".to_owned(), json!({ "hint": hint(key.public()) }))]);
-    if let Some(timestamps) = request.timestamps {
+    if let Some(turn) = turn {
         // sigstore-go `pkg/sign/timestamping.go`: SHA-256, whatever the key.
-        let stamp = timestamps.stamp(HashFunction::Sha256, &signature).await?;
+        let stamp = turn.stamp(HashFunction::Sha256, &signature).await?;
         let stamps = json!({ RFC3161: [{ SIGNED: STANDARD.encode(stamp.response) }] });
         material.insert(STAMPS.to_owned(), stamps);
     }

@@ -8,6 +8,7 @@ mod annotations;
 mod bundle;
 mod certificates;
 mod classic;
+mod cooldown;
 mod layout;
 mod notation;
 mod referrer;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use annotations::{AnnotationError, Annotations, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
 pub use certificates::{CertificateChain, CertificateChainError};
+pub use cooldown::Cooldown;
 pub use layout::{Layout, UnknownLayout};
 pub use notation::NotationOptions;
 pub use timestamp::{TimestampAuthority, TimestampRequestError};

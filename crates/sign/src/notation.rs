@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::certificates::CertificateChain;
 use super::referrer::{self, Found, Referrer};
-use super::{Layout, SignError, SignRequest};
+use super::{Layout, SignError, SignRequest, TimestampAuthority};
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
     Attachment, EnvelopeType, NOTATION_ARTIFACT_TYPE, RepositoryIdentity, SignatureError, Subject,
@@ -105,6 +105,7 @@ pub(super) async fn make(
         request.notation.ok_or(SignError::NoCertificate)?;
     certificates.check_key(key.public())?;
     let now = Timestamp::now();
+    let turn = request.timestamps.map(TimestampAuthority::turn).transpose()?;
     let target = Target::of(request, image);
     let algorithm = key.public().algorithm();
     let expiry = match expires_in {
@@ -116,8 +117,8 @@ pub(super) async fn make(
         .ok_or_else(other_algorithm)?;
     let signature = key.sign(&unsigned.message()).await?;
     let signature = unsigned.signature(&signature).ok_or_else(other_algorithm)?;
-    let token = match request.timestamps {
-        Some(timestamps) => Some(timestamps.stamp(hash(algorithm.scheme()), &signature).await?.token),
+    let token = match turn {
+        Some(turn) => Some(turn.stamp(hash(algorithm.scheme()), &signature).await?.token),
         None => None,
     };
     let chain = certificates.der();

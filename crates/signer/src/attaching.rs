@@ -1,16 +1,16 @@
 //! What signatures have beside their layout, as rules and the command line say it: certificates and timestamps.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use pullgate_core::signature::EnvelopeType;
 use pullgate_core::trust::x509::{Store, X509Error};
-use pullgate_net::service::{ServiceError, ServiceSettings};
+use pullgate_net::service::{self, ServiceError, ServiceSettings};
 use pullgate_sign::{CertificateChain, CertificateChainError, NotationOptions, TimestampAuthority};
 
 /// What signatures have beside their layout.
@@ -24,11 +24,27 @@ pub struct Attaching {
 }
 
 /// A timestamp authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TimestampSettings {
+    /// The query may have a token.
     pub url: String,
     /// Files with its roots.
     pub roots: Vec<PathBuf>,
+}
+
+impl TimestampSettings {
+    /// The URL without its query, for messages and as the name of the authority.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        service::without_query(&self.url)
+    }
+}
+
+impl fmt::Debug for TimestampSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { roots, .. } = self;
+        f.debug_struct("TimestampSettings").field("url", &self.shown()).field("roots", roots).finish()
+    }
 }
 
 impl Attaching {
@@ -47,7 +63,7 @@ impl Attaching {
     ///
     /// # Errors
     /// When a file cannot be read, or has anything but self-signed roots.
-    pub fn timestamps(&self) -> Result<Option<Arc<TimestampAuthority>>, AttachingError> {
+    pub fn timestamps(&self) -> Result<Option<TimestampAuthority>, AttachingError> {
         let Some(TimestampSettings { url, roots: files }) = &self.timestamp else { return Ok(None) };
         let mut roots = Store::default();
         for path in files {
@@ -56,7 +72,7 @@ impl Attaching {
             roots.check_roots().map_err(wrong)?;
         }
         let authority = TimestampAuthority::new(url, roots, ServiceSettings::default());
-        authority.map(Arc::new).map(Some).map_err(AttachingError::Address)
+        authority.map(Some).map_err(AttachingError::Address)
     }
 }
 

@@ -16,7 +16,7 @@ use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 use pullgate_net::backoff::Backoff;
 use pullgate_registry::{Class, RegistryError};
-use pullgate_sign::{Annotations, SignError, SignRequest, Signed};
+use pullgate_sign::{SignError, Signed};
 
 /// The delay after the first attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -123,17 +123,7 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     let mut tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
     let mut has_all_tags = !job.tags_dropped;
     let attached = active_config.attached(&applied.rule);
-    let order = SignRequest {
-        repository: &repository,
-        digest: &digest,
-        layout: applied.rule.layout,
-        annotations: &Annotations::default(),
-        credentials,
-        // Other signers are not expected at the same time; a conflict is found when the tag is read again.
-        recheck_delay: Duration::ZERO,
-        notation: attached.notation.as_deref(),
-        timestamps: attached.timestamps.as_deref(),
-    };
+    let order = active_config.order(&applied.rule, (&repository, &digest), &attached);
     let image = async {
         let mut pauses = TAG_PAUSES.into_iter();
         loop {

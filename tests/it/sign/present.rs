@@ -1,11 +1,16 @@
 //! What counts as a signature that exists already: one that verifiers accept, judged by its bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use pullgate::signature::{Attachment, EnvelopeType};
-use pullgate_sign::TimestampAuthority;
+use pullgate::trust::x509::Store;
+use pullgate_net::service::ServiceSettings;
+use pullgate_sign::{Cooldown, TimestampAuthority};
+use pullgate_signer::TimestampSettings;
 
+use pullgate_test::registry::Scripted;
 use pullgate_test::signer;
 use pullgate_test::sigstore::TimestampService;
 
@@ -141,4 +146,32 @@ async fn what_is_too_large_for_a_signature_does_not_prevent_one() {
             assert_eq!(author.sign(&registry, &digest, None).await.unwrap().added, adds, "{what}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_in_the_address_of_a_timestamp_authority_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let (registry, author) = (Registry::start().await, Author::new(directory.path()));
+    let digest = registry.image("team/app", "1", "one");
+    let tsa = TimestampService::start().await;
+    let mut roots = Store::default();
+    roots.add(tsa.root().as_bytes()).unwrap();
+    let url = format!("{}?token={}", tsa.url(), "pg5ECRET-query");
+    let cooldown = Arc::new(Cooldown::default());
+    let timestamps = TimestampAuthority::new(&url, roots, ServiceSettings::default()).unwrap();
+    let timestamps = timestamps.with_cooldown(cooldown);
+    let mut shown = format!("{timestamps:?}");
+    for answer in
+        [Scripted::ok("application/timestamp-reply", "<html>"), Scripted::status(503), Scripted::status(503)]
+    {
+        tsa.server.hook(move |_| Some(answer.clone()));
+        let error = author.sign(&registry, &digest, Some(&timestamps)).await.unwrap_err();
+        shown.push_str(&format!("\n{}\n{error:?}", pullgate_core::untrusted::error_chain(&error)));
+    }
+    assert!(shown.contains("and is not asked again yet"), "{shown}");
+    assert_eq!(tsa.server.requests().len(), 2, "not during the cooldown");
+    assert!(tsa.server.requests().iter().all(|request| request.line().contains("pg5ECRET-query")));
+    let settings = TimestampSettings { url, roots: Vec::new() };
+    shown.push_str(&format!("{settings:?}"));
+    assert!(shown.contains(&tsa.url()) && !shown.contains("pg5ECRET") && !shown.contains("token"), "{shown}");
 }

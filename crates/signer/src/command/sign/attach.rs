@@ -54,7 +54,7 @@ impl AttachOptions {
             }
             None => None,
         };
-        Ok((notation, attaching.timestamps()?))
+        Ok((notation, attaching.timestamps()?.map(Arc::new)))
     }
 }
 
