@@ -105,6 +105,7 @@ pub(super) async fn make(
         request.notation.ok_or(SignError::NoCertificate)?;
     certificates.check_key(key.public())?;
     let now = Timestamp::now();
+    certificates.check_validity(now)?;
     let turn = request.timestamps.map(TimestampAuthority::turn).transpose()?;
     let target = Target::of(request, image);
     let algorithm = key.public().algorithm();

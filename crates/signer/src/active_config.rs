@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attaching::{AttachingError, TimestampSettings};
+use super::certificate::CertificateStatus;
 use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{ActiveRule, Rule, RuleId, Trigger};
 use super::{AuthenticatorSettings, SignerSettings};
@@ -76,6 +77,13 @@ impl RuleAttached {
         Ok(Self { notation, timestamps: rule.attaching.timestamps().map_err(wrong)?.map(shared) })
     }
 
+    /// Checks that the certificates are valid now.
+    fn check_validity(&self, rule: &Rule) -> Result<(), ActiveConfigError> {
+        let Some(notation) = &self.notation else { return Ok(()) };
+        let wrong = |error| ActiveConfigError::Chain { rule: rule.name.clone(), error };
+        notation.certificates.check_validity(Timestamp::now()).map_err(wrong)
+    }
+
     fn check_key(&self, rule: &Rule, key: &SigningKey) -> Result<(), ActiveConfigError> {
         let Some(notation) = &self.notation else { return Ok(()) };
         let wrong = |error| ActiveConfigError::Chain { rule: rule.name.clone(), error };
@@ -117,6 +125,7 @@ impl PendingConfig {
             let key = keys
                 .get(&rule.authenticator)
                 .ok_or_else(|| ActiveConfigError::NoKey { rule: rule.name.clone() })?;
+            // A certificate that has ended stops this rule only: `worker` checks it before each signature.
             let own = RuleAttached::of(rule, &settings, &mut cooldowns)?;
             own.check_key(rule, &key.key)?;
             attached.insert(rule.name.clone(), own);
@@ -162,6 +171,7 @@ pub async fn check(settings: &SignerSettings) -> Vec<ActiveConfigError> {
     }
     for rule in &settings.rules {
         let checked = RuleAttached::of(rule, settings, &mut Cooldowns::new()).and_then(|attached| {
+            attached.check_validity(rule)?;
             match keys.get(&rule.authenticator) {
                 Some(key) => attached.check_key(rule, key),
                 None => Ok(()),
@@ -221,6 +231,12 @@ impl ActiveConfig {
             notation: attached.notation.as_deref(),
             timestamps: attached.timestamps.as_deref(),
         }
+    }
+
+    /// The certificate chain of a rule that has one.
+    pub(super) fn certificate(&self, rule: &Rule, now: Timestamp) -> Option<CertificateStatus> {
+        let notation = self.attached.get(&rule.name)?.notation.as_ref()?;
+        Some(CertificateStatus::of(&notation.certificates, now))
     }
 
     /// Whether the baseline of the rule is complete, so that it may sign.

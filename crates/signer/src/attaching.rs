@@ -48,15 +48,26 @@ impl fmt::Debug for TimestampSettings {
 }
 
 impl Attaching {
-    /// Reads the chain of a key for Notation signatures.
+    /// Reads the chain of a key for Notation signatures. Its certificates may have ended.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not a chain that is valid now.
+    /// When the file cannot be read or is not a chain.
     pub fn notation(&self, chain: &Path) -> Result<NotationOptions, AttachingError> {
         let wrong = |error| AttachingError::Chain { path: chain.to_owned(), error };
-        let certificates = CertificateChain::parse(&read(chain)?, Timestamp::now()).map_err(wrong)?;
+        let certificates = CertificateChain::parse(&read(chain)?).map_err(wrong)?;
         let expires_in = self.expires_in.and_then(|after| SignedDuration::try_from(after).ok());
         Ok(NotationOptions { certificates, envelope: self.envelope, expires_in })
+    }
+
+    /// The same with a chain that is valid now.
+    ///
+    /// # Errors
+    /// As [`Self::notation`], and when a certificate is not valid now.
+    pub fn valid_notation(&self, chain: &Path) -> Result<NotationOptions, AttachingError> {
+        let wrong = |error| AttachingError::Chain { path: chain.to_owned(), error };
+        let options = self.notation(chain)?;
+        options.certificates.check_validity(Timestamp::now()).map_err(wrong)?;
+        Ok(options)
     }
 
     /// Reads the roots of the timestamp authority, if there is one.

@@ -17,6 +17,8 @@ use std::path::PathBuf;
 mod active_config;
 mod answer;
 mod attaching;
+mod certificate;
+mod certificate_watch;
 mod config;
 mod failed_reload;
 mod http;
@@ -37,6 +39,7 @@ mod worker;
 
 pub use active_config::{ActiveConfigError, check};
 pub use attaching::{Attaching, AttachingError, TimestampSettings};
+pub use certificate::CertificateStatus;
 pub use config::limits::Limits;
 pub use config::listen::Listen;
 pub use config::{Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_options};

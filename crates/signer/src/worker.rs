@@ -16,7 +16,7 @@ use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 use pullgate_net::backoff::Backoff;
 use pullgate_registry::{Class, RegistryError};
-use pullgate_sign::{SignError, Signed};
+use pullgate_sign::{CertificateChainError, SignError, Signed};
 
 /// The delay after the first attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -123,6 +123,9 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     let mut tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
     let mut has_all_tags = !job.tags_dropped;
     let attached = active_config.attached(&applied.rule);
+    if let Some(notation) = &attached.notation {
+        notation.certificates.check_validity(Timestamp::now()).map_err(SignError::Certificate)?;
+    }
     let order = active_config.order(&applied.rule, (&repository, &digest), &attached);
     let image = async {
         let mut pauses = TAG_PAUSES.into_iter();
@@ -235,6 +238,7 @@ fn retry_decision(failure: &Failure) -> RetryDecision {
         // A timestamp authority may come back, and a certificate that ended can be renewed.
         Failure::Sign(
             SignError::Key(_)
+            | SignError::Certificate(CertificateChainError::Ended(_))
             | SignError::Contended { .. }
             | SignError::Timestamp(_)
             | SignError::SelfCheck(_),

@@ -40,7 +40,7 @@ impl Author {
         let text = std::fs::read_to_string(&signer.key).unwrap();
         let key = PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
         let chain = std::fs::read(&signer.chain).unwrap();
-        let certificates = CertificateChain::parse(&chain, Timestamp::now()).unwrap();
+        let certificates = CertificateChain::parse(&chain).unwrap();
         let options = NotationOptions { certificates, envelope, expires_in: None };
         Self { authority, signer, key: SigningKey::in_memory(key, "test"), options }
     }

@@ -2,7 +2,8 @@
 
 use pullgate_test::registry::Scripted;
 
-use super::notation::Parts;
+use super::killed::{Process, until};
+use super::notation::{Parts, attached, push};
 use super::*;
 
 /// Waits until it is so.
@@ -11,6 +12,74 @@ async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     while !is_so().await {
         assert!(tokio::time::Instant::now() < end, "did not happen: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_has_ended_stops_its_rule_only() {
+    let (parts, registry) = (Parts::new().await, Registry::start().await);
+    let state = tempfile::tempdir().unwrap();
+    parts.authority.renew(("acme", "signer"), -1);
+    let host = registry.host();
+    let other = format!(
+        "layout = \"notation\"\n[authenticator.other]\nkey = {:?}\nalgorithm = \"ECDSA_SHA_256\"\n\
+         [[rule]]\nname = \"other\"\nauthenticator = \"other\"\nscope = \"{host}/team\"\nlayout = \"classic\"",
+        closed_key(state.path(), "p256").display().to_string()
+    );
+    let settings = parts.settings(&registry, state.path(), &other).unwrap();
+    let problems = pullgate_signer::check(&settings).await;
+    assert_eq!(problems.len(), 1, "`pullgate-signer check` reports it: {problems:?}");
+    let service = Service::started(settings.clone()).await;
+    let digest = registry.image("team/app", "1", "one");
+    push(&service, &digest).await;
+    service.until("the other rule has signed", |status| status.waiting + status.busy == 1).await;
+    assert_eq!(signatures(&registry, "team/app", &digest), 1);
+    let status = Status::of(&service.signer);
+    let [stopped, fine] = &status.rules[..] else { panic!("{status:?}") };
+    let certificate = stopped.certificate.as_ref().unwrap();
+    assert!(certificate.ends_soon, "{certificate:?}");
+    let error = certificate.error.as_deref().unwrap();
+    assert!(error.starts_with("a certificate is not valid now: "), "{error}");
+    assert_eq!(fine.certificate, None);
+    assert_eq!(status.parked, 0, "it is not given up");
+    assert_eq!(attached(&registry, &digest).await.attachments.len(), 0);
+    // Renewed, it signs what has waited.
+    parts.authority.renew(("acme", "signer"), 20);
+    service.signer.reload(settings).await.unwrap();
+    service.idle().await;
+    assert_eq!(attached(&registry, &digest).await.attachments.len(), 1);
+    let certificate = Status::of(&service.signer).rules[0].certificate.clone().unwrap();
+    assert!(certificate.ends_soon && certificate.error.is_none(), "{certificate:?}");
+    parts.authority.renew(("acme", "signer"), 40);
+    service.signer.reload(parts.settings(&registry, state.path(), &other).unwrap()).await.unwrap();
+    let certificate = Status::of(&service.signer).rules[0].certificate.clone().unwrap();
+    assert!(!certificate.ends_soon && certificate.error.is_none(), "{certificate:?}");
+    service.stop().await;
+}
+
+/// The same with the program: what it logs and shows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_certificate_is_logged_and_shown() {
+    for (days, logged, shown, code) in [
+        (-1, "certificate not valid: the rule signs nothing", "rule team: STOPPED, renew the certificate", 1),
+        (20, "certificate ends soon", "rule team: the certificate ends at 2", 0),
+    ] {
+        let (parts, registry) = (Parts::new().await, Registry::start().await);
+        let directory = tempfile::tempdir().unwrap();
+        parts.authority.renew(("acme", "signer"), days);
+        parts.settings(&registry, directory.path(), "layout = \"notation\"").unwrap();
+        std::fs::write(directory.path().join("pullgate.toml"), "[log]\nlevel = \"warn\"\n").unwrap();
+        let _process = Process::start(directory.path());
+        until(directory.path(), "it runs", |status| status.rules.iter().all(|rule| rule.started)).await;
+        let log = directory.path().join("log");
+        eventually(logged, async || std::fs::read_to_string(&log).unwrap().contains(logged)).await;
+        let mut command = std::process::Command::new(pullgate_test::programs::signer());
+        command.arg("--config").arg(directory.path()).arg("status");
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        secrets::wrote_output(&output);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(shown), "{text}");
+        assert_eq!(output.status.code(), Some(code), "{text}");
     }
 }
 

@@ -12,8 +12,8 @@ use pullgate_daemon::log;
 use pullgate_keys::{KeysError, Location, PassphraseError};
 use pullgate_signer::serve::{self, ServeError};
 use pullgate_signer::{
-    ActiveConfigError, AuthenticatorSettings, FailedReload, SignerError, Status, SubmitRequest,
-    SubmitResponse, check as check_files,
+    ActiveConfigError, AuthenticatorSettings, CertificateStatus, FailedReload, RuleStatus, SignerError,
+    Status, SubmitRequest, SubmitResponse, check as check_files,
 };
 
 use super::key_options;
@@ -130,7 +130,7 @@ impl StatusArguments {
     fn run(&self, root: &Path) -> Result<Outcome, CommandError> {
         let status: Status = ask::ask(&control(root)?, "GET", "/status", Vec::new())?;
         self.output.show(&status, text);
-        let started = status.rules.iter().all(|rule| rule.started);
+        let started = status.rules.iter().all(|rule| rule.started && stopped(rule).is_none());
         let healthy = status.parked == 0 && started && status.reload_failed.is_none();
         Ok(if healthy { Outcome::Success } else { Outcome::Refused })
     }
@@ -144,6 +144,11 @@ impl RequestArguments {
         output::line(&format!("{queued} images queued, {known} already in the queue"));
         Ok(Outcome::Success)
     }
+}
+
+/// Why a rule signs nothing although it has started.
+fn stopped(rule: &RuleStatus) -> Option<&str> {
+    rule.certificate.as_ref()?.error.as_deref()
 }
 
 fn text(status: &Status) -> String {
@@ -166,6 +171,12 @@ fn text(status: &Status) -> String {
         let key = rule.key.as_deref().unwrap_or("no key");
         let (name, trigger, since, algorithm) = (&rule.name, &rule.trigger, &rule.since, &rule.algorithm);
         lines.push(format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
+        if let Some(error) = stopped(rule) {
+            let error = sanitize(error);
+            lines.push(format!("rule {name}: STOPPED, renew the certificate and reload: {error}"));
+        } else if let Some(CertificateStatus { ends, ends_soon: true, .. }) = &rule.certificate {
+            lines.push(format!("rule {name}: the certificate ends at {ends}: renew it and reload"));
+        }
     }
     for image in parked_images {
         let error = sanitize(image.error.as_deref().unwrap_or_default());
