@@ -51,12 +51,15 @@ impl Attaching {
     /// Reads the chain of a key for Notation signatures. Its certificates may have ended.
     ///
     /// # Errors
-    /// When the file cannot be read or is not a chain.
+    /// When the file cannot be read or is not a chain, or when signatures would expire after the last time that there is.
     pub fn notation(&self, chain: &Path) -> Result<NotationOptions, AttachingError> {
         let wrong = |error| AttachingError::Chain { path: chain.to_owned(), error };
         let certificates = CertificateChain::parse(&read(chain)?).map_err(wrong)?;
-        let expires_in = self.expires_in.and_then(|after| SignedDuration::try_from(after).ok());
-        Ok(NotationOptions { certificates, envelope: self.envelope, expires_in })
+        let expires_in = self.expires_in.map(|after| {
+            let after = SignedDuration::try_from(after).ok();
+            after.filter(|after| Timestamp::now().checked_add(*after).is_ok()).ok_or(AttachingError::Expiry)
+        });
+        Ok(NotationOptions { certificates, envelope: self.envelope, expires_in: expires_in.transpose()? })
     }
 
     /// The same with a chain that is valid now.
@@ -114,6 +117,8 @@ pub enum AttachingError {
         #[source]
         error: CertificateChainError,
     },
+    #[error("the signatures expire after the year 9999; use a shorter time")]
+    Expiry,
     #[error("{path} cannot be used as the root of a timestamp authority")]
     Root {
         path: PathBuf,

@@ -106,12 +106,13 @@ impl Metrics {
             "Listings of the registry, by outcome.",
             &[("{outcome=\"done\"}", &self.lists), ("{outcome=\"failed\"}", &self.failed_lists)],
         );
-        let Depth { waiting, busy, parked } = depth;
+        let Depth { waiting, busy, parked, renewing } = depth;
         let _ = writeln!(
             text,
             "# HELP pullgate_signer_queue Images in the queue.\n# TYPE pullgate_signer_queue gauge\n\
              pullgate_signer_queue{{state=\"waiting\"}} {waiting}\npullgate_signer_queue{{state=\"busy\"}} {busy}\n\
-             pullgate_signer_queue{{state=\"parked\"}} {parked}"
+             pullgate_signer_queue{{state=\"parked\"}} {parked}\n\
+             pullgate_signer_queue{{state=\"renewing\"}} {renewing}"
         );
         self.signing.write(&mut text, "signing_seconds", "Duration of attempts that led to a signature.");
         self.latency.write(&mut text, "latency_seconds", "Time from the notification to the signature.");

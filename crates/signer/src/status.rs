@@ -18,6 +18,9 @@ pub struct Status {
     pub busy: usize,
     /// Images that the operator must look at.
     pub parked: usize,
+    /// Signed images that wait for the renewal of a signature that expires.
+    #[serde(default)]
+    pub renewing: usize,
     /// Some of them, the oldest first.
     pub parked_images: Vec<ParkedImage>,
     pub rules: Vec<RuleStatus>,
@@ -92,6 +95,7 @@ impl Status {
             waiting: depth.waiting,
             busy: depth.busy,
             parked: depth.parked,
+            renewing: depth.renewing,
             parked_images: parked_images.collect(),
             rules: rules.collect(),
             reload_failed: signer.failed_reload(),

@@ -10,7 +10,7 @@ use super::active_config::ActiveConfig;
 use super::image::{Found, look};
 use super::queue::{Job, JobId, JobResult};
 use super::reconcile::{self, ListError};
-use super::rule::ActiveRule;
+use super::rule::{ActiveRule, Trigger};
 use super::service::Signer;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
@@ -66,7 +66,8 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
             signer.metrics.signed(added, begun.elapsed(), latency(&job, now));
             let (repository, digest) = (&job.repository, &job.digest);
             tracing::info!(repository, digest, rule = applied.rule.name, added, "signed");
-            JobResult::Signed { manifests: manifests(&signed), at: now.as_millisecond(), audit }
+            let (manifests, renew) = (manifests(&signed), renewal(&active_config, applied, &signed));
+            JobResult::Signed { manifests, at: now.as_millisecond(), audit, renew }
         }
         Ok(Done::NoImage) => {
             signer.metrics.passed_over.add();
@@ -266,6 +267,17 @@ fn manifests(signed: &Signed) -> Vec<String> {
     signed.attached.iter().map(|attached| attached.manifest.to_string()).collect()
 }
 
+/// When the signature is to be made again, in milliseconds: before it expires. The operator requests each signature of a manual
+/// rule.
+fn renewal(active_config: &ActiveConfig, applied: &ActiveRule, signed: &Signed) -> Option<i64> {
+    if applied.rule.trigger == Trigger::Manual {
+        return None;
+    }
+    let notation = active_config.attached(&applied.rule).notation?;
+    let renewals = signed.attached.iter().filter_map(|attached| notation.renewal(attached.expires?));
+    renewals.min().map(Timestamp::as_millisecond)
+}
+
 /// The line of the audit record.
 fn record(
     active_config: &ActiveConfig,
@@ -290,7 +302,11 @@ fn record(
         "key": key,
         "layout": rule.layout.name(),
         "manifests": manifests(signed),
-        "trigger": if job.requested { "request" } else { "push" },
+        "trigger": match (job.renewing, job.requested) {
+            (true, _) => "renewal",
+            (false, true) => "request",
+            (false, false) => "push",
+        },
         // From the notification: a hint.
         "pushed_by": job.actor,
         "pushed_at": Timestamp::from_millisecond(job.pushed).ok().map(|at| at.to_string()),

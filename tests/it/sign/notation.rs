@@ -275,6 +275,8 @@ async fn a_wrong_chain_is_refused_before_a_request() {
             &["--layout", "classic", "--timestamp", "http://127.0.0.1:1", "--timestamp-ca", "/x"],
         ),
         ("for another layout", &good.key, &good.chain, &["--layout", "both"]),
+        ("until the end of time", &good.key, &good.chain, &["--expires-in", "4000000d"]),
+        ("and longer", &good.key, &good.chain, &["--expires-in", "106751991167301d"]),
     ] {
         let chain = file(chain);
         let mut arguments = vec!["--certificate-chain", chain.as_str()];

@@ -15,6 +15,36 @@ async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
+/// The outcome and the trigger of each line of the audit record.
+fn outcomes(directory: &Path) -> Vec<String> {
+    let word = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+    audit(directory).iter().map(|line| [word(line, "outcome"), word(line, "trigger")].join(" ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_is_renewed_before_it_expires_if_a_tag_still_refers_to_the_image() {
+    let (parts, registry) = (Parts::new().await, Registry::start().await);
+    let state = tempfile::tempdir().unwrap();
+    let mut settings = parts.settings(&registry, state.path(), "layout = \"notation\"").unwrap();
+    // The file accepts a minute and more.
+    settings.rules[0].attaching.expires_in = Some(Duration::from_secs(6));
+    let service = Service::started(settings).await;
+    let digest = registry.image("team/app", "1", "one");
+    let moved = registry.image("team/app", "2", "two");
+    push(&service, &digest).await;
+    assert_eq!(service.notify(&pushes(&[("team/app", "2", &moved)])).await, 202);
+    let signed = |status: &Status| status.renewing == 2 && status.waiting + status.busy == 0;
+    service.until("both are signed", signed).await;
+    registry.image("team/app", "2", "three");
+    eventually("it is renewed", async || audit(state.path()).len() >= 3).await;
+    let left = async || service.metric("images_total{outcome=\"left\"}").await == 1;
+    eventually("the image without a tag is given up", left).await;
+    assert_eq!(outcomes(state.path())[..3], ["signed push", "signed push", "signed renewal"]);
+    assert!(attached(&registry, &digest).await.attachments.len() >= 2);
+    assert_eq!(attached(&registry, &moved).await.attachments.len(), 1);
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_has_ended_stops_its_rule_only() {
     let (parts, registry) = (Parts::new().await, Registry::start().await);

@@ -152,7 +152,17 @@ fn stopped(rule: &RuleStatus) -> Option<&str> {
 }
 
 fn text(status: &Status) -> String {
-    let Status { waiting, busy, parked, parked_images, rules, reload_failed, needs_restart, errors } = status;
+    let Status {
+        waiting,
+        busy,
+        parked,
+        parked_images,
+        rules,
+        reload_failed,
+        needs_restart,
+        errors,
+        renewing,
+    } = status;
     let mut lines = Vec::new();
     if let Some(FailedReload { at, reasons }) = reload_failed {
         lines.push(format!("RELOAD FAILED at {at}: the previous configuration stays in force"));
@@ -161,7 +171,9 @@ fn text(status: &Status) -> String {
     if !needs_restart.is_empty() {
         lines.push(format!("RESTART NEEDED to apply: {}", sanitize(&needs_restart.join(", "))));
     }
-    lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
+    let renewing =
+        if *renewing > 0 { format!(", {renewing} signed and to be renewed") } else { String::new() };
+    lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked{renewing}"));
     for rule in rules {
         let state = if rule.started {
             ""
