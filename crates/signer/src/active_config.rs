@@ -226,7 +226,7 @@ impl ActiveConfig {
             layout: rule.layout,
             annotations: &NO_ANNOTATIONS,
             credentials: &self.credentials,
-            // Other signers are not expected at the same time; a conflict is found when the tag is read again.
+            // `recheck` looks again later.
             recheck_delay: Duration::ZERO,
             notation: attached.notation.as_deref(),
             timestamps: attached.timestamps.as_deref(),

@@ -27,6 +27,7 @@ mod metrics;
 mod notification;
 mod push;
 mod queue;
+mod recheck;
 mod reconcile;
 mod requests;
 mod restart;

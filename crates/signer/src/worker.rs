@@ -9,6 +9,7 @@ use serde_json::json;
 use super::active_config::ActiveConfig;
 use super::image::{Found, look};
 use super::queue::{Job, JobId, JobResult};
+use super::recheck::Rechecks;
 use super::reconcile::{self, ListError};
 use super::rule::{ActiveRule, Trigger};
 use super::service::Signer;
@@ -36,17 +37,19 @@ const ATTEMPT: Duration = Duration::from_secs(120);
 
 /// Runs until `stop` is true, and completes the current job.
 pub(super) async fn work(signer: Arc<Signer>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    let mut rechecks = Rechecks::new(Arc::clone(&signer));
     loop {
         let (job_id, job) = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
             next = signer.queue.next() => next,
         };
-        one(&signer, job_id, job).await;
+        one(&signer, job_id, job, &mut rechecks).await;
     }
+    rechecks.end().await;
 }
 
-async fn one(signer: &Signer, job_id: JobId, job: Job) {
+async fn one(signer: &Signer, job_id: JobId, job: Job, rechecks: &mut Rechecks) {
     let active_config = signer.active_config();
     let Some(applied) = active_config.rule(&job.rule) else {
         // The rule was removed, and its jobs are about to be.
@@ -57,7 +60,7 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
         signer.queue.put_back(job_id, Timestamp::now() + NOT_STARTED);
         return;
     }
-    let begun = std::time::Instant::now();
+    let (begun, mut new) = (std::time::Instant::now(), None);
     let done = tokio::time::timeout(ATTEMPT, attempt(&active_config, applied, &job)).await;
     let result = match done.unwrap_or(Err(Failure::Slow)) {
         Ok(Done::Signed(signed)) => {
@@ -67,6 +70,7 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
             let (repository, digest) = (&job.repository, &job.digest);
             tracing::info!(repository, digest, rule = applied.rule.name, added, "signed");
             let (manifests, renew) = (manifests(&signed), renewal(&active_config, applied, &signed));
+            new = Some(signed);
             JobResult::Signed { manifests, at: now.as_millisecond(), audit, renew }
         }
         Ok(Done::NoImage) => {
@@ -83,6 +87,8 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
     };
     if let Err(error) = signer.queue.complete(job_id, result).await {
         tracing::error!(%error, "cannot record the result of a job, so the job is repeated");
+    } else if let Some(signed) = new {
+        rechecks.add(&active_config, applied, job, &signed).await;
     }
 }
 

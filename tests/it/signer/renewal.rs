@@ -145,3 +145,32 @@ async fn an_authority_that_does_not_answer_is_asked_rarely() {
     assert_eq!(audit(state.path()).len(), 40);
     service.stop().await;
 }
+
+/// A signer that read the tag before, such as cosign, and wrote it after us.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_that_is_overwritten_later_is_added_again() {
+    let (registry, directory) = (Registry::start().await, tempfile::tempdir().unwrap());
+    let service =
+        Service::started(settings(&registry, directory.path(), vec![rule(&registry, "team")])).await;
+    let digest = registry.image("team/app", "1", "one");
+    // After our write, the second read does not show it.
+    let path = format!("/v2/team/app/manifests/sha256-{}.sig", digest.hex());
+    let (written, reads) =
+        (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
+    registry.hook(move |request| {
+        use std::sync::atomic::Ordering::Relaxed;
+        if request.uri.path() != path {
+            return None;
+        }
+        if request.method == "PUT" {
+            written.store(true, Relaxed);
+            return None;
+        }
+        let is_second = written.load(Relaxed) && reads.fetch_add(1, Relaxed) == 1;
+        is_second.then(|| Scripted::status(404))
+    });
+    push(&service, &digest).await;
+    eventually("it is looked at again", async || audit(directory.path()).len() >= 2).await;
+    assert_eq!(outcomes(directory.path()), ["signed push", "present request"]);
+    service.stop().await;
+}
