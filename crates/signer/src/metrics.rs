@@ -92,8 +92,10 @@ impl Metrics {
         }
         page.set(&MALFORMED_EVENTS, self.malformed_events.get());
         page.set(&FAILURES, self.failed.get());
-        let Depth { waiting, busy, parked } = depth;
-        for (state, images) in [("waiting", waiting), ("busy", busy), ("parked", parked)] {
+        let Depth { waiting, busy, parked, renewing } = depth;
+        for (state, images) in
+            [("waiting", waiting), ("busy", busy), ("parked", parked), ("renewing", renewing)]
+        {
             page.add(&QUEUE, [state], images);
         }
         page.set(&SIGNING, &self.signing);

@@ -75,11 +75,16 @@ verb_for() { # NEXT
   fi
 }
 
+systemctl_of_node() { nsenter --target 1 --mount -- systemctl "$@"; }
+
 load() {
   [ -e "$pending" ] || return 0
-  if nsenter --target 1 --mount -- systemctl is-active --quiet pullgate.service; then
-    nsenter --target 1 --mount -- systemctl "$(cat "$pending")" pullgate.service || return 1
-  fi
+  case $(systemctl_of_node is-active pullgate.service) in
+    active | activating | reloading) systemctl_of_node "$(cat "$pending")" pullgate.service || return 1 ;;
+    # It reads the files when it starts.
+    inactive | deactivating | failed | unknown) ;;
+    *) return 1 ;;
+  esac
   rm -f "$pending"
 }
 
