@@ -43,6 +43,8 @@ mod handed;
 mod held;
 mod keyless;
 mod keys;
+mod lazy;
+mod metrics;
 mod notation;
 mod options;
 mod policy;

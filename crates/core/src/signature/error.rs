@@ -127,7 +127,9 @@ fn fault_of_gpg(error: &OpenPgpError) -> Option<Fault> {
         E::UnknownKey { .. } => Some(Fault::UnknownKey),
         E::Hash { .. } => Some(Fault::WeakSignature),
         E::Denied { .. } | E::Revoked { .. } | E::SubKeyRevoked { .. } => Some(Fault::KeyRevoked),
-        E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } => Some(Fault::KeyNotValidNow),
+        E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } | E::NotNow { .. } => {
+            Some(Fault::KeyNotValidNow)
+        }
         E::Expired { .. } => Some(Fault::SignatureExpired),
         E::Future { .. } => Some(Fault::FutureTime),
         E::NotAccepted { .. } => Some(Fault::WrongIdentity),
