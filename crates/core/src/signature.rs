@@ -35,8 +35,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 pub use self::attestor::{
-    AttestorError, ENVELOPE_PAYLOAD_TYPE, Listing as GrafeasListing, MAX_GRAFEAS_BYTES, MAX_TOKEN_BYTES,
-    is_envelope,
+    Attempts, AttestorError, ENVELOPE_PAYLOAD_TYPE, Listing as GrafeasListing, MAX_GRAFEAS_BYTES,
+    MAX_TOKEN_BYTES, is_envelope,
 };
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::certified::CertifiedError;
@@ -217,6 +217,8 @@ pub struct Known<'a> {
     pub now: Timestamp,
     /// The lists of revoked certificates that were fetched.
     pub crls: &'a FetchedCrls,
+    /// What verifying the attestations of attestors may still cost.
+    pub attempts: &'a Attempts,
 }
 
 /// Proof that a signer of an authenticator signed the subject, or an attestation of it that meets a condition; only [`verify`]
@@ -284,7 +286,8 @@ pub fn verify(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Proof, SignatureError> {
-    verify_knowing(attachment, authenticator, subject, Known { now, crls: &FetchedCrls::default() })
+    let known = Known { now, crls: &FetchedCrls::default(), attempts: &Attempts::default() };
+    verify_knowing(attachment, authenticator, subject, known)
 }
 
 /// As [`verify`], where lists of revoked certificates were fetched. Those that were missing are in
@@ -312,7 +315,7 @@ pub fn verify_knowing(
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "gpg" }),
         },
         Signers::Attestor(set) => match attachment {
-            Attachment::Grafeas { document, .. } => attestor::verify(document, set, subject, now)?,
+            Attachment::Grafeas { document, .. } => attestor::verify(document, set, subject, known)?,
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "attestor" }),
         },
     };

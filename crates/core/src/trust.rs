@@ -58,7 +58,7 @@ pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote_check::{RemoteCheck, RemoteVerification};
 pub use self::rsa::random;
-pub use self::signer_set::SignerSet;
+pub use self::signer_set::{SignerSet, TrustKind};
 
 /// Maximum number of keys of one authenticator: each costs a public-key operation for every untrusted signature.
 pub const MAX_KEYS: usize = 16;
@@ -238,6 +238,12 @@ impl SignerSet for KeySet {
     fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
         let horizon = keyless::horizon(now, notice);
         self.log_roots.iter().filter_map(|root| root.logs_ending(horizon)).collect()
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        let keys = self.keys.iter().filter_map(|key| Some((TrustKind::Key, key.not_after?)));
+        let roots = self.log_roots.iter().filter_map(|root| Some((TrustKind::Root, root.log_end()?.at)));
+        keys.chain(roots).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -46,6 +46,7 @@ pub use config::listen::Listen;
 pub use config::{Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_options};
 pub use failed_reload::FailedReload;
 pub use http::{ListenError, Listener};
+pub use metrics::FAMILIES;
 pub use notification::{Attributes, Envelope, Notification, NotificationError, read as read_notification};
 pub use push::Push;
 pub use queue::{Capacity, QueueError};
@@ -56,6 +57,7 @@ pub use service::{Signer, SignerError};
 pub use status::{ParkedImage, RuleStatus, Status};
 
 use pullgate_core::trust::Algorithm;
+pub use pullgate_daemon::http::Address;
 use pullgate_keys::Location;
 
 /// The configuration of the service.
@@ -96,32 +98,6 @@ pub struct TargetRegistry {
 pub struct RegistryLogin {
     pub username: String,
     pub password_file: PathBuf,
-}
-
-/// The address of a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// An IP address with its port.
-    Tcp(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-impl From<SocketAddr> for Address {
-    fn from(address: SocketAddr) -> Self {
-        Self::Tcp(address)
-    }
-}
-
-impl Address {
-    /// Whether only this machine can connect.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().is_loopback(),
-            Self::Unix(_) => true,
-        }
-    }
 }
 
 /// The files of a TLS server.

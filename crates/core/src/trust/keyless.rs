@@ -18,7 +18,7 @@ pub use self::claim::Claim;
 pub use self::pattern::{MAX_PATTERN_BYTES, Pattern, PatternError};
 pub use self::root::{MAX_ROOT_BYTES, ROOT_NOTICE, RootEnd, RootError, TrustedRoot};
 pub use self::signer_rule::{SignerRule, SignerRuleError, WrongIdentity};
-use super::{Algorithm, Identities, Key, PublicKey, SignerSet};
+use super::{Algorithm, Identities, Key, PublicKey, SignerSet, TrustKind};
 
 /// Maximum number of trusted roots of one authenticator: each is tried for every untrusted signature.
 pub const MAX_ROOTS: usize = 4;
@@ -139,6 +139,10 @@ impl SignerSet for KeylessSet {
     fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
         let horizon = horizon(now, notice);
         self.roots.iter().filter_map(|root| root.ending(horizon)).collect()
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        self.roots.iter().filter_map(|root| Some((TrustKind::Root, root.end()?.at))).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -17,7 +17,7 @@ use super::super::limits::{Limits, REFERRER_MANIFEST};
 use super::super::manifest::{Manifest, OCI_INDEX};
 use super::super::mirrors::{ask, hosts};
 use super::budget::Budget;
-use super::envelopes::is_of_attestor;
+use super::envelopes::{MAX_GRAFEAS, is_of_attestor};
 use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, ApiRequest, Attachment, BUNDLE, Bound, Capability, Collected, Descriptor, Digest, HashSet,
@@ -131,13 +131,20 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
                 {
                     collected.mislabelled.push(place.clone());
                 }
-                collected.attachments.push(match format {
-                    Format::Notation => Attachment::Notation { place, document },
+                let is_wanted = match format {
                     // An envelope with a statement is no signature.
-                    Format::Grafeas if !is_of_attestor(&document).await => continue,
-                    Format::Grafeas => Attachment::Grafeas { place, document },
-                    _ => Attachment::Bundle { place, document },
-                });
+                    Format::Grafeas => is_of_attestor(&document).await,
+                    _ => Ok(true),
+                };
+                match is_wanted {
+                    Ok(true) => collected.attachments.push(match format {
+                        Format::Notation => Attachment::Notation { place, document },
+                        Format::Grafeas => Attachment::Grafeas { place, document },
+                        _ => Attachment::Bundle { place, document },
+                    }),
+                    Ok(false) => {}
+                    Err(error) => collected.problem(place, error),
+                }
             }
             Err(error) => collected.problem(place, error),
         }
@@ -309,7 +316,7 @@ async fn signature_layer(
         Format::Bundle
     } else if is_notation(&manifest, layer) {
         Format::Notation
-    } else if layer.media_type == ENVELOPE_MEDIA_TYPE && kinds.grafeas {
+    } else if layer.media_type == ENVELOPE_MEDIA_TYPE && kinds.grafeas && layer.size <= MAX_GRAFEAS {
         Format::Grafeas
     } else {
         return Ok(None);

@@ -33,6 +33,7 @@ pub struct Signer {
     pub(super) authority: PathBuf,
     /// Both certificates, its own first.
     pub chain: PathBuf,
+    pub(super) expired: bool,
 }
 
 impl Authority {
@@ -49,7 +50,9 @@ impl Authority {
         directory::write(&authority.path("index"), "");
         directory::write(&authority.path("number"), "01\n");
         let text = "[ca]\ndefault_ca = own\n[own]\ndatabase = index\ncrlnumber = number\ndefault_md = sha256\n\
-                    certificate = ca.pem\nprivate_key = ca.key\n[list]\nauthorityKeyIdentifier = keyid:always\n";
+                    certificate = ca.pem\nprivate_key = ca.key\nserial = serial\n[list]\nauthorityKeyIdentifier = keyid:always\n\
+                    [any]\ncountryName = optional\nstateOrProvinceName = optional\norganizationName = optional\n\
+                    commonName = supplied\n";
         directory::write(&authority.path("ca.conf"), text);
         authority
     }
@@ -64,7 +67,24 @@ impl Authority {
         self.make_key(name, key);
         let [certificate, chain] = self.certify_request((organisation, name), None, extensions, 300);
         let key = self.path(&format!("{name}.key"));
-        Signer { name: name.to_owned(), key, certificate, authority: self.certificate(), chain }
+        Signer {
+            name: name.to_owned(),
+            key,
+            certificate,
+            authority: self.certificate(),
+            chain,
+            expired: false,
+        }
+    }
+
+    /// The same, with a certificate that was valid in January 2025.
+    pub fn issue_expired(&self, names: (&str, &str), key: &str, extensions: &str) -> Signer {
+        let signer = self.issue(names, key, extensions);
+        let mut issue = self.openssl(&["ca", "-config", "ca.conf", "-batch", "-notext", "-policy", "any"]);
+        issue.args(["-create_serial", "-outdir", ".", "-in", "request", "-extfile", "extensions"]);
+        issue.args(["-startdate", "20250101000000Z", "-enddate", "20250201000000Z"]);
+        process::must_run(issue.arg("-out").arg(&signer.certificate));
+        Signer { expired: true, ..signer }
     }
 
     /// The certificate of a key that is elsewhere, and that of the CA, in one file.
@@ -121,6 +141,12 @@ impl Authority {
         let mut list = self.openssl(&["ca", "-config", "ca.conf", "-gencrl", "-crldays", "30"]);
         process::must_run(list.args(["-crlexts", "list", "-out", "list.pem"]));
         self.path("list.pem")
+    }
+
+    /// Writes the list of what is revoked as a server has to serve it.
+    pub fn publish_list(&self, file: &Path) {
+        self.list();
+        process::must_run(self.openssl(&["crl", "-in", "list.pem", "-outform", "der", "-out"]).arg(file));
     }
 
     fn make_key(&self, name: &str, kind: &str) {

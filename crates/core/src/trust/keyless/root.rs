@@ -126,6 +126,11 @@ impl TrustedRoot {
         self.end
     }
 
+    /// The same where only its transparency logs count: for signatures by keys.
+    pub(in crate::trust) fn log_end(&self) -> Option<RootEnd> {
+        self.log_end
+    }
+
     /// That it will not cover new signatures any more by `horizon`, in words that do not change until then.
     pub fn ending(&self, horizon: Timestamp) -> Option<String> {
         self.ends_by(self.end, horizon)
