@@ -6,7 +6,7 @@ use super::{Check, Checked};
 use crate::gate::Finding;
 use crate::policy::Condition;
 use crate::signature::attestation::{Reading, Unverified};
-use crate::signature::{Attachment, Known, SignatureError};
+use crate::signature::{Attachment, Attempts, Known, SignatureError};
 use pullgate_core::untrusted::error_chain;
 
 /// Adds what was found about the attestations, condition by condition.
@@ -59,7 +59,7 @@ fn read<'c>(
     let asking: Vec<&Condition> = check.conditions.iter().filter(asks).collect();
     let names: BTreeSet<&String> =
         asking.iter().flat_map(|condition| condition.by().authenticators()).collect();
-    let known = Known { now: checked.at, crls: &check.crls };
+    let known = Known { now: checked.at, crls: &check.crls, attempts: &Attempts::default() };
     for authenticator in names.into_iter().filter_map(|name| check.policy.authenticator(name)) {
         let trusting = asking.iter().filter(|condition| condition.trusts(authenticator.name()));
         if check.is_stopped() {

@@ -40,8 +40,8 @@ use super::fields::{object, parse};
 use super::keyless::{self, ByCertificate, Logged};
 use super::pki::Evidence;
 use super::{
-    Attachment, By, CertificateAnnotations, Format, KeylessError, Known, SignatureError, Signed, dsse,
-    too_large,
+    Attachment, Attempts, By, CertificateAnnotations, Format, KeylessError, Known, SignatureError, Signed,
+    dsse, too_large,
 };
 use crate::digest::Digest;
 use crate::trust::x509::FetchedCrls;
@@ -132,7 +132,8 @@ impl<'a> Unverified<'a> {
         digest: &Digest,
         now: Timestamp,
     ) -> Result<Statement<'s>, SignatureError> {
-        self.verify_knowing(authenticator, digest, Known { now, crls: &FetchedCrls::default() })
+        let known = Known { now, crls: &FetchedCrls::default(), attempts: &Attempts::default() };
+        self.verify_knowing(authenticator, digest, known)
     }
 
     /// As [`Self::verify`], where lists of revoked certificates were fetched. Those that were missing are in
