@@ -32,6 +32,7 @@ pub(crate) fn make(output: &Path, arguments: &[&str]) {
         .arg(output)
         .arg("--fast")
         .args(arguments)
+        .env("SOURCE_DATE_EPOCH", "1767225600")
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
