@@ -65,7 +65,7 @@ impl Authority {
     /// A certificate for `CN=name` of the organisation `organisation`, with a key of this kind and more lines of extensions.
     pub fn issue(&self, (organisation, name): (&str, &str), key: &str, extensions: &str) -> Signer {
         self.make_key(name, key);
-        let [certificate, chain] = self.certify_request((organisation, name), None, extensions);
+        let [certificate, chain] = self.certify_request((organisation, name), None, extensions, 300);
         let key = self.path(&format!("{name}.key"));
         Signer {
             name: name.to_owned(),
@@ -90,8 +90,13 @@ impl Authority {
     /// The certificate of a key that is elsewhere, and that of the CA, in one file.
     pub fn certify(&self, (organisation, name): (&str, &str), public_key: &Path) -> PathBuf {
         self.make_key(name, "p256");
-        let [_, chain] = self.certify_request((organisation, name), Some(public_key), "");
+        let [_, chain] = self.certify_request((organisation, name), Some(public_key), "", 300);
         chain
+    }
+
+    /// Replaces the files of a certificate by one for the same key that ends after this number of days.
+    pub fn renew(&self, (organisation, name): (&str, &str), days: i32) {
+        self.certify_request((organisation, name), None, "", days);
     }
 
     /// The files of a certificate for the key of this name, or for another one, and of its chain.
@@ -100,6 +105,7 @@ impl Authority {
         (organisation, name): (&str, &str),
         public_key: Option<&Path>,
         extensions: &str,
+        days: i32,
     ) -> [PathBuf; 2] {
         let mut request = self.openssl(&["req", "-new", "-key", &format!("{name}.key"), "-out", "request"]);
         process::must_run(request.args(["-subj", &format!("/C=US/ST=WA/O={organisation}/CN={name}")]));
@@ -110,7 +116,8 @@ impl Authority {
         let certificate = format!("{name}.pem");
         let mut issue =
             self.openssl(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
-        issue.args(["-CAcreateserial", "-days", "300", "-extfile", "extensions", "-out", &certificate]);
+        let days = days.to_string();
+        issue.args(["-CAcreateserial", "-days", &days, "-extfile", "extensions", "-out", &certificate]);
         if let Some(public_key) = public_key {
             issue.arg("-force_pubkey").arg(public_key);
         }
