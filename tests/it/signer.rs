@@ -9,6 +9,7 @@ pub(crate) mod options;
 mod pushes;
 pub(crate) mod record;
 pub(crate) mod reload;
+mod renewal;
 mod round_trips;
 
 use std::collections::BTreeMap;

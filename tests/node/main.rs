@@ -50,6 +50,7 @@ mod options;
 mod policy;
 mod refused;
 mod registries;
+mod rows;
 mod sandbox;
 mod scan;
 mod secrets;

@@ -49,14 +49,16 @@ pub use self::keyless::{CertificateAnnotations, KeylessError};
 use self::notation::Signer as NotationSigner;
 pub use self::notation::{
     ARTIFACT_TYPE as NOTATION_ARTIFACT_TYPE, EnvelopeType, MAX_ENVELOPE_BYTES as MAX_NOTATION_BYTES,
-    MEDIA_TYPES as NOTATION_MEDIA_TYPES, NotationError, UnsignedEnvelope,
-    is_own_signature as is_own_notation_signature,
+    MEDIA_TYPES as NOTATION_MEDIA_TYPES, NotationError, OwnSignature as OwnNotationSignature,
+    UnsignedEnvelope, own_signature as own_notation_signature,
 };
 pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
 pub use self::repository::{REPOSITORY_ANNOTATION, RepositoryIdentity};
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
-pub use self::timestamp::{Stamp, StampError, TimestampError, TimestampRequest};
+pub use self::timestamp::{
+    Stamp, StampError, TimestampError, TimestampRequest, check_response as check_timestamp_response,
+};
 use crate::digest::Digest;
 use crate::trust::x509::FetchedCrls;
 use crate::trust::{
@@ -344,7 +346,7 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
 /// Whether attestations by these signers can be verified.
 #[must_use]
 pub fn reads_attestations(signers: &Signers) -> bool {
-    matches!(signers, Signers::Keys(_) | Signers::Keyless(_))
+    matches!(signers, Signers::Keys(_) | Signers::Keyless(_) | Signers::Pki(_))
 }
 
 /// What each kind of authenticator returns for a signature that counts.

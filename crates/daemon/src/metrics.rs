@@ -69,6 +69,7 @@ macro_rules! families {
         )+
 
         /// All families, in the order of the documentation.
+        #[allow(unreachable_pub, reason = "some modules with a table are private")]
         pub static FAMILIES: &[&$crate::metrics::Family] = &[$(&$constant),+];
     };
 }

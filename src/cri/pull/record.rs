@@ -91,7 +91,9 @@ impl Record<'_> {
             (Outcome::Failed { reason, .. }, _) => pulls.failed.add(*reason),
             (Outcome::Refused { reason, .. }, _) => pulls.refused.add(*reason),
             (Outcome::Cancelled, Some((reason, _))) => pulls.cancelled.add(*reason),
-            (Outcome::Cancelled, None) => drop(pulls.undecided.add()),
+            (Outcome::Cancelled, None) => {
+                pulls.undecided.add();
+            }
         }
         for refusal in &explanation.audited {
             pulls.audited.add(refusal.reason());

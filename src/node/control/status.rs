@@ -154,8 +154,11 @@ impl Status {
         ledger: &LedgerUsage,
     ) -> Self {
         let (counters, policy) = (proxy.counters(), proxy.gate().policy());
-        let (runtime, image_service, ledger) =
-            tokio::join!(Runtime::ask(proxy), ImageService::ask(proxy), Ledger::measure(proxy, config, ledger));
+        let (runtime, image_service, ledger) = tokio::join!(
+            Runtime::ask(proxy),
+            ImageService::ask(proxy),
+            Ledger::measure(proxy, config, ledger)
+        );
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

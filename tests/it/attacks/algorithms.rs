@@ -23,7 +23,7 @@ async fn t68_a_signature_counts_in_one_encoding_only() {
     let signature = Signature::from_der(&good).unwrap();
     let (r, s) = (signature.r().to_bytes().to_vec(), signature.s().to_bytes().to_vec());
     let twin = Signature::from_scalars(*signature.r(), -*signature.s()).unwrap();
-    let sequence = |content: &[u8]| [&[0x30, content.len() as u8], content].concat();
+    let sequence = |content: &[u8]| [&[0x30, length(content)], content].concat();
     let of = |r: &[u8], s: &[u8]| sequence(&[integer(r), integer(s)].concat());
     assert_eq!(of(&r, &s), good);
     for (name, bytes, expected) in [
@@ -84,8 +84,13 @@ fn integer(number: &[u8]) -> Vec<u8> {
     raw_integer(&[sign, number].concat())
 }
 
+/// The length in DER, of less than 128 bytes.
+fn length(content: &[u8]) -> u8 {
+    u8::try_from(content.len()).unwrap()
+}
+
 fn raw_integer(bytes: &[u8]) -> Vec<u8> {
-    [&[0x02, bytes.len() as u8], bytes].concat()
+    [&[0x02, length(bytes)], bytes].concat()
 }
 
 #[tokio::test]

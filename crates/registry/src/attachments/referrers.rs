@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use pullgate_core::signature::attestation::ENVELOPE_MEDIA_TYPE;
-use pullgate_core::signature::{Format, NOTATION_ARTIFACT_TYPE, NOTATION_MEDIA_TYPES};
+use pullgate_core::signature::{EnvelopeType, Format, NOTATION_ARTIFACT_TYPE, NOTATION_MEDIA_TYPES};
 use reqwest::Url;
 
 use super::super::host_client::ApiResponse;
@@ -123,10 +123,14 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
     })
     .await;
     for (index, result) in blobs {
-        let Some((place, _, format)) = wanted.get(index) else { continue };
+        let Some((place, layer, format)) = wanted.get(index) else { continue };
         match result {
             Ok(document) => {
                 let place = place.clone();
+                if *format == Format::Notation && EnvelopeType::of(&document).media_type() != layer.media_type
+                {
+                    collected.mislabelled.push(place.clone());
+                }
                 let is_wanted = match format {
                     // An envelope with a statement is no signature.
                     Format::Grafeas => is_of_attestor(&document).await,
