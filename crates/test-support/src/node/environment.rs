@@ -67,6 +67,12 @@ pub fn script(name: &str) -> PathBuf {
     crate::repository().join("tests/environment").join(name)
 }
 
+/// The directory of everything, with the Debian root in it.
+pub(super) fn with_root() -> PathBuf {
+    installed("root/lib/systemd/systemd");
+    root()
+}
+
 /// The line of `versions` that begins with `package NAME`, without the name.
 pub fn version_of(package: &str, versions: &str) -> String {
     let text = std::fs::read_to_string(installed(versions)).unwrap_or_default();
