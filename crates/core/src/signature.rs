@@ -346,7 +346,7 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
 /// Whether attestations by these signers can be verified.
 #[must_use]
 pub fn reads_attestations(signers: &Signers) -> bool {
-    matches!(signers, Signers::Keys(_) | Signers::Keyless(_))
+    matches!(signers, Signers::Keys(_) | Signers::Keyless(_) | Signers::Pki(_))
 }
 
 /// What each kind of authenticator returns for a signature that counts.

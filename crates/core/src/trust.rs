@@ -46,9 +46,9 @@ pub use self::identity::{Identities, Identity};
 pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::key_ids::KeyIds;
 pub use self::keyless::{
-    CertificateError, Claim, KeylessSet, KeylessSetError, LogUse, MAX_PATTERN_BYTES, MAX_ROOT_BYTES,
-    MAX_ROOTS, Pattern, PatternError, ROOT_NOTICE, RootEnd, RootError, SignerRule, SignerRuleError,
-    SigningCertificate, TrustedRoot, WrongIdentity,
+    CertificateError, Claim, KeylessSet, KeylessSetError, LOGGED_ALGORITHMS, LogUse, MAX_PATTERN_BYTES,
+    MAX_ROOT_BYTES, MAX_ROOTS, Pattern, PatternError, ROOT_NOTICE, RootEnd, RootError, SignerRule,
+    SignerRuleError, SigningCertificate, TrustedRoot, WrongIdentity,
 };
 pub use self::kind::Curve;
 pub use self::notation::{NotationSet, TimestampCheck, VerificationLevel};

@@ -23,7 +23,7 @@ pullgate_daemon::families! {
     FAILURES = Counter "pullgate_signer_failures_total";
     /// Listings of the registry, by outcome: done or failed.
     LISTS = Counter "pullgate_signer_lists_total" ["outcome"];
-    /// Images in the queue, by state: waiting, busy or parked.
+    /// Images in the queue, by state: waiting, busy, parked, or renewing (signed, and waiting for a renewal).
     QUEUE = Gauge "pullgate_signer_queue" ["state"];
     /// Duration of attempts that led to a signature.
     SIGNING = Histogram "pullgate_signer_signing_seconds";

@@ -171,7 +171,7 @@ async fn t67_an_envelope_has_one_signature_of_a_statement_about_the_image() {
             "no-valid-signature",
         ),
         ("no subject", about(&[]), "no-valid-signature"),
-        ("another subject", about(&[other.clone()]), "other-digest"),
+        ("another subject", about(std::slice::from_ref(&other)), "other-digest"),
         ("the digest as SHA-512", about(&[json!({ "sha512": digest.hex() })]), "other-digest"),
         ("the digest as SHA-1", about(&[json!({ "sha1": digest.hex() })]), "other-digest"),
         ("the digest as an annotation", about(&[json!({ "gitCommit": digest.hex() })]), "other-digest"),

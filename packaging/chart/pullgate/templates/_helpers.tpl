@@ -129,7 +129,7 @@ volumes:
   {{- if eq .verb "install" }}
   - name: configuration
     projected:
-      defaultMode: 0400
+      defaultMode: 256 # 0400
       sources:
         - configMap:
             name: {{ include "pullgate.fullname" . }}

@@ -149,6 +149,17 @@ impl TrustedRoot {
         ))
     }
 
+    /// The fingerprints of the keys of its transparency logs.
+    pub fn log_keys(&self) -> impl Iterator<Item = String> {
+        self.parsed.tlogs.iter().map(|log| PublicKey::fingerprint_of(log.public_key.raw_bytes.as_bytes()))
+    }
+
+    /// The root certificates of its certificate authorities, in DER.
+    pub fn authority_roots(&self) -> impl Iterator<Item = &[u8]> {
+        let chains = self.parsed.certificate_authorities.iter().map(|it| &it.cert_chain.certificates);
+        chains.filter_map(|chain| Some(chain.last()?.raw_bytes.as_bytes()))
+    }
+
     /// What verifies with it.
     pub(crate) fn verifier(&self) -> &Verifier {
         &self.verifier
