@@ -3,6 +3,7 @@
 mod daemon;
 mod image_verifier;
 mod local_gate;
+mod node;
 mod policy;
 mod scan;
 mod serve;
@@ -63,6 +64,9 @@ enum Command {
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// Put pullgate before this node's kubelet, or take it out again
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Verify one image for containerd's image verifier plugin
     ImageVerifier(image_verifier::ImageVerifier),
 }
@@ -87,6 +91,7 @@ impl Arguments {
             Command::Scan(scan) => scan.run(root),
             Command::Status(status) => status.run(root),
             Command::Trust(trust) => trust.run(root),
+            Command::Node(node) => node.run(root),
             Command::ImageVerifier(verifier) => verifier.run(root),
         }
     }

@@ -22,6 +22,10 @@ fn of_the_program_on_a_node() {
         "pullgate policy test",
         "pullgate scan",
         "pullgate status",
+        "pullgate node",
+        "pullgate node install",
+        "pullgate node uninstall",
+        "pullgate node plan",
         "pullgate image-verifier",
     ]));
 }
