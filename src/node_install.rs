@@ -71,7 +71,7 @@ pub enum NodeError {
     Refused(String),
     /// The policy does not load. kubelet was not changed.
     #[error("the policy of the node is not valid")]
-    Policy(#[source] Box<NodeError>),
+    Policy(#[source] Box<Self>),
     /// kubelet did not become ready.
     #[error("{unit} did not become ready within {} s: {why}", .timeout.as_secs())]
     NotReady {
@@ -84,10 +84,10 @@ pub enum NodeError {
     },
     /// Everything is as before.
     #[error("everything was put back")]
-    PutBack(#[source] Box<NodeError>),
+    PutBack(#[source] Box<Self>),
     /// The node is neither as before nor as it should be.
     #[error("the node could not be put back as it was; run `pullgate node uninstall`")]
-    NotPutBack(#[source] Box<NodeError>),
+    NotPutBack(#[source] Box<Self>),
     /// Another `pullgate node` runs.
     #[error("another `pullgate node` runs on this node")]
     Locked,

@@ -224,6 +224,8 @@ fn a_drop_in_that_was_there_before_comes_back() {
     assert_eq!(node.files(), before);
 }
 
+type Operation = fn(&Node<'_, Fake>) -> Result<(), NodeError>;
+
 #[test]
 fn running_it_again_recovers_from_an_end_at_any_step() {
     let layout = layout("kubeadm");
@@ -232,8 +234,7 @@ fn running_it_again_recovers_from_an_end_at_any_step() {
     let (files, calls) = (whole.files(), whole.calls());
     // The first calls only ask.
     assert!(calls > 12, "{calls}");
-    let recoveries: [fn(&Node<'_, Fake>) -> Result<(), NodeError>; 2] =
-        [node_install::install, node_install::uninstall];
+    let recoveries: [Operation; 2] = [node_install::install, node_install::uninstall];
     for end in 8..calls {
         for recovery in recoveries {
             let mut node = Fake::new(layout);
