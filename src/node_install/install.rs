@@ -29,7 +29,8 @@ pub fn plan<H: Host>(node: &Node<'_, H>) -> Result<Plan, NodeError> {
 /// Makes kubelet use pullgate. If it does already, nothing is changed or restarted.
 ///
 /// # Errors
-/// When a check fails; kubelet is then unchanged. When kubelet does not become ready; everything is then put back.
+/// When a check fails; kubelet is then unchanged. When kubelet does not become ready; everything is then put back, unless
+/// kubelet was ready with pullgate before.
 pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
     let _lock = lock(node)?;
     let mut record = Record::load(&node.tree)?;
@@ -47,16 +48,20 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
     if plan.is_done() && plan.kubelet.state.running {
         // Perhaps the files were written by somebody else, and kubelet was not restarted.
         let Err(error) = watch(node, plan.kubelet.unit, None, Some(plan.socket.as_str())) else {
-            return Ok(());
+            return record.set_installed(&node.tree);
         };
         // A kubelet that fails for another reason must not be the end of pullgate on this node.
-        if probe::healthz(node.settings.healthz, ANSWER_TIMEOUT).is_err() {
+        if record.installed || probe::healthz(node.settings.healthz, ANSWER_TIMEOUT).is_err() {
             return Err(error);
         }
         (node.say)(&error.to_string());
         plan.restart_kubelet = true;
     }
     let Err(error) = switch(node, &plan, &mut record) else { return Ok(()) };
+    // A node that enforced the policy keeps on: without pullgate, kubelet would pull what nobody has verified.
+    if record.installed {
+        return Err(error);
+    }
     (node.say)(&format!("{error}; putting everything back"));
     let failure = FailedAttempt { fingerprint: plan.fingerprint, why: error.to_string() };
     match take_back(node, &mut record) {
@@ -156,6 +161,7 @@ fn switch<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Resu
     }
     restart(node, unit, Some(plan.socket.as_str()))?;
     record.restart_kubelet = false;
+    record.installed = true;
     record.save(&node.tree)
 }
 
@@ -167,13 +173,20 @@ fn take_back<H: Host>(node: &Node<'_, H>, record: &mut Record) -> Result<(), Nod
     if let Some(unit) = &unit
         && (record.restart_kubelet || record.files.iter().any(|it| it.part == Part::Kubelet))
     {
+        let was_restarted = record.restart_kubelet;
         // Until kubelet is ready again, also after a crash.
         record.restart_kubelet = true;
+        record.installed = false;
         record.save(tree)?;
         left = record.restore(tree, |file| file.part == Part::Kubelet)?;
         record.remove_directories(tree);
         host::systemctl(node.host, &["daemon-reload"])?;
-        if UnitState::of(node.host, unit)?.running {
+        let is_running = UnitState::of(node.host, unit)?.running;
+        if !is_running && was_restarted {
+            // systemd no longer starts a unit that has failed too often.
+            host::systemctl(node.host, &["reset-failed", unit])?;
+        }
+        if is_running || was_restarted {
             restart(node, unit, None)?;
         }
         record.restart_kubelet = false;

@@ -37,6 +37,8 @@ pub(super) struct Record {
     pub(super) restart_pullgate: bool,
     /// Whether kubelet has to be restarted, or was not seen to be ready since.
     pub(super) restart_kubelet: bool,
+    /// Whether kubelet was ready with pullgate once: from then on, a failure does not take pullgate out again.
+    pub(super) installed: bool,
     /// The attempt that was taken back.
     pub(super) failure: Option<FailedAttempt>,
 }
@@ -66,6 +68,15 @@ impl Record {
         let text = tree.text(path).map_err(|error| NodeError::file("read", path, error))?;
         let Some(text) = text else { return Ok(Self::default()) };
         serde_json::from_str(&text).map_err(|error| NodeError::file("read", path, error.into()))
+    }
+
+    /// Notes that kubelet is ready with pullgate.
+    pub(super) fn set_installed(&mut self, tree: &Tree) -> Result<(), NodeError> {
+        if self.installed {
+            return Ok(());
+        }
+        self.installed = true;
+        self.save(tree)
     }
 
     /// Whether there is nothing to restore.

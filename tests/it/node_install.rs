@@ -86,6 +86,27 @@ fn everything_is_put_back_if_kubelet_does_not_become_ready() {
     }
 }
 
+/// Without pullgate, kubelet would pull what nobody has verified.
+#[test]
+fn a_node_that_enforced_the_policy_is_not_put_back() {
+    let mut node = Fake::new(layout("kubeadm"));
+    node.with(node_install::install).unwrap();
+    let installed = node.files();
+    node.break_with_pullgate(true);
+    node.settings.timeout = Duration::from_secs(2);
+    let drop_in = "etc/systemd/system/kubelet.service.d/10-pullgate.conf";
+    fs::remove_file(node.settings.root.join(drop_in)).unwrap();
+    let error = node.with(node_install::install).unwrap_err();
+    assert!(matches!(error, NodeError::NotReady { .. }), "{error:?}");
+    let left: Vec<_> = node.files().into_keys().collect();
+    assert_eq!(left, installed.into_keys().collect::<Vec<_>>());
+    assert!(node.is_enabled());
+    node.break_with_pullgate(false);
+    node.settings.timeout = Duration::from_secs(30);
+    node.with(node_install::install).unwrap();
+    assert!(node.is_connected());
+}
+
 fn cause_of_put_back(error: &NodeError) -> &NodeError {
     let NodeError::PutBack(cause) = error else { panic!("{error:?}") };
     cause

@@ -458,7 +458,9 @@ impl Host for Fake {
         match (program, arguments) {
             ("systemctl", ["show", _, unit]) => done(self.show(unit)),
             ("systemctl", ["cat", unit]) => done(self.cat(unit)),
-            ("systemctl", ["daemon-reload"] | ["restart", "pullgate.service"]) => done(String::new()),
+            ("systemctl", ["daemon-reload"] | ["restart", "pullgate.service"] | ["reset-failed", _]) => {
+                done(String::new())
+            }
             ("systemctl", ["enable" | "disable", "--now", ..]) => {
                 self.state.lock().unwrap().enabled = arguments.first() == Some(&"enable");
                 done(String::new())
