@@ -1,6 +1,7 @@
 //! The command line: one module per subcommand.
 
 mod daemon;
+mod doctor;
 mod image_verifier;
 mod local_gate;
 mod node;
@@ -61,6 +62,8 @@ enum Command {
     Scan(scan::Scan),
     /// Show daemon status
     Status(status::Status),
+    /// Find out whether this node enforces its policy
+    Doctor(doctor::Doctor),
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
@@ -90,6 +93,7 @@ impl Arguments {
             Command::Policy(policy) => policy.run(root),
             Command::Scan(scan) => scan.run(root),
             Command::Status(status) => status.run(root),
+            Command::Doctor(doctor) => doctor.run(root),
             Command::Trust(trust) => trust.run(root),
             Command::Node(node) => node.run(root),
             Command::ImageVerifier(verifier) => verifier.run(root),

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::control::Control;
+use super::doctor;
 use super::metrics::{MetricsSource, MetricsThread};
 use super::reload::{self, PolicyFile};
 use super::scan::{self, Verdict};
@@ -63,6 +64,9 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     }
     let upstream = super::upstream(config);
     let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
+    state.serves_at(inherited.as_ref().unwrap_or(&config.listen.socket));
+    let examining =
+        tokio::spawn(doctor::examine_self(Arc::clone(&proxy), config.clone(), Arc::clone(&state)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
     let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
     let (control, control_socket) = serve_control(control, &config.control.socket);
@@ -109,6 +113,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     watchdog.abort();
     sandbox.abort();
     scanning.abort();
+    examining.abort();
     drop((control, control_socket));
     drop(stop);
     match ended {

@@ -160,6 +160,9 @@ impl Drop for Record<'_> {
                     error,
                 );
             }
+            Outcome::Refused { reason, line } if reason.is_canary() => {
+                record!(info, "refused", "canary refused", reason = reason.code(), line,);
+            }
             Outcome::Refused { reason, line } => {
                 record!(warn, "refused", "pull refused", reason = reason.code(), line,);
             }

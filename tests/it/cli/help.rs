@@ -22,6 +22,7 @@ fn of_the_program_on_a_node() {
         "pullgate policy test",
         "pullgate scan",
         "pullgate status",
+        "pullgate doctor",
         "pullgate node",
         "pullgate node install",
         "pullgate node uninstall",
