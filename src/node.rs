@@ -5,6 +5,7 @@ pub mod daemon;
 mod ledger_usage;
 pub mod metrics;
 mod reload;
+pub mod report;
 pub mod scan;
 pub mod state;
 pub mod trust_roots;

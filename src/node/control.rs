@@ -25,6 +25,7 @@ pub use serve::Control;
 pub use status::{BreakGlass, Counts, Exception, Gates, Ledger, Runtime, Status};
 pub use verdict::{Verdict, pinned, verdict};
 
+use super::report::{DecisionReport, ReportFilter};
 use super::scan::Report;
 
 /// Maximum size of a request, in bytes: a name has at most 4 KiB, a digest less.
@@ -44,6 +45,8 @@ pub enum ControlRequest {
     Status,
     /// A scan of the node.
     Scan,
+    /// The record of decisions.
+    Report(ReportFilter),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +58,8 @@ pub enum ControlReply {
     Status(Box<Status>),
     /// For [`ControlRequest::Scan`].
     Scan(Report),
+    /// For [`ControlRequest::Report`].
+    Report(DecisionReport),
     /// The request is valid, but failed for this reason.
     Failed(String),
 }
@@ -67,6 +72,8 @@ impl ControlRequest {
             Self::Status => 1 << 20,
             // 1000 images with 10 names each, at 1500 bytes per finding, are 15 MB.
             Self::Scan => 32 << 20,
+            // The rows of a report are limited to less.
+            Self::Report(_) => 32 << 20,
         }
     }
 }
