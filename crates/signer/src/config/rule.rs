@@ -31,7 +31,7 @@ const RULE: &[ReadByHand] = read_by_hand! {
     "name": Text, "", "at most 64 letters, digits, `-`, `_` and `.`";
     /// The authenticator whose key signs.
     "authenticator": Text, "", "the name of an authenticator";
-    /// The algorithm that you expect of the key; if the authenticator has another one, the file is not valid.
+    /// The expected signing algorithm. If the authenticator has a different `algorithm`, `signer.toml` is not valid.
     "algorithm": Choice, "the authenticator's", "the authenticator's";
     /// The images that are signed.
     "scope": List, "", "a scope, or 1 to 100 of them";
