@@ -6,6 +6,7 @@ mod image_verifier;
 mod local_gate;
 mod node;
 mod policy;
+mod report;
 mod scan;
 mod serve;
 mod status;
@@ -60,6 +61,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Check every image and running container on this node against the policy
     Scan(scan::Scan),
+    /// Show what was asked for on this node, and what rules in audit mode would have refused
+    Report(report::Report),
     /// Show daemon status
     Status(status::Status),
     /// Find out whether this node enforces its policy
@@ -92,6 +95,7 @@ impl Arguments {
             Command::Verify(verify) => verify.run(root),
             Command::Policy(policy) => policy.run(root),
             Command::Scan(scan) => scan.run(root),
+            Command::Report(report) => report.run(root),
             Command::Status(status) => status.run(root),
             Command::Doctor(doctor) => doctor.run(root),
             Command::Trust(trust) => trust.run(root),

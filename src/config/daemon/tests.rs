@@ -57,6 +57,11 @@ target = "own.json"
 listen = "127.0.0.1:9464"
 textfile = "/mnt/pullgate.prom"
 textfile-interval = "1m"
+[report]
+enabled = false
+max-rows = 100
+keep = "7d"
+interval = "10s"
 [log]
 format = "json"
 level = "debug"
@@ -112,6 +117,13 @@ request-timeout = "500ms"
     assert_eq!(config.metrics, metrics);
     let unix = read("x", "[metrics]\nlisten = \"unix:/run/m.sock\"").unwrap().metrics;
     assert_eq!(unix.listen, Some(Address::Unix(PathBuf::from("/run/m.sock"))));
+    let report = Report {
+        enabled: false,
+        max_rows: 100,
+        keep: Duration::from_secs(7 * 24 * 60 * 60),
+        interval: Duration::from_secs(10),
+    };
+    assert_eq!(config.report, report);
     assert_eq!(config.log, Log { format: Format::Json, level: Level::DEBUG });
     assert_eq!(
         (config.limits.registry.manifest_bytes, config.limits.registry.signature_max_size),
@@ -234,7 +246,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -375,7 +387,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

@@ -21,6 +21,7 @@ fn of_the_program_on_a_node() {
         "pullgate policy explain",
         "pullgate policy test",
         "pullgate scan",
+        "pullgate report",
         "pullgate status",
         "pullgate doctor",
         "pullgate node",
