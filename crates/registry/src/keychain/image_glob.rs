@@ -39,7 +39,9 @@ impl ImageGlob {
         let valid = !host.is_empty()
             && host.bytes().all(in_host)
             && port.bytes().all(|byte| byte.is_ascii_digit())
-            && path.bytes().all(in_path);
+            && path.bytes().all(in_path)
+            // As after a scheme.
+            && !path.starts_with("//");
         valid.then(|| Self { host: host.to_owned(), port: port.to_owned(), path: path.to_owned() })
     }
 
