@@ -18,8 +18,10 @@ use toml::de::DeValue;
 use tracing::Level;
 
 mod credentials;
+mod host;
 mod keys;
 mod metrics;
+mod programs;
 mod registry;
 mod report;
 mod sources;

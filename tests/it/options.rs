@@ -36,6 +36,7 @@ mod attestations;
 pub(crate) mod documents;
 mod effects;
 mod policy;
+pub(crate) mod programs;
 mod samples;
 pub(crate) mod settings;
 
