@@ -1,6 +1,7 @@
 //! The command line: one module per subcommand.
 
 mod daemon;
+mod generate;
 mod image_verifier;
 mod local_gate;
 mod policy;
@@ -63,6 +64,9 @@ enum Command {
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// Generate man pages, completions and schemas
+    #[command(subcommand)]
+    Generate(pullgate_cli::Generate<generate::File>),
     /// Verify one image for containerd's image verifier plugin
     ImageVerifier(image_verifier::ImageVerifier),
 }
@@ -87,6 +91,7 @@ impl Arguments {
             Command::Scan(scan) => scan.run(root),
             Command::Status(status) => status.run(root),
             Command::Trust(trust) => trust.run(root),
+            Command::Generate(generate) => generate.run(Self::command()),
             Command::ImageVerifier(verifier) => verifier.run(root),
         }
     }

@@ -39,7 +39,9 @@ pub use active_config::{ActiveConfigError, check};
 pub use attaching::{Attaching, AttachingError, TimestampSettings};
 pub use config::limits::Limits;
 pub use config::listen::Listen;
-pub use config::{Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_options};
+pub use config::{
+    Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_documentation, signer_options,
+};
 pub use failed_reload::FailedReload;
 pub use http::{ListenError, Listener};
 pub use notification::{Attributes, Envelope, Notification, NotificationError, read as read_notification};

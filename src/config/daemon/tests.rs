@@ -3,7 +3,16 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use pullgate_test::schema::agrees;
+
 use super::*;
+
+/// The schema says the same.
+fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
+    let read = super::read(name, text);
+    agrees("daemon", text, read.as_ref().map(drop).map_err(ToString::to_string));
+    read
+}
 
 const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
 

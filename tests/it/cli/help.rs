@@ -23,6 +23,10 @@ fn of_the_program_on_a_node() {
         "pullgate scan",
         "pullgate status",
         "pullgate image-verifier",
+        "pullgate generate",
+        "pullgate generate man",
+        "pullgate generate completions",
+        "pullgate generate schema",
     ]));
 }
 
@@ -46,6 +50,8 @@ fn of_the_program_that_signs() {
         "pullgate-signer keys public",
         "pullgate-signer keys list",
         "pullgate-signer keys fetch",
+        "pullgate-signer generate",
+        "pullgate-signer generate schema",
     ]));
 }
 

@@ -1,6 +1,6 @@
 //! `docs/options.md` and the sample files in `config/` are generated from the declarations of the options.
 //!
-//! After a change of an option, `UPDATE=1 cargo test --test it options::documents` writes them.
+//! After a change of an option, `UPDATE=1 cargo test --test it options::` writes them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,6 +11,7 @@ use pullgate_config::options::OptionDoc;
 use pullgate_signer::load_signer;
 
 use super::effects::all_options;
+use super::generated::compare;
 use super::samples::{BREAK_GLASS, ByHand, EXCEPTIONS, POLICY, PULLGATE, RULES, SIGNER, SIGNING};
 
 /// The width of a comment.
@@ -32,16 +33,7 @@ const FILES: [(&str, &str, &str); 5] = [
     ("signer.toml", "signer.toml", "For the signing service beside a registry ([signer.md](signer.md)).\n\n"),
 ];
 
-fn default_in_words(option: &OptionDoc) -> String {
-    match &option.default {
-        Unset::Required => "–".to_owned(),
-        Unset::Described(words) => (*words).to_owned(),
-        Unset::Default(value) if value == "[]" => "none".to_owned(),
-        Unset::Default(value) => value.replace(['"', '[', ']'], ""),
-    }
-}
-
-fn is_table(option: &OptionDoc) -> bool {
+pub(super) fn is_table(option: &OptionDoc) -> bool {
     matches!(option.kind, OptionKind::Table(_))
 }
 
@@ -53,7 +45,7 @@ fn page() -> String {
         let options = all_options().into_iter().filter(|option| option.file == file && !is_table(option));
         for option in options {
             let name = format!("{} {}", option.section, option.key);
-            let (name, default, doc) = (name.trim_start(), default_in_words(&option), &option.doc);
+            let (name, default, doc) = (name.trim_start(), option.default.in_words(), &option.doc);
             writeln!(page, "| `{name}` | {default} | {} | {doc} |", option.bounds).unwrap();
         }
     }
@@ -87,13 +79,9 @@ fn by_hand(file: &str, tables: &[ByHand]) -> String {
         table.about.lines().for_each(|paragraph| comment(&mut sample, paragraph));
         let its =
             options.iter().filter(|option| (option.file, option.section.as_str()) == (file, table.section));
+        let its = its.filter(|option| !is_table(option));
         for option in its.filter(|option| option.default != Unset::Described("the authenticator's")) {
-            let default = match default_in_words(option).as_str() {
-                "–" => String::new(),
-                words => format!(" Default: {words}."),
-            };
-            let text = format!("  {}: {} Values: {}.{default}", option.key, option.doc, option.bounds);
-            indented(&mut sample, "#    ", &text);
+            indented(&mut sample, "#    ", &format!("  {}: {}", option.key, option.description()));
         }
         sample.push_str(table.example.trim_start());
     }
@@ -108,6 +96,10 @@ fn sample(file: &str, introduction: &str) -> String {
     for option in options.iter().filter(|option| option.file == file) {
         let name = option.key.rsplit('.').next().unwrap_or_default();
         if let OptionKind::Table(header) = option.kind {
+            // One that is read by hand: as below.
+            if option.section.is_empty() {
+                continue;
+            }
             nested = !option.key.is_empty();
             section = &option.section;
             sample.push('\n');
@@ -139,7 +131,7 @@ fn sample(file: &str, introduction: &str) -> String {
 }
 
 /// The generated files, by their path in the repository.
-fn generated() -> [(&'static str, String); 5] {
+pub(super) fn generated() -> [(&'static str, String); 5] {
     [
         ("docs/options.md", page()),
         ("config/pullgate.toml", sample("pullgate.toml", PULLGATE)),
@@ -152,14 +144,7 @@ fn generated() -> [(&'static str, String); 5] {
 #[test]
 fn documents_are_what_is_generated() {
     for (path, expected) in generated() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(&file, &expected).unwrap();
-        }
-        let found = std::fs::read_to_string(&file).unwrap();
-        let difference = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-        let how = "write it with `UPDATE=1 cargo test --test it options::documents`";
-        assert!(found == expected, "{path} is out of date, {how}: {difference:?}");
+        compare(path, &expected);
     }
 }
 
