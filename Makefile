@@ -2,13 +2,18 @@
 
 CARGO ?= cargo
 
-.PHONY: build demo test fuzz lint fmt clippy doc cycles deny bench
+.PHONY: build package demo test fuzz lint fmt clippy doc cycles deny bench
 
 # The two programs. Built separately, because in one build cargo merges their features, and the daemon on nodes would load
 # PKCS#11 modules.
 build:
 	$(CARGO) build --release --package pullgate
 	$(CARGO) build --release --package pullgate-signer
+
+# Packages for this kind of machine, in target/package.
+package:
+	tests/environment/packages
+	packaging/package deb
 
 # Shows which images run and which do not, on a temporary node.
 demo:
@@ -53,4 +58,5 @@ bench:
 	$(CARGO) bench --bench node
 	$(CARGO) bench --bench signer
 	$(CARGO) bench --bench ledger
+	$(CARGO) bench --bench metrics
 	$(CARGO) bench --bench verification

@@ -24,7 +24,8 @@ use pullgate_keys::service_options as services;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{
-    Control, DaemonConfig, Keys, Listen, Log, Registry, Runtime, Scan, Trust, load_daemon, load_daemon_text,
+    Control, DaemonConfig, Keys, Listen, Log, Metrics, Registry, Runtime, Scan, Trust, load_daemon,
+    load_daemon_text,
 };
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use limits::Limits;

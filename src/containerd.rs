@@ -11,4 +11,4 @@ mod write_coalescer;
 
 pub use body::Body;
 pub(crate) use lazy_writable_stream::LazyWritableStream;
-pub use upstream::{Upstream, UpstreamError};
+pub use upstream::{Endpoint, Upstream, UpstreamError};

@@ -37,7 +37,7 @@ use pull::{HandOvers, UncheckedPulls};
 pub use sandbox::SandboxImage;
 pub use settings::{CriLimits, CriSettings};
 
-use crate::containerd::{Body, Upstream, UpstreamError};
+use crate::containerd::{Body, Endpoint, Upstream, UpstreamError};
 use crate::gate::{Gate, Refusal};
 use crate::telemetry::Counters;
 use admitted_answers::AdmittedAnswers;
@@ -182,10 +182,11 @@ impl Proxy {
     /// As [`Proxy::handle`].
     async fn forward(&self, request: Request<Body>) -> Result<Response<Body>, hyper::Error> {
         let deadline = Deadline::within(&request);
-        match self.upstream.send(request).await {
+        let endpoint = self.upstream.endpoint(request.uri().path());
+        match endpoint.send(request).await {
             Ok(response) => Ok(response.map(Body::Through)),
             Err(_) if deadline.is_some_and(Deadline::has_passed) => Ok(deadline::exceeded()),
-            Err(error) => error.into_reset().map_or_else(|error| Ok(self.unavailable(&error)), Err),
+            Err(error) => error.into_reset().map_or_else(|error| Ok(unavailable(endpoint, &error)), Err),
         }
     }
 
@@ -199,7 +200,8 @@ impl Proxy {
         // (`internal/transport/http2_server.go`, `operateHeaders`).
         let failed =
             |answer| if deadline.is_some_and(Deadline::has_passed) { deadline::exceeded() } else { answer };
-        let response = self.upstream.send(request).await.map_err(|error| failed(self.unavailable(&error)))?;
+        let endpoint = self.upstream.endpoint(request.uri().path());
+        let response = endpoint.send(request).await.map_err(|error| failed(unavailable(endpoint, &error)))?;
         let (head, body) = response.into_parts();
         let collected = Limited::new(body, limit).collect().await.map_err(|error| {
             let text = format!(
@@ -213,9 +215,10 @@ impl Proxy {
 
     /// Answers a call that creates or restores the checkpoint of a whole pod: its images do not pass through here.
     fn refuse_checkpoint(&self, path: &str, peer: Peer) -> Response<Body> {
-        self.counters.containers_refused.add();
+        let refusal = Refusal::checkpoint(path);
+        self.counters.containers_refused.add(refusal.reason());
         tracing::warn!(path, peer.uid = peer.uid, peer.pid = peer.pid, "checkpoint call refused");
-        status::refused(&Refusal::checkpoint(path))
+        status::refused(&refusal)
     }
 
     /// Answers a call of a method that our definitions lack: it may do what PullImage or CreateContainer do. A caller
@@ -245,11 +248,11 @@ impl Proxy {
     fn policy_hash(&self) -> String {
         self.gate.policy().map(|policy| policy.hash().to_owned()).unwrap_or_default()
     }
+}
 
-    fn unavailable(&self, error: &UpstreamError) -> Response<Body> {
-        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        let socket = self.upstream.socket().display();
-        tracing::debug!(%error, cause, %socket, "runtime unavailable");
-        status::answer(Code::Unavailable, format!("pullgate: {error} ({socket}): {cause}"))
-    }
+fn unavailable(endpoint: &Endpoint, error: &UpstreamError) -> Response<Body> {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let socket = endpoint.socket().display();
+    tracing::debug!(%error, cause, %socket, "runtime unavailable");
+    status::answer(Code::Unavailable, format!("pullgate: {error} ({socket}): {cause}"))
 }

@@ -53,7 +53,7 @@ use crate::keys::{self, RemoteVerifier};
 use crate::ledger::Ledger;
 use crate::policy::{BreakGlassSource, Policy};
 use crate::reference::Reference;
-use crate::registry::{Credentials, Registry};
+use crate::registry::{Credentials, Registry, RequestCounts};
 use crate::telemetry::counters::Counter;
 use crl_fetcher::CrlFetcher;
 use evidence_writer::EvidenceWriter;
@@ -191,6 +191,11 @@ impl Gate {
     /// The memory for documents and requests.
     pub fn memory(&self) -> &MemoryBudget {
         self.shared.registry.memory()
+    }
+
+    /// Requests to registries since the start.
+    pub fn request_counts(&self) -> &RequestCounts {
+        self.shared.registry.request_counts()
     }
 
     /// The policy in force.

@@ -4,6 +4,7 @@
 //! policy of that moment. So a forged or damaged ledger can cost time, not security. A disk failure never fails a pull:
 //! evidence that cannot be written is kept in memory, within bounds.
 
+mod complete;
 mod disk;
 mod entry;
 mod error;
@@ -15,6 +16,7 @@ mod recent;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use complete::Complete;
 pub use entry::{EntryError, MAX_ENTRY_BYTES};
 pub use error::LedgerError;
 pub use evidence::{Dropped, Evidence, Image, MAX_IMAGES, MAX_NAMES, Place};

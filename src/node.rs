@@ -2,6 +2,8 @@
 
 pub mod control;
 pub mod daemon;
+mod ledger_usage;
+pub mod metrics;
 mod reload;
 pub mod scan;
 pub mod state;
@@ -10,6 +12,7 @@ pub mod trust_roots;
 use std::sync::Arc;
 
 use crate::config::DaemonConfig;
+use crate::containerd::Upstream;
 use crate::cri;
 use crate::gate::{self, Gate};
 use crate::keys::RemoteVerifier;
@@ -64,6 +67,15 @@ pub fn ledger(config: &DaemonConfig) -> Ledger {
 /// A read-only view of the ledger of the daemon with `config`.
 pub fn read_only_ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open_read_only(&config.ledger).unwrap_or_else(|error| Ledger::in_memory_because(&error))
+}
+
+/// The runtime that `config` names.
+pub fn upstream(config: &DaemonConfig) -> Upstream {
+    let upstream = Upstream::new(&config.runtime.socket);
+    match &config.runtime.image_socket {
+        Some(socket) => upstream.with_image_service(socket),
+        None => upstream,
+    }
 }
 
 /// The settings in `config` for the calls that the proxy checks.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::daemon::Daemon;
 use super::local_gate::LocalGate;
 use crate::config;
-use crate::containerd::Upstream;
+use crate::node;
 use crate::node::control::{AskError, ControlReply, ControlRequest};
 use crate::node::scan::{self, Finding, Report, Verdict};
 use crate::telemetry::log;
@@ -77,7 +77,7 @@ impl Scan {
             output::error(&error);
             error.outcome()
         })?;
-        let upstream = Upstream::new(&config.runtime.socket);
+        let upstream = node::upstream(&config);
         local.runtime.block_on(scan::scan(&upstream, &local.gate, &credentials)).map_err(|error| {
             output::error(&error);
             Outcome::Undetermined

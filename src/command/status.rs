@@ -67,8 +67,19 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
     let mut lines = Vec::new();
     // Much of this comes from files and other programs and must not reach the terminal as control sequences.
     let mut row = |label: &str, text: String| lines.push(format!("{label:<14} {}", sanitize(&text)));
-    let DaemonStatus { version, pid, started, policy, runtime, gates, ledger, counters, connections, .. } =
-        status;
+    let DaemonStatus {
+        version,
+        pid,
+        started,
+        policy,
+        runtime,
+        image_service,
+        gates,
+        ledger,
+        counters,
+        connections,
+        ..
+    } = status;
     row("pullgate", format!("{version}, process {pid}, since {started}"));
     match &policy.hash {
         Some(hash) => {
@@ -89,6 +100,11 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
             let problem = problem.as_deref().unwrap_or("no reason given");
             row("runtime", format!("NO ANSWER at {}: {problem}", runtime.socket));
         }
+    }
+    match image_service.as_ref().map(|service| (&service.socket, &service.problem)) {
+        Some((socket, None)) => row("image service", format!("at {socket}")),
+        Some((socket, Some(problem))) => row("image service", format!("NO ANSWER at {socket}: {problem}")),
+        None => {}
     }
     let switch = |on: bool| if on { "on" } else { "OFF" };
     row("image status", switch(gates.image_status).to_owned());

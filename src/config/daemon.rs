@@ -14,17 +14,20 @@ use pullgate_config::bound::{MINUTE, SECOND};
 use pullgate_config::description::Range;
 use pullgate_config::kind::{Choice, Flag, Form, OptionKind, PATH, Section, off_or};
 use pullgate_config::options::{Options as _, Pass};
+use pullgate_daemon::http::Address;
 use toml::de::DeValue;
 use tracing::Level;
 
 mod credentials;
 mod keys;
+mod metrics;
 mod registry;
 mod sources;
 mod trust;
 mod warnings;
 
 pub use keys::Keys;
+pub use metrics::Metrics;
 pub use registry::Registry;
 pub use trust::Trust;
 
@@ -67,6 +70,8 @@ pullgate_config::options! {
         keys: Keys = "keys", Section("[keys]");
         /// Trusted roots of Sigstore instances, for keyless signatures and for logs.
         trust: Trust = "trust", Section("[trust]");
+        /// Metrics for Prometheus, which docs/metrics.md lists. Off, unless `listen` or `textfile` is set.
+        metrics: Metrics = "metrics", Section("[metrics]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
         /// Limits on requests to registries, and on their responses.
@@ -112,6 +117,9 @@ pullgate_config::options! {
     pub struct Runtime {
         /// The socket of containerd.
         socket: PathBuf = "socket", SOCKET.or("/run/containerd/containerd.sock");
+        /// The socket of a lazy-pulling snapshotter (stargz, SOCI, nydus) that serves the image service of the CRI and
+        /// forwards its calls to containerd. pullgate sends image calls there, and all other calls to containerd.
+        image_socket: Option<PathBuf> = "image-socket", SOCKET.optional("the one in `socket`", "\"/run/containerd-stargz-grpc/containerd-stargz-grpc.sock\"");
     }
 }
 
@@ -184,6 +192,21 @@ fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
     if config.control.socket == config.listen.socket {
         let hint = "use two different paths; kubelet connects to the one in [listen]";
         pass.problem("", "[control] and [listen] have the same `socket`", hint);
+    }
+    let ours = [("[listen]", &config.listen.socket), ("[control]", &config.control.socket)];
+    let runtime = [("socket", &config.runtime.socket)];
+    let images = config.runtime.image_socket.iter().map(|path| ("image-socket", path));
+    for (key, path) in runtime.into_iter().chain(images) {
+        if let Some((section, _)) = ours.iter().find(|(_, own)| *own == path) {
+            let problem = format!("`{key}` in [runtime] is the `socket` of {section}");
+            pass.problem("", problem, "write the socket of the runtime; pullgate would call itself");
+        }
+    }
+    if let Some(Address::Unix(path)) = &config.metrics.listen
+        && let Some((section, _)) = ours.iter().find(|(_, own)| *own == path)
+    {
+        let problem = format!("`listen` in [metrics] is the `socket` of {section}");
+        pass.problem("", problem, "use another path for metrics");
     }
 }
 

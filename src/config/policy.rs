@@ -244,7 +244,7 @@ impl Collected {
                         &condition.file,
                         Some(name.place),
                         format!("authenticator {name_of} has type `{kind}`, which verifies no attestations"),
-                        "name an authenticator of keys or keyless identities",
+                        "name an authenticator of keys, keyless identities or certificates",
                     ));
                 }
             }
@@ -333,7 +333,9 @@ fn explain(error: &PolicyError, places: &[(String, super::Place)]) -> Problem {
         PolicyError::UnknownAttestation { rule, .. } => (Some(*rule), "declare it"),
         PolicyError::SameAttestation { .. } => (None, "remove one of them"),
         PolicyError::TooManyAttestations => (None, "merge some"),
-        PolicyError::NoVerifier { .. } => (None, "name an authenticator of keys or keyless identities"),
+        PolicyError::NoVerifier { .. } => {
+            (None, "name an authenticator of keys, keyless identities or certificates")
+        }
         PolicyError::TooManyRules => (None, "merge rules with `*`"),
         PolicyError::SameAuthenticator { .. } => (None, "remove one of them"),
     };

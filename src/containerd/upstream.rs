@@ -1,4 +1,4 @@
-//! The connection to the runtime: a single multiplexed one, opened on demand and reopened after it was lost.
+//! The connections to the runtime: a single multiplexed one per socket, opened on demand and reopened after it was lost.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,28 +22,77 @@ use super::write_coalescer::WriteCoalescer;
 /// runtime (that of an image verifier may be 32 KiB, twice) into a connection error.
 pub const MAX_HEADER_BYTES: u32 = 1 << 20;
 
-/// The socket of a runtime. Cheap to clone; all clones share one connection.
+const IMAGE_SERVICE: &str = "/runtime.v1.ImageService/";
+
+/// The runtime: containerd's socket, and perhaps another one for the image service of the CRI. Cheap to clone; all clones
+/// share the connections.
+///
+/// A lazy-pulling snapshotter (stargz, SOCI, nydus) serves the image service itself, to see the credentials of pulls, and
+/// forwards the calls to containerd.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    shared: Arc<Shared>,
+    runtime: Arc<Endpoint>,
+    images: Arc<Endpoint>,
 }
 
+/// One socket and its connection.
 #[derive(Debug)]
-struct Shared {
+pub struct Endpoint {
     socket: PathBuf,
     // Locked while connecting, so that a runtime that comes back gets one connection, not one per waiting call.
     connection: Mutex<Option<SendRequest<Body>>>,
 }
 
 impl Upstream {
-    /// An upstream at `socket`. Does not connect: the runtime may start later.
+    /// An upstream with all services at `socket`. Does not connect: the runtime may start later.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { shared: Arc::new(Shared { socket: socket.into(), connection: Mutex::new(None) }) }
+        let runtime = Arc::new(Endpoint::new(socket));
+        Self { images: Arc::clone(&runtime), runtime }
+    }
+
+    /// The same upstream with the CRI's image service at `socket`.
+    #[must_use]
+    pub fn with_image_service(self, socket: impl Into<PathBuf>) -> Self {
+        Self { images: Arc::new(Endpoint::new(socket)), ..self }
+    }
+
+    /// Where calls of the CRI's runtime service, and of containerd's own services, go.
+    pub fn runtime(&self) -> &Endpoint {
+        &self.runtime
+    }
+
+    /// Where calls of the CRI's image service go.
+    pub fn images(&self) -> &Endpoint {
+        &self.images
+    }
+
+    /// Whether the image service has a socket of its own.
+    pub fn has_image_service(&self) -> bool {
+        !Arc::ptr_eq(&self.runtime, &self.images)
+    }
+
+    /// Where a call of the method at `path` goes.
+    pub fn endpoint(&self, path: &str) -> &Endpoint {
+        if path.starts_with(IMAGE_SERVICE) { &self.images } else { &self.runtime }
+    }
+
+    /// Sends a request where its method is served. See [`Endpoint::send`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`].
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, UpstreamError> {
+        self.endpoint(request.uri().path()).send(request).await
+    }
+}
+
+impl Endpoint {
+    fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into(), connection: Mutex::new(None) }
     }
 
     /// The path of the socket. Resolved at each connection, because containerd recreates its socket when it starts.
     pub fn socket(&self) -> &Path {
-        &self.shared.socket
+        &self.socket
     }
 
     /// Sends a request and returns the head of its response.
@@ -69,11 +118,11 @@ impl Upstream {
     }
 
     async fn connection(&self) -> Result<SendRequest<Body>, UpstreamError> {
-        let mut slot = self.shared.connection.lock().await;
+        let mut slot = self.connection.lock().await;
         if let Some(open) = slot.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(open.clone());
         }
-        let stream = UnixStream::connect(&self.shared.socket).await.and_then(LazyWritableStream::new);
+        let stream = UnixStream::connect(&self.socket).await.and_then(LazyWritableStream::new);
         let stream = stream.map_err(UpstreamError::Dial)?;
         // No keep-alive and no adaptive window: both send pings, and containerd's gRPC server answers too many pings
         // with GOAWAY "too_many_pings" (default enforcement policy of grpc-go).
@@ -87,7 +136,7 @@ impl Upstream {
                 tracing::debug!(%error, "runtime connection ended");
             }
         });
-        tracing::debug!(socket = %self.shared.socket.display(), "runtime connected");
+        tracing::debug!(socket = %self.socket.display(), "runtime connected");
         *slot = Some(sender.clone());
         Ok(sender)
     }

@@ -53,7 +53,7 @@ async fn checked(
         status::answer(Code::InvalidArgument, format!("pullgate: {}", error_chain(&error)))
     })?;
     let changes = check_images(proxy, &create).await.map_err(|refusal| {
-        proxy.counters.containers_refused.add();
+        proxy.counters.containers_refused.add(refusal.reason());
         record(&create, peer, &refusal);
         status::refused(&refusal)
     })?;

@@ -98,7 +98,7 @@ fn withhold(
         return answer.into_response();
     }
     let safe = query.has_annotations && !recent.is_present(query.image);
-    proxy.counters.withheld.add();
+    proxy.counters.withheld.add(refusal.reason());
     tracing::info!(
         image = sanitize_to(query.image, MAX_NAME_BYTES),
         id = sanitize_to(&present.id, MAX_NAME_BYTES),

@@ -56,7 +56,7 @@ pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer
     match read(proxy, body).await {
         Ok(request) => pull(proxy, PullCall::new(request, head, begun), peer).await,
         Err(answer) => {
-            proxy.counters.refused.add();
+            proxy.counters.pulls.unreadable.add();
             let reason = error_of(&answer);
             tracing::warn!(
                 peer.uid = peer.uid,
@@ -71,7 +71,7 @@ pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer
 
 /// Decides about an image, and forwards the pull if it is admitted.
 pub(super) async fn pull(proxy: &Proxy, call: PullCall, peer: Peer) -> Response<Body> {
-    let mut record = Record::begin(call.request.image(), call.request.pod(), peer);
+    let mut record = Record::begin(&proxy.counters.pulls, (call.request.image(), call.request.pod()), peer);
     let answer = match run(proxy, call, &mut record).await {
         Ok(answer) => answer.into_response(),
         Err(answer) => answer,
@@ -87,7 +87,7 @@ pub(super) async fn pull(proxy: &Proxy, call: PullCall, peer: Peer) -> Response<
 async fn run(
     proxy: &Proxy,
     mut call: PullCall,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<RuntimeAnswer, Response<Body>> {
     // Before the tag is resolved: of two pulls of one tag, the one that began later records it.
     let order = proxy.tag_locks.begin();
@@ -97,8 +97,7 @@ async fn run(
     let mut pinned = decide(proxy, &mut call.request, record).await?;
     let restore = proxy.settings.checkpoint_restore;
     let checked = proxy.gate.check_pinned(&pinned, restore).await;
-    checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
-    proxy.counters.admitted.add();
+    checked.map_err(|refusal| refuse(&refusal, record))?;
     if let Some(document) = pinned.document() {
         hand_over::begin(&proxy.hand_overs, &proxy.upstream, proxy.gate.memory(), document);
     }
@@ -109,7 +108,7 @@ async fn run(
     unchecked.answered();
     let Some(id) = image_id(&answer).map_err(pulled_but)? else { return Ok(answer) };
     let checked = Box::pin(unchecked.check(&pinned, &id)).await;
-    checked.map_err(|refusal| refuse(proxy, &refusal, record))?;
+    checked.map_err(|refusal| refuse(&refusal, record))?;
 
     let content = RuntimeContent::of(&proxy.upstream);
     // Both before the answer: kubelet asks for the image next. Each on the heap by itself: what has ended takes no memory
@@ -138,7 +137,7 @@ async fn read(proxy: &Proxy, body: Incoming) -> Result<PullRequest, Response<Bod
 async fn decide(
     proxy: &Proxy,
     pull: &mut PullRequest,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<Pinned, Response<Body>> {
     let request = AdmissionRequest {
         image: pull.image().to_owned(),
@@ -164,12 +163,11 @@ async fn decide(
             record.admitted(&pinned);
             Ok(pinned)
         }
-        Err(refusal) => Err(refuse(proxy, &refusal, record)),
+        Err(refusal) => Err(refuse(&refusal, record)),
     }
 }
 
-fn refuse(proxy: &Proxy, refusal: &Refusal, record: &mut Record) -> Response<Body> {
-    proxy.counters.refused.add();
+fn refuse(refusal: &Refusal, record: &mut Record<'_>) -> Response<Body> {
     record.refused(refusal);
     status::refused(refusal)
 }
@@ -179,7 +177,7 @@ async fn forward(
     proxy: &Proxy,
     call: PullCall,
     pinned: &Pinned,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<RuntimeAnswer, Response<Body>> {
     let request = pinned_request(call, pinned)
         .ok_or_else(|| status::answer(Code::Internal, "pullgate: the pinned request cannot be written"))?;
@@ -223,7 +221,7 @@ async fn record_tag(
     (written, id): (&str, &str),
     pinned: &Pinned,
     order: &PullOrder<'_>,
-    record: &mut Record,
+    record: &mut Record<'_>,
 ) -> Result<(), String> {
     let lock = order.lock(pinned.tag_record().unwrap_or(written), id).await;
     let mut lock =

@@ -10,7 +10,9 @@ use super::Finding;
 use crate::digest::Digest;
 use crate::ledger::Evidence;
 use crate::policy::{Condition, Policy, Requirement, Rule};
-use crate::signature::{self, Attachment, Fault, Format, Known, Proof, RepositoryIdentity, Subject};
+use crate::signature::{
+    self, Attachment, Attempts, Fault, Format, Known, Proof, RepositoryIdentity, Subject,
+};
 use crate::trust::Authenticator;
 use crate::trust::x509::{CrlSource, FetchedCrls};
 use pullgate_core::untrusted::error_chain;
@@ -94,6 +96,7 @@ impl Check {
         let at = jiff::Timestamp::now();
         let mut checked =
             Checked { findings: Vec::new(), proofs: Vec::new(), crls_to_fetch: BTreeSet::new(), at };
+        let attempts = Attempts::default();
         let signatures = self.attachments.iter().filter(|it| it.format() != Format::Attestation);
         for attachment in signatures {
             for authenticator in self.authenticators.iter().filter_map(|name| self.policy.authenticator(name))
@@ -101,10 +104,11 @@ impl Check {
                 if self.is_stopped() {
                     return checked;
                 }
-                let verified = self.verify(attachment, authenticator, at).map_err(|unverified| {
-                    checked.crls_to_fetch.extend(unverified.crls_to_fetch);
-                    (unverified.why, unverified.fault)
-                });
+                let verified =
+                    self.verify(attachment, authenticator, (at, &attempts)).map_err(|unverified| {
+                        checked.crls_to_fetch.extend(unverified.crls_to_fetch);
+                        (unverified.why, unverified.fault)
+                    });
                 checked.findings.push(Finding {
                     place: attachment.place().to_owned(),
                     authenticator: authenticator.name().to_owned(),
@@ -139,7 +143,7 @@ impl Check {
         &self,
         attachment: &Attachment,
         authenticator: &Authenticator,
-        at: jiff::Timestamp,
+        (at, attempts): (jiff::Timestamp, &Attempts),
     ) -> Result<Proof, Unverified> {
         let format = attachment.format();
         if !self.layouts.contains(&format) {
@@ -154,13 +158,28 @@ impl Check {
             annotations: &self.annotations,
             identity: self.identity,
         };
-        let known = Known { now: at, crls: &self.crls };
+        let known = Known { now: at, crls: &self.crls, attempts };
         signature::verify_knowing(attachment, authenticator, &subject, known).map_err(|error| Unverified {
             why: error_chain(&error),
             fault: error.fault(),
             crls_to_fetch: error.crls_to_fetch().to_vec(),
         })
     }
+}
+
+/// The conditions of a requirement for which only the newest attestations count.
+pub(super) fn newest_count<'p>(
+    policy: &'p Policy,
+    requirement: &'p Requirement,
+) -> impl Iterator<Item = &'p Condition> {
+    let conditions = requirement.attestations().iter().filter_map(|name| policy.condition(name));
+    conditions.filter(|condition| condition.terms().limits_age())
+}
+
+/// Whether evidence of the ledger has them: if not, it must not meet the requirement.
+pub(super) fn has_newest(evidence: &Evidence, policy: &Policy, requirement: &Requirement) -> bool {
+    newest_count(policy, requirement)
+        .all(|condition| evidence.complete.covers(policy.hash(), condition.name()))
 }
 
 /// Why a signature does not count.
@@ -216,6 +235,7 @@ mod tests {
                 place: "referrer".to_owned(),
                 document: fixture("p256.jws").into(),
             }],
+            complete: crate::ledger::Complete::No,
             names: Vec::new(),
             rule: String::new(),
             keys: Vec::new(),

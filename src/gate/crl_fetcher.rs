@@ -145,7 +145,9 @@ impl CrlFetcher {
         let again = Instant::now() + left.unwrap_or_default().clamp(RETRY, REFRESH);
         while kept.len() >= MAX_LISTS || bytes(kept.values().map(|kept| &kept.crl).chain([&crl])) > MAX_BYTES
         {
-            let first = kept.iter().min_by_key(|(_, kept)| (kept.crl.list.is_some(), kept.again));
+            // A list that cannot be fetched again is the last one to lose.
+            let worth = |kept: &Kept| (kept.crl.list.is_some(), kept.crl.failed.is_some(), kept.again);
+            let first = kept.iter().min_by_key(|(_, kept)| worth(kept));
             let first = first.map(|(source, _)| source.clone());
             if first.and_then(|source| kept.remove(&source)).is_none() {
                 break;

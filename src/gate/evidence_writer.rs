@@ -359,6 +359,7 @@ mod tests {
             document: document.into(),
             images: vec![Image { id: Digest::of(b"image"), manifest: Some(manifest.clone()) }],
             attachments: Vec::new(),
+            complete: crate::ledger::Complete::No,
             names: Vec::new(),
             rule: String::new(),
             keys: Vec::new(),

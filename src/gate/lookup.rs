@@ -1,6 +1,6 @@
 //! What registry and ledger have for one request. Everything is looked up once, so that all rules see the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use super::quorum::Confirmations;
 use super::stored_evidence::{Kept, StoredEvidence};
-use super::{AdmissionRequest, Explanation, Finding, Refusal, Shared, provenance};
+use super::{AdmissionRequest, Explanation, Refusal, Shared, provenance};
 use crate::digest::Digest;
-use crate::ledger::{Dropped, Evidence, Place};
+use crate::ledger::{Complete, Dropped, Evidence, Place};
 use crate::reference::Reference;
 use crate::registry::{Collected, Platform, RegistryError, Resolved, Wanted};
+use crate::signature::Attachment;
 use crate::telemetry::Step;
 use pullgate_net::memory::{Reserved, Share};
 
@@ -24,6 +25,8 @@ pub(super) struct Lookup {
     pub(super) reference: Reference,
     /// The signatures that are fetched: those that the rules name authenticators for.
     pub(super) wanted: Wanted,
+    /// The hash of the policy with these rules.
+    pub(super) policy: String,
     /// The memory for its documents.
     pub(super) share: Share,
     /// The answers of key services.
@@ -48,6 +51,7 @@ impl Lookup {
     pub(super) fn new(shared: Shared, request: Arc<AdmissionRequest>, reference: Reference) -> Self {
         Self {
             wanted: Wanted::default(),
+            policy: String::new(),
             share: shared.registry.memory().share(&reference.repository().to_string()),
             shared,
             request,
@@ -184,10 +188,32 @@ impl Lookup {
 
     /// Reduces fetched evidence to what is worth keeping: what the findings rest on, and a bounded part of the rest.
     pub(super) fn prefer(&self, evidence: &mut Evidence, collected: &Collected) -> Dropped {
-        let valid = |finding: &&Finding| finding.outcome.is_ok();
-        let findings = self.explanation.findings.iter().filter(valid);
-        let places = findings.map(|finding| finding.place.as_str()).collect();
-        evidence.prefer(&places, collected.hiding().is_none())
+        let findings = &self.explanation.findings;
+        let valid = findings.iter().filter(|finding| finding.outcome.is_ok());
+        let places = valid.map(|finding| finding.place.as_str()).collect();
+        let is_hiding = collected.hiding().is_some();
+        let complete = match self.wanted.attestations && !is_hiding {
+            true => self.complete(evidence),
+            false => Complete::No,
+        };
+        evidence.prefer(&places, is_hiding, complete)
+    }
+
+    /// The conditions for which each authenticator has an attestation of these that counts: older ones are not needed.
+    fn complete(&self, evidence: &Evidence) -> Complete {
+        let own: BTreeSet<&str> = evidence.attachments.iter().map(Attachment::place).collect();
+        let mut counts: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
+        for finding in &self.explanation.findings {
+            let Some(condition) =
+                finding.condition.as_deref().filter(|_| own.contains(finding.place.as_str()))
+            else {
+                continue;
+            };
+            let of = counts.entry(condition).or_default().entry(&finding.authenticator).or_default();
+            *of |= finding.outcome.is_ok();
+        }
+        let met = counts.iter().filter(|(_, counts)| counts.values().all(|counts| *counts));
+        Complete::of(&self.policy, met.map(|(condition, _)| *condition))
     }
 
     /// The evidence about `digest` that is worth keeping.
@@ -267,6 +293,7 @@ impl Lookup {
             document: resolved.bytes().clone(),
             images: Vec::new(),
             attachments: Vec::new(),
+            complete: Complete::No,
             names: vec![self.reference.to_string()],
             rule: String::new(),
             keys: Vec::new(),

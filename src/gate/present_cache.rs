@@ -164,6 +164,7 @@ mod tests {
             document: document.to_owned().into(),
             images: vec![Image { id: id.clone(), manifest: None }],
             attachments: Vec::new(),
+            complete: crate::ledger::Complete::No,
             names: Vec::new(),
             rule: String::new(),
             keys: Vec::new(),

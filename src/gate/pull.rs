@@ -46,6 +46,7 @@ impl PullEvaluation {
             .map(|policy| policy.applicable_rules(reference.repository(), namespace.as_deref()));
         if let (Some(applicable), Some(policy)) = (&applicable, &policy) {
             let reads = |format| policy.reads(applicable, format);
+            policy.hash().clone_into(&mut self.lookup.policy);
             self.lookup.wanted = Wanted {
                 notation: reads(Format::Notation),
                 gpg: reads(Format::Gpg),

@@ -309,6 +309,10 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             "build, scan or attest the image again so that it meets the condition",
         ),
         Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
+        Fault::TooManyAttempts => (
+            Reason::TooManySignatures,
+            "remove attestations that are not needed from the image, or name fewer keys in the attestors",
+        ),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Refusal;
 use super::admission::Verified;
-use super::check::{Check, Checked};
+use super::check::{self, Check, Checked};
 use super::crl_fetcher::CrlRounds;
 use super::lookup::{Fetched, Lookup};
 use super::quorum::{self, QuorumResult};
@@ -21,10 +21,9 @@ use super::stored_evidence::Kept;
 use super::verdict_cache::{VerdictKey, earliest_end};
 use crate::digest::Digest;
 use crate::ledger::Evidence;
-use crate::policy::{Condition, Policy, Requirement, Rule, Satisfied};
+use crate::policy::{Policy, Requirement, Rule, Satisfied};
 use crate::reference::Reference;
 use crate::registry::{Collected, RegistryError};
-use crate::signature::attestation::StatementTerms;
 use crate::telemetry::Step;
 
 /// One verification: a digest, and the requirement that it must meet.
@@ -112,7 +111,9 @@ impl Verification {
                 return Ok(verified.satisfied);
             }
             let before = self.lookup.explanation.findings.len();
-            if let Ok(satisfaction) = self.judge(&kept.evidence, &Collected::default()).await {
+            if check::has_newest(&kept.evidence, &self.policy, &self.requirement)
+                && let Ok(satisfaction) = self.judge(&kept.evidence, &Collected::default()).await
+            {
                 self.lookup.explanation.evidence = true;
                 self.remember(&satisfaction);
                 return Ok(satisfaction.satisfied);
@@ -206,9 +207,7 @@ impl Verification {
 
     /// The refusal if an attestation that was not read may be newer than the one that counted.
     fn hidden(&self, collected: &Collected) -> Option<Refusal> {
-        let conditions =
-            self.requirement.attestations().iter().filter_map(|name| self.policy.condition(name));
-        let newest_counts = conditions.map(Condition::terms).any(StatementTerms::limits_age);
+        let newest_counts = check::newest_count(&self.policy, &self.requirement).next().is_some();
         let problem = collected.hiding().filter(|_| newest_counts)?;
         Some(self.lookup.unanswered(&problem.error))
     }

@@ -16,14 +16,15 @@ mod file;
 mod links;
 mod write;
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use pullgate_config::atomic::make_directory;
 
 use super::{Evidence, LedgerError, LedgerSettings, Place, entry};
 use crate::digest::Digest;
@@ -184,13 +185,5 @@ fn refresh(file: &File) {
     let old = modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > YOUNG));
     if old {
         let _ = file.set_modified(now);
-    }
-}
-
-fn make_directory(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        // Also on a read-only disk, if it exists.
-        Err(_) if path.is_dir() => Ok(()),
-        other => other,
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Image, MAX_IMAGES, MAX_NAMES};
+use super::{Complete, Evidence, Image, MAX_IMAGES, MAX_NAMES};
 use crate::digest::{Digest, DigestError};
 use crate::reference::{ReferenceError, Repository};
 use crate::signature::{Attachment, CertificateAnnotations};
@@ -42,6 +42,8 @@ struct Head {
     document: usize,
     images: Vec<HeadImage>,
     attachments: Vec<HeadAttachment>,
+    #[serde(default)]
+    complete: Complete,
     names: Vec<String>,
     rule: String,
     keys: Vec<String>,
@@ -143,6 +145,7 @@ pub(super) fn encode(evidence: &Evidence) -> Result<Vec<u8>, EntryError> {
         document: evidence.document.len(),
         images: images.collect(),
         attachments,
+        complete: evidence.complete.clone(),
         names: evidence.names.clone(),
         rule: evidence.rule.clone(),
         keys: evidence.keys.clone(),
@@ -190,6 +193,7 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
     if head.images.len() > MAX_IMAGES
         || head.names.len() > MAX_NAMES
         || head.attachments.len() > MAX_ATTACHMENTS
+        || !head.complete.is_bounded()
         || texts.map(String::len).any(|length| length > MAX_TEXT)
     {
         return Err(EntryError::TooMany);
@@ -235,6 +239,7 @@ pub(super) fn decode(file: &Bytes) -> Result<Evidence, EntryError> {
         document,
         images,
         attachments,
+        complete: head.complete,
         names: head.names,
         rule: head.rule,
         keys: head.keys,
@@ -320,6 +325,7 @@ mod tests {
                 Image { id: Digest::of(b"two"), manifest: None },
             ],
             attachments,
+            complete: Complete::of("sha256:00", ["scanned"].into_iter()),
             names: vec!["reg.example/team/app:1".to_owned()],
             rule: "namespace \"reg.example\" (policy.toml:3)".to_owned(),
             keys: vec!["sha256:00".to_owned()],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Complete;
 use crate::digest::Digest;
 use crate::reference::Repository;
 use crate::signature::{Attachment, CertificateAnnotations};
@@ -37,6 +38,8 @@ pub struct Evidence {
     pub images: Vec<Image>,
     /// What was attached to it.
     pub attachments: Vec<Attachment>,
+    /// The conditions for which none of its attestations is missing that could be newer.
+    pub complete: Complete,
     /// The names by which it was pulled, for display.
     pub names: Vec<String>,
     /// The rule that admitted it then, for display.
@@ -71,26 +74,27 @@ impl Evidence {
         Place { repository: self.repository.clone(), digest: self.digest.clone() }
     }
 
-    /// Adds the attachments of `others` that are new, as long as there is room.
-    pub fn add_attachments(&mut self, others: &[Attachment]) {
+    /// Adds the attachments of `others` that are new, as long as there is room. Whether there was room for all.
+    pub fn add_attachments(&mut self, others: &[Attachment]) -> bool {
         let mut bytes: usize = self.attachments.iter().map(attachment_bytes).sum();
         for other in others {
             bytes = bytes.saturating_add(attachment_bytes(other));
             if bytes > MAX_ATTACHMENT_BYTES {
-                return;
+                return false;
             }
-            if !self.attachments.iter().any(|own| same_attachment(own, other)) {
+            if !self.has(other) {
                 self.attachments.push(other.clone());
             }
         }
+        true
     }
 
     /// Puts the attachments at `places` first, and bounds the others: anyone who can push to a repository can attach
     /// anything to its images, and must not evict other evidence from the ledger with it.
     ///
-    /// Of the others that may be attestations it keeps all or none, and none unless they are `complete`: without a newer bad
-    /// one, an older good one would meet a condition that asks for the newest.
-    pub fn prefer(&mut self, places: &BTreeSet<&str>, complete: bool) -> Dropped {
+    /// Of the others that may be attestations it keeps all or none, and none if `is_hiding`: one that could not be read may
+    /// be newer. `complete` says for which conditions the evidence has the newest attestations if it loses only others.
+    pub fn prefer(&mut self, places: &BTreeSet<&str>, is_hiding: bool, complete: Complete) -> Dropped {
         let all = std::mem::take(&mut self.attachments);
         let (mut held, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|attachment| places.contains(attachment.place()));
@@ -107,7 +111,7 @@ impl Evidence {
         }
         let (statements, others): (Vec<_>, Vec<_>) = others.into_iter().partition(may_state);
         let mut bytes: usize = statements.iter().map(attachment_bytes).sum();
-        if complete && bytes <= MAX_OTHER_BYTES {
+        if !is_hiding && bytes <= MAX_OTHER_BYTES {
             self.attachments.extend(statements);
         } else {
             bytes = 0;
@@ -119,6 +123,12 @@ impl Evidence {
                 self.attachments.push(other);
             }
         }
+        self.complete = match (dropped.needed.is_empty(), dropped.others.is_empty()) {
+            (false, _) => Complete::No,
+            (true, false) => complete,
+            (true, true) if complete == Complete::No => Complete::No,
+            (true, true) => Complete::All,
+        };
         dropped
     }
 
@@ -151,7 +161,11 @@ impl Evidence {
 
     /// Adds what only `old` has; the rule, the keys and the time stay.
     pub(super) fn add(&mut self, old: &Self) {
-        self.add_attachments(&old.attachments);
+        let is_known = self.attachments.iter().filter(|own| may_state(own)).all(|own| old.has(own));
+        // With an attestation that `old` does not have, what `old` has may no longer be the newest.
+        if self.add_attachments(&old.attachments) && is_known {
+            self.complete.extend(&old.complete);
+        }
         for image in &old.images {
             if !self.lists(&image.id) {
                 self.images.push(image.clone());
@@ -173,7 +187,12 @@ impl Evidence {
             && new.images.iter().all(|image| self.images.contains(image))
             && new.names.iter().all(|name| self.names.contains(name))
             && (&self.media_type, &self.document) == (&new.media_type, &new.document)
-            && (&self.rule, &self.keys) == (&new.rule, &new.keys)
+            && (&self.rule, &self.keys, &self.complete) == (&new.rule, &new.keys, &new.complete)
+    }
+
+    /// Whether it has an attachment with this content.
+    fn has(&self, attachment: &Attachment) -> bool {
+        self.attachments.iter().any(|own| same_attachment(own, attachment))
     }
 
     /// Whether it lists the image `id`.

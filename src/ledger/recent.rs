@@ -109,6 +109,7 @@ mod tests {
             document: vec![0; size].into(),
             images: vec![Image { id: Digest::of(b"image"), manifest: None }],
             attachments: Vec::new(),
+            complete: crate::ledger::Complete::No,
             names: vec![text],
             rule: String::new(),
             keys: Vec::new(),

@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::control::Control;
+use super::metrics::{MetricsSource, MetricsThread};
 use super::reload::{self, PolicyFile};
 use super::scan::{self, Verdict};
 use super::state::State;
 use crate::config::{self, DaemonConfig};
-use crate::containerd::Upstream;
 use crate::cri::{self, Proxy};
 use crate::registry::Credentials;
 use crate::telemetry::Counters;
@@ -46,17 +46,19 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let state = Arc::new(State::new(jiff::Timestamp::now()));
     let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate), Arc::clone(&state));
     policy.load();
-    if !config.runtime.socket.exists() {
-        tracing::warn!(
-            socket = %config.runtime.socket.display(),
-            "runtime socket not found yet; check [runtime] socket if this persists"
-        );
+    for socket in std::iter::once(&config.runtime.socket).chain(&config.runtime.image_socket) {
+        if !socket.exists() {
+            let socket = socket.display();
+            tracing::warn!(%socket, "runtime socket not found yet; check [runtime] if this persists");
+        }
     }
-    let upstream = Upstream::new(&config.runtime.socket);
+    let upstream = super::upstream(config);
     let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
     let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
     let (control, control_socket) = serve_control(control, &config.control.socket);
+    let source = MetricsSource::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
+    let metrics = MetricsThread::start(&config.metrics, source);
     let listener = socket.listener().map_err(DaemonError::Listen)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server =
@@ -104,16 +106,19 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         None => drop(server.await),
         Some(_) => return Err(DaemonError::Ended),
     }
-    let Counters { passed, unimplemented, unknown_methods, admitted, refused, withheld, containers_refused } =
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
+    let Counters { passed, unimplemented, unknown_methods, pulls, withheld, containers_refused } =
         proxy.counters();
     tracing::info!(
         passed = passed.get(),
         unimplemented = unimplemented.get(),
         unknown_methods = unknown_methods.get(),
-        admitted = admitted.get(),
-        refused = refused.get(),
-        withheld = withheld.get(),
-        containers_refused = containers_refused.get(),
+        admitted = pulls.admitted(),
+        refused = pulls.refused(),
+        withheld = withheld.sum(),
+        containers_refused = containers_refused.sum(),
         checks = gate.checks(),
         "stopped"
     );

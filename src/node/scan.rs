@@ -21,7 +21,7 @@ use crate::api::runtime_service_client::RuntimeServiceClient;
 use crate::api::{
     Container, ContainerState, Image, ImageSpec, ListContainersRequest, ListImagesRequest, RemoveImageRequest,
 };
-use crate::containerd::Upstream;
+use crate::containerd::{Endpoint, Upstream};
 use crate::gate::{Gate, Pod};
 use crate::registry::Credentials;
 use evaluator::Evaluator;
@@ -157,7 +157,7 @@ pub async fn remove_unused(
             continue;
         }
         let image = Some(ImageSpec { image: id.to_owned(), ..Default::default() });
-        client.remove_image(RemoveImageRequest { image }).await.map_err(runtime_error(upstream))?;
+        client.remove_image(RemoveImageRequest { image }).await.map_err(runtime_error(upstream.images()))?;
         removed.push(id.to_owned());
     }
     Ok(removed)
@@ -184,15 +184,17 @@ async fn images(upstream: &Upstream) -> Result<Vec<Image>, ScanError> {
     Ok(client
         .list_images(ListImagesRequest::default())
         .await
-        .map_err(runtime_error(upstream))?
+        .map_err(runtime_error(upstream.images()))?
         .into_inner()
         .images)
 }
 
 async fn containers(upstream: &Upstream) -> Result<Vec<Container>, ScanError> {
     let mut client = RuntimeServiceClient::new(upstream.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let listed =
-        client.list_containers(ListContainersRequest::default()).await.map_err(runtime_error(upstream))?;
+    let listed = client
+        .list_containers(ListContainersRequest::default())
+        .await
+        .map_err(runtime_error(upstream.runtime()))?;
     Ok(listed.into_inner().containers)
 }
 
@@ -200,8 +202,8 @@ fn policy_of(gate: &Gate) -> Option<String> {
     gate.policy().map(|policy| policy.hash().to_owned())
 }
 
-fn runtime_error(upstream: &Upstream) -> impl Fn(tonic::Status) -> ScanError {
-    let socket = upstream.socket().to_owned();
+fn runtime_error(endpoint: &Endpoint) -> impl Fn(tonic::Status) -> ScanError {
+    let socket = endpoint.socket().to_owned();
     move |status| {
         // An error of our connection is the source of the status; an error of the runtime is its text.
         let why = match std::error::Error::source(&status) {

@@ -27,6 +27,9 @@ pub struct PolicyState {
     pub loaded: Option<String>,
     /// The last attempt to load a policy, if it failed.
     pub failure: Option<Failure>,
+    /// Number of attempts since the start that failed.
+    #[serde(default)]
+    pub failures: u64,
 }
 
 /// A failed attempt to load a policy.
@@ -84,17 +87,20 @@ impl State {
 
     /// Records that the policy with this hash is in effect, and returns its generation.
     pub(super) fn policy_loaded(&self, hash: &str) -> u64 {
-        let generation = self.policy().generation + 1;
-        let hash = Some(hash.to_owned());
+        let PolicyState { generation, failures, .. } = self.policy();
+        let (generation, hash) = (generation + 1, Some(hash.to_owned()));
         self.update(|known| {
-            known.policy = PolicyState { generation, hash, loaded: Some(now()), failure: None };
+            known.policy = PolicyState { generation, hash, loaded: Some(now()), failure: None, failures };
         });
         generation
     }
 
     /// Records that a policy could not be loaded; the policy in effect stays.
     pub(super) fn policy_failed(&self, problems: Vec<String>) {
-        self.update(|known| known.policy.failure = Some(Failure { at: now(), problems }));
+        self.update(|known| {
+            known.policy.failure = Some(Failure { at: now(), problems });
+            known.policy.failures += 1;
+        });
     }
 
     pub(super) fn sandbox_changed(&self, image: &SandboxImage) {
@@ -166,6 +172,6 @@ mod tests {
             "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image not reported by the runtime"
         );
         assert_eq!(state.policy_loaded("sha256:2"), 2);
-        assert_eq!(state.policy().failure, None);
+        assert_eq!((state.policy().failure, state.policy().failures), (None, 2));
     }
 }

@@ -35,16 +35,16 @@ impl Step {
         Self::Confirm,
     ];
 
-    /// The name of the step's field in a log record, in milliseconds.
+    /// The name of the step; its field in a log record has `_ms` after it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Resolve => "resolve_ms",
-            Self::Collect => "collect_ms",
-            Self::Judge => "judge_ms",
-            Self::KeyService => "key_service_ms",
-            Self::Forward => "forward_ms",
-            Self::TagRecord => "tag_record_ms",
-            Self::Confirm => "confirm_ms",
+            Self::Resolve => "resolve",
+            Self::Collect => "collect",
+            Self::Judge => "judge",
+            Self::KeyService => "key_service",
+            Self::Forward => "forward",
+            Self::TagRecord => "tag_record",
+            Self::Confirm => "confirm",
         }
     }
 }
@@ -80,11 +80,15 @@ impl Steps {
         }
     }
 
+    /// The time spent in `step`; `None` if the step was not reached.
+    pub fn spent(&self, step: Step) -> Option<Duration> {
+        let at = Step::ALL.iter().position(|other| *other == step)?;
+        *self.0.get(at)?
+    }
+
     /// Milliseconds spent in `step`, with microsecond precision; `None` if the step was not reached.
     pub fn milliseconds(&self, step: Step) -> Option<f64> {
-        let at = Step::ALL.iter().position(|other| *other == step)?;
-        let spent = (*self.0.get(at)?)?;
-        Some((spent.as_secs_f64() * 1e6).round() / 1e3)
+        Some((self.spent(step)?.as_secs_f64() * 1e6).round() / 1e3)
     }
 }
 

@@ -1,13 +1,12 @@
 //! The files of a repository on this node: the trusted root, and what was seen last.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use pullgate_config::atomic::{self, Durable};
 use pullgate_config::file::{FileError, Guard};
 use pullgate_core::tuf::MAX_METADATA_BYTES;
 use pullgate_core::untrusted::error_chain;
@@ -66,7 +65,8 @@ impl State {
     /// saw last by something older.
     pub(super) fn lock(&self) -> Result<Flock<File>, TufClientError> {
         let path = || self.directory.clone();
-        make(&self.directory).map_err(|cause| TufClientError::Write { path: path(), cause })?;
+        atomic::make_directory(&self.directory)
+            .map_err(|cause| TufClientError::Write { path: path(), cause })?;
         let file = File::open(&self.directory);
         let file = file.map_err(|cause| TufClientError::Write { path: path(), cause })?;
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
@@ -140,10 +140,6 @@ impl State {
     }
 }
 
-fn make(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let limit = u64::try_from(MAX_METADATA_BYTES).unwrap_or(u64::MAX);
     Guard::read_any(path, limit).map(String::into_bytes)
@@ -151,18 +147,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 
 /// Writes a file of `directory` whole or not at all.
 fn write(directory: &Path, path: &Path, bytes: &[u8]) -> Result<(), TufClientError> {
-    let put = || -> io::Result<()> {
-        make(directory)?;
-        let unfinished = path.with_extension("unfinished");
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        File::open(directory)?.sync_all()
-    };
-    put().map_err(|cause| TufClientError::Write { path: path.to_owned(), cause })
+    let written = atomic::make_directory(directory)
+        .and_then(|()| atomic::write(&path.with_extension("unfinished"), path, bytes, (0o600, Durable::Yes)));
+    written.map_err(|cause| TufClientError::Write { path: path.to_owned(), cause })
 }

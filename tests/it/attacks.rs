@@ -1,6 +1,7 @@
 //! Attacks by registries, mirrors, token services and networks on the whole daemon, with a fake containerd.
 //! `docs/attacks.md` lists the numbers.
 
+mod algorithms;
 mod attestations;
 pub(crate) mod attestor;
 mod bounds;
@@ -19,8 +20,10 @@ mod keyless;
 mod logged;
 mod notation;
 mod outcome;
+mod parsing;
 mod proxies;
 mod referrers;
+mod rollback;
 mod served;
 mod signatures;
 pub(crate) mod sources;

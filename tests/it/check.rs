@@ -141,8 +141,9 @@ fn link_targets_of_documents_are_installed() {
     assert!(install.status.success(), "{install:?}");
     let root = destination.path().join("usr/share/doc/pullgate");
     assert!(root.join("config/break-glass.toml").is_file() && root.join("docs/coverage.md").is_file());
-    let documents =
-        ["", "docs", "docs/design"].into_iter().flat_map(|part| std::fs::read_dir(root.join(part)).unwrap());
+    let documents = ["", "docs", "docs/design", "docs/install"]
+        .into_iter()
+        .flat_map(|part| std::fs::read_dir(root.join(part)).unwrap());
     let documents = documents.map(|entry| entry.unwrap().path());
     let mut links = 0;
     for document in documents.filter(|path| path.extension().is_some_and(|end| end == "md")) {

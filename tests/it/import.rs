@@ -443,7 +443,7 @@ fn containers_policy() {
         _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
     };
     let document = document("containers/policy.json");
-    let imported = import::containers(document.as_bytes(), &files, Options::default()).unwrap();
+    let imported = import::containers(document.as_bytes(), &files, None, Options::default()).unwrap();
     golden("containers/policy.toml", &imported);
     let rows = [
         ("default", "quay.io/any/thing", "deny"),
@@ -473,7 +473,7 @@ fn containers_policy() {
         ],
     );
     let wider = load(
-        &import::containers(document.as_bytes(), &files, Options { widen: true, ..Options::default() })
+        &import::containers(document.as_bytes(), &files, None, Options { widen: true, ..Options::default() })
             .unwrap(),
     );
     expect(&wider, &rows);
@@ -502,7 +502,10 @@ fn what_containers_rejects_is_rejected() {
         "[]",
         "",
     ] {
-        assert!(import::containers(document.as_bytes(), &files, Options::default()).is_err(), "{document}");
+        assert!(
+            import::containers(document.as_bytes(), &files, None, Options::default()).is_err(),
+            "{document}"
+        );
     }
 }
 

@@ -20,6 +20,7 @@ mod keys;
 mod ledger;
 mod marks;
 mod memory;
+mod metrics;
 mod options;
 mod output;
 mod pull;

@@ -19,6 +19,7 @@ mod command;
 mod contended;
 mod hidden;
 mod notation;
+mod present;
 
 fn key(name: &str, algorithm: Algorithm) -> SigningKey {
     let path = format!("{}/tests/fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -9,6 +9,7 @@ pub(crate) mod options;
 mod pushes;
 pub(crate) mod record;
 pub(crate) mod reload;
+mod renewal;
 mod round_trips;
 
 use std::collections::BTreeMap;
@@ -106,7 +107,7 @@ struct Service {
 
 impl Service {
     async fn start(settings: SignerSettings) -> Self {
-        let notifications = Listener::notifications(&settings.listen, &settings.limits).await.unwrap();
+        let notifications = Listener::notifications(&settings.listen, &settings.limits).unwrap();
         let address = notifications.address();
         secrets::wrote("debug", format!("{settings:?} {notifications:?}"));
         let (control, directory) = (settings.control.clone(), settings.directory.clone());

@@ -105,21 +105,12 @@ fn attestations_in_files_admit_images_and_are_known_afterwards(release: pullgate
         assert_eq!(waiting.code(), expected, "{}", waiting.message);
     }
 
-    // The images are on the node: their evidence decides, also if the files are gone and nobody can be asked.
     std::fs::remove_dir_all(node.directory().join("attestations")).expect("the directory is there");
-    node.registry.stop();
-    node.pullgate.restart_configured(&configuration);
-    for image in [by_openssl, by_gpg] {
-        let again = node.kubelet().run(&Pod::of(image.by_tag()).if_not_present());
-        assert!(again.is_ok(), "{again:?}");
-    }
-    // Under a policy with another key, the same evidence decides otherwise.
     let other = Policy::deny()
         .add_lines(&format!(
             "[authenticator.attestor]\ntype = \"attestor\"\nkeyrings = [{:?}]",
             gpg.key("mallory")
         ))
         .require("**", &["attestor"]);
-    node.pullgate.reload(&other);
-    assert!(node.kubelet().ensure_image(&Pod::of(by_gpg.by_tag()).if_not_present()).is_err());
+    super::rows::assert_evidence_decides(&mut node, &configuration, &[by_openssl, by_gpg], &other);
 }

@@ -1,4 +1,4 @@
-//! The node's clock is two years off.
+//! The node's clock is two years off: T86.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn in_years(years: i64) -> Timestamp {
 
 /// The node's clock decides whether keys are valid, for pulls and for evidence.
 #[test]
-fn key_validity_follows_the_clock() {
+fn t86_key_validity_follows_the_clock() {
     let mut node = Node::start(Release::V2_1);
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     node.kubelet().pull(&Pod::of(signed.by_tag())).unwrap();
@@ -87,7 +87,7 @@ fn key_validity_follows_the_clock() {
 
 /// If a certificate is outside its validity, the error mentions the clock.
 #[test]
-fn an_expired_certificate_is_reported_with_the_clock() {
+fn t86_an_expired_certificate_is_reported_with_the_clock() {
     let mut node = Node::start(Release::V2_1);
     node.map_host(HOST);
     let known = node.push("team/known:1").at(HOST);

@@ -2,13 +2,18 @@
 
 use std::process::Command;
 
+use pullgate::trust::pem;
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::kubelet::Pod;
-use pullgate_test::node::notation::Authority;
+use pullgate_test::node::notation::{Authority, Signer};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::signing::{self, Layout};
 use pullgate_test::node::{Node, RELEASE, Release, process};
 use pullgate_test::programs;
+use pullgate_test::sigstore::root_of_certificates;
+
+use super::rows::Decision::{Refused, Runs, Stricter};
+use super::rows::{assert_row, copied};
 
 on_every_release!(signatures_by_cosign_are_accepted);
 
@@ -88,66 +93,139 @@ fn a_signature_for_an_alias_is_accepted() {
     }
 }
 
-/// The bundle of another image, in the place of this one's.
+/// A key is the identity and the root here. cosign has no end of a key and no list of revoked ones, and it does not compare the
+/// repository.
 #[test]
-fn a_bundle_counts_only_for_its_own_digest() {
+fn cosign_and_pullgate_agree_about_keys() {
     let node = Node::start(Release::V2_1);
-    let signed = node.push("team/app:1");
-    node.cosign().sign(&signed.by_digest(), &node.release, Layout::Bundle, None);
-    let unsigned = node.push("team/app:2");
-    signing::graft_bundle(&node.registry, &signed, &unsigned);
-    let waiting = node.kubelet().ensure_image(&Pod::of(unsigned.by_tag())).unwrap_err();
-    assert_eq!(waiting.code(), "other-digest", "{}", waiting.message);
-    let pulled = node.kubelet().ensure_image(&Pod::of(signed.by_tag()));
-    assert!(pulled.is_ok(), "{pulled:?}");
-}
-
-#[test]
-fn cosign_accepts_our_signatures() {
-    let node = Node::start(Release::V2_1);
-    for kind in [Kind::P256, Kind::P384, Kind::P384Sha256, Kind::P521, Kind::RsaPkcs1, Kind::Ed25519] {
-        let name = kind.algorithm().to_lowercase();
-        let (key, other) = (node.key(&name, kind), node.key(&format!("other-{name}"), kind));
-        let image = node.push(&format!("team/{name}:1"));
-        signing::sign(&image.by_digest(), &key);
-        let cosign = node.cosign();
-        let classic = [kind.cosign_options(), &["--new-bundle-format=false"]].concat();
-        let result = cosign.verify(&image.by_digest(), &key, &classic);
-        assert!(result.is_ok(), "{name}: {result:?}");
-        let result = cosign.verify(&image.by_digest(), &other, &classic);
-        assert!(result.is_err(), "{name}, by another key: {result:?}");
+    let other = node.key("other", Kind::P256);
+    let by = |key| Policy::deny().authenticator(RELEASE, &[key]).require("**", &[RELEASE]);
+    let good = by(&node.release);
+    let ended = Policy::deny()
+        .authenticator_with(RELEASE, &node.release, "not-after = 2025-01-01T00:00:00Z")
+        .require("**", &[RELEASE]);
+    for layout in [Layout::Classic, Layout::Bundle] {
+        let signed = node.push(&format!("team/{layout:?}:1").to_lowercase());
+        node.cosign().sign(&signed.by_digest(), &node.release, layout, None);
+        let ([unsigned, copied], named) = copied(&node, layout, &signed);
+        for (about, image, (policy, key), decision) in [
+            ("good", &signed, (&good, &node.release), Runs),
+            ("wrong key", &signed, (&by(&other), &other), Refused("no-valid-signature")),
+            ("expired", &signed, (&ended, &node.release), Stricter("key-not-valid-now")),
+            (
+                "revoked",
+                &signed,
+                (&good.clone().deny_key(&node.release), &node.release),
+                Stricter("key-revoked"),
+            ),
+            ("other digest", &unsigned, (&good, &node.release), Refused("other-digest")),
+            ("other repository", &copied, (&good, &node.release), named),
+        ] {
+            node.pullgate.reload(policy);
+            let real = node.cosign().verify(&image.by_digest(), key, layout.verify_options());
+            assert_row(&node, (layout, about), image, decision, &real);
+        }
     }
 }
 
-/// Without Fulcio and without a log, as `pki` of containers/image.
+/// `cosign sign -a`: what the signer says about the image, and for which repository a bundle is.
 #[test]
-fn certificates_of_a_private_pki_are_accepted() {
+fn annotations_by_cosign_are_conditions() {
+    let node = Node::start(Release::V2_1);
+    let by_key = Policy::deny().authenticator(RELEASE, &[&node.release]);
+    let annotated = by_key.clone().add_lines(&format!(
+        "[[namespace]]\nscope = \"**\"\nrequire = {{ all = [{RELEASE:?}], annotations = {{ team = \"payments\" }} }}"
+    ));
+    let identified = by_key.require("**", &[RELEASE]).continued("identity = \"required\"");
+    for layout in [Layout::Classic, Layout::Bundle] {
+        let sign = |name: &str, options: &[&str]| {
+            let image = node.push(&format!("team/{name}-{layout:?}:1").to_lowercase());
+            node.cosign().sign_with(&image.by_digest(), &node.release, layout, options);
+            image
+        };
+        node.pullgate.reload(&annotated);
+        for (name, options, decision) in [
+            ("exact", &["-a", "team=payments"][..], Runs),
+            ("more", &["-a", "team=payments", "-a", "build=42"], Runs),
+            ("another", &["-a", "team=shop"], Refused("no-valid-signature")),
+            ("none", &[], Refused("no-valid-signature")),
+        ] {
+            let image = sign(name, options);
+            let asked = [layout.verify_options(), &["-a", "team=payments"]].concat();
+            let real = node.cosign().verify(&image.by_digest(), &node.release, &asked);
+            assert_row(&node, (layout, name), &image, decision, &real);
+        }
+        node.pullgate.reload(&identified);
+        let own = format!("docker-reference={}/team/named-{layout:?}", node.registry.host()).to_lowercase();
+        let named = sign("named", &["-a", &own]);
+        let copied = named.push_as(&node.registry, &format!("elsewhere/named-{layout:?}:1").to_lowercase());
+        let unnamed = match layout {
+            Layout::Classic => Runs,
+            Layout::Bundle => Stricter("other-repository"),
+        };
+        signing::copy_signature(&node.registry, layout, &named, &copied);
+        for (about, image, decision) in [
+            ("named", &named, Runs),
+            ("not named", &sign("unnamed", &[]), unnamed),
+            ("other repository", &copied, Stricter("other-repository")),
+        ] {
+            let real = node.cosign().verify(&image.by_digest(), &node.release, layout.verify_options());
+            assert_row(&node, (layout, about), image, decision, &real);
+        }
+    }
+}
+
+/// Certificates of a private PKI, without Fulcio and without a log, as `pki` of containers/image. cosign reads no list of
+/// revoked ones.
+#[test]
+fn cosign_and_pullgate_agree_about_certificates() {
     let node = Node::start(Release::V2_1);
     let (authority, stranger) =
         (Authority::make(node.directory(), "acme"), Authority::make(node.directory(), "stranger"));
-    let issue = |authority: &Authority, name: &str| {
-        authority.issue(("acme", name), "p256", &format!("subjectAltName=email:{name}@example.com"))
-    };
-    let signers = [
-        (issue(&authority, "release"), None),
-        (issue(&authority, "other"), Some("wrong-identity")),
-        (issue(&stranger, "stranger"), Some("untrusted-certificate")),
-    ];
-    let revoked = issue(&authority, "revoked");
+    let extensions = |name: &str| format!("subjectAltName=email:{name}@example.com");
+    let issue =
+        |authority: &Authority, name: &str| authority.issue(("acme", name), "p256", &extensions(name));
+    let (release, other, unknown, revoked) = (
+        issue(&authority, "release"),
+        issue(&authority, "other"),
+        issue(&stranger, "stranger"),
+        issue(&authority, "revoked"),
+    );
+    let expired = authority.issue_expired(("acme", "expired"), "p256", &extensions("expired"));
     authority.revoke(&revoked);
     let [ca, list] = [authority.certificate(), authority.list()].map(|path| path.display().to_string());
-    let names = "names = [\"email:release@example.com\", \"email:stranger@example.com\", \"email:revoked@example.com\"]";
-    let policy =
-        format!("[authenticator.corp]\ntype = \"certificate\"\nca = [{ca:?}]\ncrl = [{list:?}]\n{names}");
-    node.pullgate.reload(&Policy::deny().add_lines(&policy).require("**", &["corp"]));
+    let names = ["release", "stranger", "expired", "revoked"].map(|name| format!("email:{name}@example.com"));
+    let corp = format!(
+        "[authenticator.corp]\ntype = \"certificate\"\nca = [{ca:?}]\ncrl = [{list:?}]\nnames = {names:?}"
+    );
+    let policy = Policy::deny().add_lines(&corp).require("**", &["corp"]);
+    let certificate = std::fs::read_to_string(&ca).unwrap();
+    let root = root_of_certificates(&[pem::read_one(&certificate).unwrap().der.to_vec()]);
     for layout in [Layout::Classic, Layout::Bundle] {
-        let revoked = (&revoked, Some("certificate-revoked"));
-        for (signer, expected) in signers.iter().map(|(signer, code)| (signer, *code)).chain([revoked]) {
-            let image = node.push(&format!("team/{}:{layout:?}", expected.unwrap_or("good")));
+        node.pullgate.reload(&policy);
+        let sign = |name: &str, signer: &Signer| {
+            let image = node.push(&format!("team/{name}-{layout:?}:1").to_lowercase());
             node.cosign().sign_certified(&image.by_digest(), signer, layout);
-            let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
-            let code = pulled.as_ref().err().map(|waiting| waiting.code());
-            assert_eq!(code, expected, "{layout:?}: {pulled:?}");
+            image
+        };
+        let signed = sign("good", &release);
+        let ([unsigned, copied], named) = copied(&node, layout, &signed);
+        for (about, image, address, decision) in [
+            ("good", &signed, "release", Runs),
+            ("wrong identity", &sign("other", &other), "release", Refused("wrong-identity")),
+            ("wrong root", &sign("stranger", &unknown), "stranger", Refused("untrusted-certificate")),
+            ("expired", &sign("expired", &expired), "expired", Refused("certificate-not-valid-now")),
+            ("revoked", &sign("revoked", &revoked), "revoked", Stricter("certificate-revoked")),
+            ("other digest", &unsigned, "release", Refused("other-digest")),
+            ("other repository", &copied, "release", named),
+        ] {
+            let address = format!("{address}@example.com");
+            let real = node.cosign().verify_certified(&image.by_digest(), &address, &root, layout);
+            assert_row(&node, (layout, about), image, decision, &real);
         }
+        // A bundle of cosign has no repository, so it does not count where one is required.
+        node.pullgate.reload(&policy.clone().continued("identity = \"required\""));
+        let real = node.cosign().verify_certified(&copied.by_digest(), "release@example.com", &root, layout);
+        assert_row(&node, (layout, "identity required"), &copied, Stricter("other-repository"), &real);
     }
 }

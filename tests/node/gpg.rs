@@ -1,19 +1,21 @@
 //! GPG signatures by the real gpg and skopeo, found by what `pullgate-signer import registries-d` makes of skopeo's own
 //! configuration.
 
+use std::path::Path;
 use std::process::Command;
 
 use pullgate_test::node::gpg::{Gpg, Lookaside};
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::policy::Policy;
-use pullgate_test::node::{Node, process};
+use pullgate_test::node::{Node, Release, process};
 use pullgate_test::programs;
+
+use super::rows::Decision::{Refused, Runs};
+use super::rows::{assert_evidence_decides, assert_row};
 
 on_every_release!(signatures_by_gpg_are_accepted_by_key_and_known_without_the_lookaside);
 
-fn signatures_by_gpg_are_accepted_by_key_and_known_without_the_lookaside(
-    release: pullgate_test::node::Release,
-) {
+fn signatures_by_gpg_are_accepted_by_key_and_known_without_the_lookaside(release: Release) {
     let mut node = Node::start(release);
     let gpg = Gpg::of(node.directory().join("gpg"));
     let (key, _) = (gpg.key("release"), gpg.key("mallory"));
@@ -21,10 +23,7 @@ fn signatures_by_gpg_are_accepted_by_key_and_known_without_the_lookaside(
     let registries = gpg.registries(&lookaside.url());
     let mut import = Command::new(programs::signer());
     let configuration = process::must_run(import.args(["import", "registries-d"]).arg(registries));
-    let policy = Policy::deny()
-        .add_lines(&format!("[authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{key:?}]"))
-        .require("**", &["gpg"]);
-    node.pullgate.restart_with(&policy);
+    node.pullgate.restart_with(&by_keys_of(&key));
     node.pullgate.restart_configured(&configuration);
 
     let (signed, wrong, unsigned) =
@@ -38,16 +37,47 @@ fn signatures_by_gpg_are_accepted_by_key_and_known_without_the_lookaside(
         assert_eq!(waiting.code(), expected, "{}", waiting.message);
     }
 
-    // The image is on the node: its evidence decides, also if nobody can be asked.
     drop(lookaside);
-    node.registry.stop();
+    assert_evidence_decides(&mut node, &configuration, &[&signed], &by_keys_of(&gpg.key("mallory")));
+}
+
+fn by_keys_of(keyring: &Path) -> Policy {
+    Policy::deny()
+        .add_lines(&format!("[authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{keyring:?}]"))
+        .require("**", &["gpg"])
+}
+
+/// A key is the identity and the root here. skopeo verifies with the same keyrings.
+#[test]
+fn skopeo_and_pullgate_agree() {
+    let mut node = Node::start(Release::V2_1);
+    let gpg = Gpg::of(node.directory().join("gpg"));
+    let (key, other) = (gpg.key("release"), gpg.key("mallory"));
+    let lookaside = Lookaside::serve(gpg.signatures());
+    let registries = gpg.registries(&lookaside.url());
+    let mut import = Command::new(programs::signer());
+    let configuration = process::must_run(import.args(["import", "registries-d"]).arg(registries));
     node.pullgate.restart_configured(&configuration);
-    let again = node.kubelet().run(&Pod::of(signed.by_tag()).if_not_present());
-    assert!(again.is_ok(), "{again:?}");
-    // Under a policy with another key, the same evidence decides otherwise.
-    let other = Policy::deny()
-        .add_lines(&format!("[authenticator.gpg]\ntype = \"gpg\"\nkeyrings = [{:?}]", gpg.key("mallory")))
-        .require("**", &["gpg"]);
-    node.pullgate.reload(&other);
-    assert!(node.kubelet().ensure_image(&Pod::of(signed.by_tag()).if_not_present()).is_err());
+    let names = ["signed", "stolen", "ended", "unsigned", "moved"];
+    let [signed, stolen, ended, unsigned, moved] = names.map(|name| node.push(&format!("team/{name}:1")));
+    gpg.sign(&signed, "release");
+    gpg.key("stolen");
+    gpg.sign(&stolen, "stolen");
+    let revoked = gpg.revoke("stolen");
+    let expired = gpg.sign_in_the_past(&ended, "ended");
+    gpg.copy_signature(&signed, &moved);
+    let copied = signed.push_as(&node.registry, "elsewhere/app:1");
+    gpg.copy_signature(&signed, &copied);
+    for (about, image, keyring, decision) in [
+        ("good", &signed, &key, Runs),
+        ("wrong identity", &signed, &other, Refused("unknown-key")),
+        ("expired", &ended, &expired, Refused("key-not-valid-now")),
+        ("revoked", &stolen, &revoked, Refused("key-revoked")),
+        ("other digest", &moved, &key, Refused("other-digest")),
+        ("other repository", &copied, &key, Refused("other-repository")),
+        ("unsigned", &unsigned, &key, Refused("no-signature")),
+    ] {
+        node.pullgate.reload(&by_keys_of(keyring));
+        assert_row(&node, about, image, decision, &gpg.verify(image, keyring));
+    }
 }

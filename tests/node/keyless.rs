@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
+use pullgate::digest::Digest;
 use pullgate_test::node::images::Image;
 use pullgate_test::node::keyless::{CI, Keyless};
 use pullgate_test::node::kubelet::Pod;
@@ -10,8 +11,11 @@ use pullgate_test::node::policy::Policy;
 use pullgate_test::node::signing::{self, Layout};
 use pullgate_test::node::{Node, RELEASE, Release, process};
 use pullgate_test::programs;
+use pullgate_test::signer::payload;
 use pullgate_test::sigstore::{ISSUER, Log, Person, SUBJECT, Sigstore};
 use serde_json::{Value, json};
+
+use super::rows::{Decision, assert_evidence_decides, assert_row, copied};
 
 on_every_release!(images_signed_by_the_named_identity_run);
 
@@ -21,11 +25,8 @@ fn images_signed_by_the_named_identity_run(release: Release) {
     node.pullgate.reload(&keyless.require(Policy::deny(), "**"));
     let other =
         Person { subjects: vec![format!("{SUBJECT}-rc1").replace("app", "apq")], ..Person::builder() };
-    for (name, log, layout) in [
-        ("team/v1", Log::V1, Layout::Bundle),
-        ("team/v2", Log::V2, Layout::Bundle),
-        ("team/classic", Log::V1, Layout::Classic),
-    ] {
+    for Form { name, log, layout, .. } in FORMS {
+        let name = format!("team/{name}");
         let image = node.push(&format!("{name}:1"));
         keyless.sign(&image.by_digest(), &Person::builder(), log, layout).unwrap();
         let ran =
@@ -39,146 +40,170 @@ fn images_signed_by_the_named_identity_run(release: Release) {
 }
 
 /// What is verified, and what pullgate and cosign make of it.
-struct Case {
+struct Case<'a> {
     about: &'static str,
-    image: Image,
-    root: Value,
+    image: &'a Image,
+    root: &'a Value,
     subject: &'static str,
     issuer: &'static str,
-    /// pullgate's reason code; `None` if the image runs.
-    refused: Option<&'static str>,
-    /// Whether cosign accepts it, with these options.
-    accepted: bool,
-    options: &'static [&'static str],
+    decision: Decision,
 }
 
-impl Case {
-    fn assert(&self, node: &Node, keyless: &Keyless) {
-        let Self { about, image, root, subject, issuer, .. } = self;
+impl Case<'_> {
+    fn assert(&self, node: &Node, keyless: &Keyless, form: &Form) {
+        let Self { about, image, root, subject, issuer, decision } = self;
         let lines = format!("issuer = \"{issuer}\"\nsubject = \"{subject}\"");
-        let policy = keyless.require_of(Policy::deny(), root, &lines).require("**", &[CI]);
-        node.pullgate.reload(&policy);
-        let pulled = node.kubelet().ensure_image(&Pod::of(image.by_tag()));
-        let code = pulled.as_ref().err().map(|waiting| waiting.code());
-        assert_eq!(code, self.refused, "{about}: pullgate: {pulled:?}");
-        let verified = keyless.verify(&image.by_digest(), (subject, issuer), root, self.options);
-        assert_eq!(verified.is_ok(), self.accepted, "{about}: cosign: {verified:?}");
+        node.pullgate.reload(&keyless.require_of(Policy::deny(), root, &lines).require("**", &[CI]));
+        let verified = keyless.verify(&image.by_digest(), (subject, issuer), root, form.options);
+        assert_row(node, (form.name, about), image, *decision, &verified);
     }
 }
 
+/// A form of signatures, and what `cosign verify` must be told.
+struct Form {
+    name: &'static str,
+    log: Log,
+    layout: Layout,
+    options: &'static [&'static str],
+}
+
+const FORMS: [Form; 3] = [
+    Form { name: "v1", log: Log::V1, layout: Layout::Bundle, options: &[] },
+    Form { name: "v2", log: Log::V2, layout: Layout::Bundle, options: &["--use-signed-timestamps"] },
+    Form { name: "classic", log: Log::V1, layout: Layout::Classic, options: &["--new-bundle-format=false"] },
+];
+
+impl Form {
+    /// Attaches a signature that no client would make.
+    fn forge(&self, node: &Node, sigstore: &Sigstore, image: &Image, person: &Person) {
+        let digest = Digest::parse(&image.digest).unwrap();
+        let bundle = match (self.layout, self.log) {
+            (Layout::Classic, _) => {
+                let text = payload(&format!("{}/{}", image.host, image.repository), &digest);
+                let annotations = sigstore.classic(person, &text);
+                return signing::attach_annotated(&node.registry, image, &text, &annotations);
+            }
+            (Layout::Bundle, Log::V1) => sigstore.bundle(person, &digest),
+            (Layout::Bundle, Log::V2) => sigstore.bundle_v2(person, &digest),
+        };
+        signing::attach_bundle(&node.registry, image, &bundle);
+    }
+
+    /// Replaces the log entry of a signature by the one of another.
+    fn exchange_entry(&self, node: &Node, image: &Image, other: &Image) {
+        const ENTRY: &str = "dev.sigstore.cosign/bundle";
+        match self.layout {
+            Layout::Classic => {
+                let donor = node.registry.manifest(&other.repository, &other.signature_tag());
+                let donor: Value = serde_json::from_slice(&donor).unwrap();
+                let entry = &donor["layers"][0]["annotations"][ENTRY];
+                signing::edit(&node.registry, image, |_, layer| layer["annotations"][ENTRY] = entry.clone());
+            }
+            Layout::Bundle => {
+                let mut bundle = signing::bundle_of(&node.registry, image);
+                let donor = signing::bundle_of(&node.registry, other);
+                *bundle.pointer_mut(ENTRIES).unwrap() = donor.pointer(ENTRIES).unwrap().clone();
+                signing::attach_bundle(&node.registry, image, &bundle);
+            }
+        }
+    }
+}
+
+const ENTRIES: &str = "/verificationMaterial/tlogEntries";
+
+/// There is no row for a certificate that was revoked: a certificate of Fulcio names no list of revoked ones, and is valid for
+/// ten minutes. An identity is revoked by the policy; a key, by the deny list.
 #[test]
 fn cosign_and_pullgate_agree() {
     let node = Node::start(Release::V2_1);
     let keyless = node.keyless();
-    let (sigstore, stranger) = (&keyless.services.sigstore, Sigstore::new());
+    let (sigstore, stranger) = (&keyless.services.sigstore, Sigstore::new().trusted_root());
     let (root, person) = (sigstore.trusted_root(), Person::builder());
-    // What real cosign signed, and copies of it with a change.
-    let signed = |name: &str, log, layout| {
-        let image = node.push(name);
-        keyless.sign(&image.by_digest(), &person, log, layout).unwrap();
-        image
-    };
-    let v1 = signed("team/v1:1", Log::V1, Layout::Bundle);
-    let v2 = signed("team/v2:1", Log::V2, Layout::Bundle);
-    let classic = signed("team/classic:1", Log::V1, Layout::Classic);
-    let bundles = [&v1, &v2].map(|image| signing::bundle_of(&node.registry, image));
-    let attached = |name: &str, image: &Image, change: &dyn Fn(&mut Value)| {
-        let copy = image.push_as(&node.registry, name);
-        let mut bundle = signing::bundle_of(&node.registry, image);
-        change(&mut bundle);
-        signing::attach_bundle(&node.registry, &copy, &bundle);
-        copy
-    };
-    // What no client would sign.
-    let forged = |name: &str, make: &dyn Fn(&Image) -> Value| {
-        let image = node.push(name);
-        signing::attach_bundle(&node.registry, &image, &make(&image));
-        image
-    };
-    let digest = |image: &Image| pullgate::digest::Digest::parse(&image.digest).unwrap();
     let old = Person { issued: Timestamp::now() - SignedDuration::from_hours(1), ..person.clone() };
     let late = Person { signed_after: SignedDuration::from_mins(11), ..old.clone() };
     let unlogged = Person { logged: false, ..old.clone() };
-    let entries = "/verificationMaterial/tlogEntries";
-    let other_entry = bundles[1].pointer(entries).unwrap().clone();
-    let unsigned = node.push("team/other:1");
-    signing::attach_bundle(&node.registry, &unsigned, &bundles[0]);
-    let copied = classic.push_as(&node.registry, "elsewhere/classic:1");
-    signing::copy_signatures(&classic, &copied);
-    let good = |about, image: &Image| Case {
-        about,
-        image: image.clone(),
-        root: root.clone(),
-        subject: SUBJECT,
-        issuer: ISSUER,
-        refused: None,
-        accepted: true,
-        options: &["--use-signed-timestamps"],
-    };
-    let bad =
-        |about, image: &Image, code| Case { refused: Some(code), accepted: false, ..good(about, image) };
-    let v1_options = |case| Case { options: &[], ..case };
-    for case in [
-        v1_options(good("bundle, Rekor v1", &v1)),
-        good("bundle, Rekor v2", &v2),
-        v1_options(Case { options: &["--new-bundle-format=false"], ..good("classic layout", &classic) }),
-    ] {
-        case.assert(&node, &keyless);
-    }
-    for image in [&v1, &v2] {
+    for form in &FORMS {
+        let name = |what: &str| format!("team/{}{what}", form.name);
+        let signed = |name: &str| {
+            let image = node.push(name);
+            keyless.sign(&image.by_digest(), &person, form.log, form.layout).unwrap();
+            image
+        };
+        let forged = |name: &str, person: &Person| {
+            let image = node.push(name);
+            form.forge(&node, sigstore, &image, person);
+            image
+        };
+        let image = signed(&name(":1"));
+        let ([unsigned, copied], named) = copied(&node, form.layout, &image);
+        let exchanged = signed(&name("-entry:1"));
+        // Signed later, so that its time is one at which the certificate of this one is valid.
+        form.exchange_entry(&node, &exchanged, &signed(&name(":2")));
+        let row = |about, image, decision| Case {
+            about,
+            image,
+            root: &root,
+            subject: SUBJECT,
+            issuer: ISSUER,
+            decision,
+        };
+        let bad = |about, image, code| row(about, image, Decision::Refused(code));
         for case in [
+            row("good", &image, Decision::Runs),
             Case {
                 subject: "https://git.example/team/apq",
-                ..bad("wrong identity", image, "wrong-identity")
+                ..bad("wrong identity", &image, "wrong-identity")
             },
-            Case { issuer: "https://other.example", ..bad("wrong issuer", image, "wrong-identity") },
-            Case { root: stranger.trusted_root(), ..bad("wrong root", image, "untrusted-timestamp") },
+            Case { issuer: "https://other.example", ..bad("wrong issuer", &image, "wrong-identity") },
+            Case { root: &stranger, ..bad("wrong root", &image, "untrusted-timestamp") },
+            bad("expired", &forged(&name("-late:1"), &late), "certificate-expired"),
+            bad("no SCT", &forged(&name("-unlogged:1"), &unlogged), "no-certificate-log"),
+            bad("other digest", &unsigned, "other-digest"),
+            row("other repository", &copied, named),
+            bad("log entry of another artifact", &exchanged, "other-log-entry"),
         ] {
-            case.assert(&node, &keyless);
+            case.assert(&node, &keyless, form);
+        }
+        if form.layout == Layout::Bundle {
+            let policy = keyless.require(Policy::deny(), "**").continued("identity = \"required\"");
+            node.pullgate.reload(&policy);
+            let real = keyless.verify(&copied.by_digest(), (SUBJECT, ISSUER), &root, form.options);
+            let decision = Decision::Stricter("other-repository");
+            assert_row(&node, (form.name, "identity required"), &copied, decision, &real);
         }
     }
-    for case in [
-        bad(
-            "expired",
-            &forged("team/late:1", &|image| sigstore.bundle(&late, &digest(image))),
-            "certificate-expired",
-        ),
-        bad(
-            "no SCT",
-            &forged("team/unlogged:1", &|image| sigstore.bundle(&unlogged, &digest(image))),
-            "no-certificate-log",
-        ),
-        bad("other digest", &unsigned, "other-digest"),
-        bad(
-            "log entry of another artifact",
-            &attached("team/entry:1", &v1, &|bundle| {
-                *bundle.pointer_mut(entries).unwrap() = other_entry.clone()
-            }),
-            "other-log-entry",
-        ),
-        bad(
-            "no timestamp with Rekor v2",
-            &attached("team/unstamped:1", &v2, &|bundle| {
-                bundle["verificationMaterial"]["timestampVerificationData"] = json!({});
-            }),
-            "no-signing-time",
-        ),
-        bad(
-            "no log entry",
-            &attached("team/unentered:1", &v1, &|bundle| {
-                bundle["verificationMaterial"]["tlogEntries"] = json!([]);
-            }),
-            "no-log-entry",
-        ),
-        // cosign does not compare the repository.
-        Case {
-            refused: Some("other-repository"),
-            options: &["--new-bundle-format=false"],
-            ..good("other repository", &copied)
-        },
+    // What only one of the logs has.
+    let [v1, v2, _] = &FORMS;
+    for (form, about, pointer, value, code) in [
+        (v1, "no log entry", ENTRIES, json!([]), "no-log-entry"),
+        (v2, "no timestamp", "/verificationMaterial/timestampVerificationData", json!({}), "no-signing-time"),
     ] {
-        case.assert(&node, &keyless);
+        let image = node.push(&format!("team/{}-without:1", form.name));
+        keyless.sign(&image.by_digest(), &person, form.log, form.layout).unwrap();
+        let mut bundle = signing::bundle_of(&node.registry, &image);
+        *bundle.pointer_mut(pointer).unwrap() = value;
+        signing::attach_bundle(&node.registry, &image, &bundle);
+        let decision = Decision::Refused(code);
+        Case { about, image: &image, root: &root, subject: SUBJECT, issuer: ISSUER, decision }
+            .assert(&node, &keyless, form);
     }
+}
+
+#[test]
+fn evidence_of_keyless_signatures_decides_without_the_registry() {
+    let mut node = Node::start(Release::V2_1);
+    let keyless = node.keyless();
+    node.pullgate.reload(&keyless.require(Policy::deny(), "**"));
+    let images = FORMS.map(|form| {
+        let image = node.push(&format!("team/{}:1", form.name));
+        keyless.sign(&image.by_digest(), &Person::builder(), form.log, form.layout).unwrap();
+        node.kubelet().run(&Pod::of(image.by_tag())).unwrap_or_else(|waiting| panic!("{waiting:?}"));
+        image
+    });
+    let lines = format!("issuer = \"{ISSUER}\"\nsubject = \"{SUBJECT}\"");
+    let other = keyless.require_of(Policy::deny(), &Sigstore::new().trusted_root(), &lines);
+    drop(keyless);
+    assert_evidence_decides(&mut node, "", &images.each_ref(), &other.require("**", &[CI]));
 }
 
 /// Signatures by keys that real cosign logs.
@@ -192,12 +217,21 @@ fn keys_that_need_a_log_entry_have_one_by_cosign() {
         .continued("log = \"required\"\ntrust-root = \"trust/root.json\"")
         .require("**", &[RELEASE]);
     node.pullgate.reload(&policy);
-    for (name, log) in [("team/v1:1", Log::V1), ("team/v2:1", Log::V2)] {
-        let image = node.push(name);
-        keyless.sign_by_key(&image.by_digest(), &node.release, log).unwrap();
+    for form in FORMS.iter().filter(|form| form.layout == Layout::Bundle) {
+        let signed = |tag: u32| {
+            let image = node.push(&format!("team/{}:{tag}", form.name));
+            keyless.sign_by_key(&image.by_digest(), &node.release, form.log).unwrap();
+            image
+        };
+        let image = signed(1);
         let ran =
             node.kubelet().run(&Pod::of(image.by_tag())).unwrap_or_else(|waiting| panic!("{waiting:?}"));
-        assert_eq!(ran.user, 1000, "{name}");
+        assert_eq!(ran.user, 1000, "{}", form.name);
+        // T82: the log entry of another image.
+        let image = signed(2);
+        form.exchange_entry(&node, &image, &signed(3));
+        let waiting = node.kubelet().ensure_image(&Pod::of(image.by_tag())).unwrap_err();
+        assert_eq!(waiting.code(), "other-log-entry", "{}: {}", form.name, waiting.message);
     }
     let image = node.push("team/unlogged:1");
     node.cosign().sign(&image.by_digest(), &node.release, Layout::Bundle, None);

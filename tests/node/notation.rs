@@ -1,7 +1,9 @@
-//! Signatures by the real notation on a real node: T70, T71, T87.
+//! Signatures by the real notation on a real node: T70, T86, T87.
 
 use std::process::Command;
+use std::time::Duration;
 
+use pullgate_test::node::gpg::Lookaside;
 use pullgate_test::node::images::Image;
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::notation::{Authority, FORMATS, KEYS, Notation, Signer};
@@ -11,11 +13,14 @@ use pullgate_test::node::{Node, Release, directory};
 use pullgate_test::programs;
 
 use super::clock::start_at;
+use super::rows::Decision::{Refused, Runs, Stricter};
+use super::rows::{assert_evidence_decides, assert_row};
 use pullgate::trust::pem;
 use pullgate_test::node::keys::Kind;
 use pullgate_test::node::signing;
 use pullgate_test::node::timestamp_server::TimestampServer;
 use pullgate_test::sigstore::{Services, Sigstore, root_of_timestamps};
+use serde_json::{Value, json};
 
 on_every_release!(signatures_by_notation_are_accepted);
 
@@ -95,14 +100,103 @@ fn signatures_by_notation_are_accepted(release: Release) {
 #[test]
 fn each_key_type_in_each_envelope_is_accepted() {
     let world = World::start(Release::V2_1);
+    world.notation.trust(&world.authority, "acme", "strict");
     for (key, _) in KEYS {
         let signer = world.authority.issue(("acme", key), key, "");
         for format in FORMATS {
             let image = world.push_signed(&format!("team/{key}-{format}:1"), &signer, format);
-            let pulled = world.node.kubelet().ensure_image(&Pod::of(image.by_tag()));
-            assert!(pulled.is_ok(), "{key} {format}: {pulled:?}");
+            let real = world.notation.verify(&image.by_digest());
+            assert_row(&world.node, (key, format), &image, Runs, &real);
         }
     }
+}
+
+/// The certificates name a list of revoked ones, which both pullgate and notation fetch.
+#[test]
+fn notation_and_pullgate_agree() {
+    let mut world = World::start(Release::V2_1);
+    let lists = world.node.directory().join("lists");
+    directory::make(&lists);
+    let server = Lookaside::serve(lists.clone());
+    let listed = format!("crlDistributionPoints=URI:{}/acme.crl", server.url());
+    let stranger = Authority::make(world.node.directory(), "stranger");
+    let issue = |name: &str| world.authority.issue(("acme", name), "p256", &listed);
+    let [signer, revoked] = ["release", "stolen"].map(issue);
+    let evil = world.authority.issue(("evil", "evil"), "p256", &listed);
+    let stranger = stranger.issue(OURS, "p256", &listed);
+    world.authority.revoke(&revoked);
+    world.authority.publish_list(&lists.join("acme.crl"));
+    world.notation.trust(&world.authority, "acme", "strict");
+    let fetching = policy(&world.authority, "distribution-points = \"fetch\"");
+    world.node.pullgate.reload(&fetching);
+    let mut good = Vec::new();
+    for format in FORMATS {
+        let name = |what: &str| format!("team/{what}-{format}:1");
+        let signed = world.push_signed(&name("good"), &signer, format);
+        let unsigned = world.node.push(&format!("team/good-{format}:2"));
+        signing::graft_referrer(&world.node.registry, &signed, &unsigned);
+        let copied = signed.push_as(&world.node.registry, &format!("elsewhere/{format}:1"));
+        signing::graft_referrer(&world.node.registry, &signed, &copied);
+        let ended = world.node.push(&name("ended"));
+        world.notation.sign(&ended.by_digest(), &signer, format, &["--expiry", "1s"]);
+        let expired = || world.notation.verify(&ended.by_digest()).is_err().then_some(());
+        process::wait(Duration::from_secs(60), expired).expect("the signature expires");
+        for (about, image, decision) in [
+            ("good", &signed, Runs),
+            ("wrong identity", &world.push_signed(&name("evil"), &evil, format), Refused("wrong-identity")),
+            (
+                "wrong root",
+                &world.push_signed(&name("stranger"), &stranger, format),
+                Refused("untrusted-certificate"),
+            ),
+            ("expired signature", &ended, Refused("signature-expired")),
+            (
+                "revoked",
+                &world.push_signed(&name("revoked"), &revoked, format),
+                Refused("certificate-revoked"),
+            ),
+            ("other digest", &unsigned, Refused("other-digest")),
+            // The signature names no repository.
+            ("other repository", &copied, Runs),
+        ] {
+            let real = world.notation.verify(&image.by_digest());
+            assert_row(&world.node, (format, about), image, decision, &real);
+        }
+        good.push(signed);
+    }
+    // Unless the rule demands that it does.
+    world.node.pullgate.reload(&fetching.continued("identity = \"required\""));
+    for format in FORMATS {
+        let image = world.node.push(&format!("team/named-{format}:1"));
+        let named = format!("docker-reference={}/{}", image.host, image.repository);
+        world.notation.sign(&image.by_digest(), &signer, format, &["--user-metadata", &named]);
+        let copied = image.push_as(&world.node.registry, &format!("elsewhere/named-{format}:1"));
+        signing::graft_referrer(&world.node.registry, &image, &copied);
+        for (about, image, decision) in
+            [("named", &image, Runs), ("other repository", &copied, Stricter("other-repository"))]
+        {
+            let real = world.notation.verify(&image.by_digest());
+            assert_row(&world.node, (format, about), image, decision, &real);
+        }
+    }
+    // notation does not sign with a certificate that has expired, and cannot be run at another time.
+    world.node.pullgate.reload(&policy(&world.authority, ""));
+    start_at(&mut world.node, 2);
+    let kubelet = world.node.kubelet_through_pullgate();
+    for image in &good {
+        let waiting = kubelet.ensure_image(&Pod::of(image.by_tag())).unwrap_err();
+        assert_eq!(waiting.code(), "certificate-not-valid-now", "{}", waiting.message);
+    }
+}
+
+#[test]
+fn evidence_of_notation_signatures_decides_without_the_registry() {
+    let mut world = World::start(Release::V2_1);
+    let signer = world.authority.issue(OURS, "p256", "");
+    let images = FORMATS.map(|format| world.push_signed(&format!("team/{format}:1"), &signer, format));
+    images.iter().for_each(|image| world.assert_runs(image));
+    let stranger = Authority::make(world.node.directory(), "stranger");
+    assert_evidence_decides(&mut world.node, "", &images.each_ref(), &policy(&stranger, ""));
 }
 
 /// By a clock that is two years fast or slow. A scan does not remove such images: another clock would admit them.
@@ -169,22 +263,56 @@ fn an_imported_trust_policy_decides_as_notation() {
         world.push_signed("team/evil:1", &evil, "cose"),
         world.node.push("team/unsigned:1"),
     ];
-    for (level, organisation) in [("permissive", "acme"), ("permissive", "evil"), ("permissive", "nobody")] {
-        world.notation.trust(&world.authority, organisation, level);
+    let file = world.notation.configuration().join("trustpolicy.json");
+    let notations = |image: &Image| world.notation.verify(&image.by_digest()).is_ok();
+    // The exit code says that something is stricter or wider than in notation; the import is complete.
+    let import = |options: &[&str]| {
         let mut import = Command::new(programs::signer());
-        import.args(["import", "notation"]);
-        let imported = process::must_run(import.arg(world.notation.configuration().join("trustpolicy.json")));
-        world.node.pullgate.reload(&Policy::text(&imported));
-        for image in &images {
-            let real = world.notation.verify(&image.by_digest());
-            let ours = world.node.kubelet().ensure_image(&Pod::of(image.by_tag()));
-            assert_eq!(ours.is_ok(), real.is_ok(), "{organisation}: {ours:?}, {real:?}");
-        }
+        import.args(["import", "notation"]).args(options);
+        let imported = process::output(import.arg(&file));
+        assert!(!imported.stdout.is_empty(), "{imported:?}");
+        world.node.pullgate.reload(&Policy::text(&String::from_utf8(imported.stdout).unwrap()));
+    };
+    let decisions =
+        || images.each_ref().map(|image| world.node.kubelet().ensure_image(&Pod::of(image.by_tag())).is_ok());
+    for (level, organisation, expected) in [
+        ("strict", "acme", [true, false, false]),
+        ("strict", "evil", [false, true, false]),
+        ("strict", "nobody", [false, false, false]),
+        ("permissive", "acme", [true, false, false]),
+        ("permissive", "evil", [false, true, false]),
+        ("permissive", "nobody", [false, false, false]),
+    ] {
+        world.notation.trust(&world.authority, organisation, level);
+        import(&[]);
+        assert_eq!(images.each_ref().map(notations), expected, "notation: {level}, {organisation}");
+        assert_eq!(decisions(), expected, "pullgate: {level}, {organisation}");
     }
-    directory::write(&world.notation.configuration().join("trustpolicy.json"), "{}");
+    // notation skips verification of some repositories.
+    world.notation.trust(&world.authority, "acme", "strict");
+    let mut statements: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let scopes = images[1..].iter().map(|image| format!("{}/{}", image.host, image.repository));
+    let skipped = json!({
+        "name": "skipped",
+        "registryScopes": scopes.collect::<Vec<_>>(),
+        "signatureVerification": { "level": "skip" },
+    });
+    statements["trustPolicies"].as_array_mut().unwrap().push(skipped);
+    directory::write(&file, statements.to_string());
+    import(&[]);
+    assert_eq!(images.each_ref().map(notations), [true; 3], "notation: skip");
+    assert_eq!(decisions(), [true; 3], "pullgate: skip");
+    // Where notation only logs a wrong signer, pullgate has no such rule: one is stricter, the other wider.
+    world.notation.trust(&world.authority, "acme", "audit");
+    assert_eq!(images.each_ref().map(notations), [true, true, false]);
+    for (options, expected) in [(&[][..], [true, false, false]), (&["--widen"], [true, true, true])] {
+        import(options);
+        assert_eq!(decisions(), expected, "audit, {options:?}");
+    }
+    directory::write(&file, "{}");
     let mut import = Command::new(programs::signer());
     import.args(["import", "notation"]);
-    let refused = process::run(import.arg(world.notation.configuration().join("trustpolicy.json")));
+    let refused = process::run(import.arg(&file));
     assert!(refused.is_err_and(|error| error.contains("nothing was imported")), "notation refuses it too");
 }
 

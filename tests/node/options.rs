@@ -77,6 +77,7 @@ fn every_listed_option_has_its_test() {
         (group_and_mode_decide_who_may_connect, &["[listen] group", "[listen] mode"]),
         (crate::verifier::only_a_daemon_of_root_is_trusted, &["[control] socket"]),
         (|| crate::status::shows_the_state_of_the_daemon(Release::V2_1), &["[runtime] socket"]),
+        (crate::lazy::images_are_pulled_by_a_lazy_pulling_snapshotter, &["[runtime] image-socket"]),
         (
             || crate::ways::a_side_loaded_image_never_runs_under_a_protected_name(Release::V2_1),
             &["[gate] image-status"],
@@ -89,6 +90,10 @@ fn every_listed_option_has_its_test() {
         (
             || crate::scan::uses_evidence_while_the_registry_is_unreachable(Release::V2_1),
             &["[ledger] directory"],
+        ),
+        (
+            crate::metrics::metrics_are_served_and_written_as_configured,
+            &["[metrics] listen", "[metrics] textfile", "[metrics] textfile-interval"],
         ),
         (log_level_and_format_are_applied, &["[log] format", "[log] level"]),
         (

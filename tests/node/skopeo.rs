@@ -84,7 +84,7 @@ async fn decides_as_the_imported_policy() {
 
 fn imported(document: &str) -> Imported {
     let files = |path: &str| std::fs::read(path);
-    import::containers(document.as_bytes(), &files, Options::default()).unwrap()
+    import::containers(document.as_bytes(), &files, None, Options::default()).unwrap()
 }
 
 /// The decision of skopeo.

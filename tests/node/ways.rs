@@ -248,7 +248,7 @@ fn an_image_denied_after_the_pull_is_refused(release: Release) {
         let waiting = kubelet.run(&Pod::of(&name)).unwrap_err();
         assert_eq!(waiting.reason, "SignatureValidationFailed", "{name}: {}", waiting.message);
         let waiting = kubelet.create(&Pod::of(&name), &node.id_in_runtime(&name)).unwrap_err();
-        assert_eq!(waiting.code(), "no-valid-signature", "{name}: {}", waiting.message);
+        assert_eq!(waiting.code(), "key-revoked", "{name}: {}", waiting.message);
     }
     node.pullgate.reload(&required());
     assert_eq!(assert_runs(&kubelet, &image.by_tag()), id);

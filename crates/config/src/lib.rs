@@ -14,6 +14,7 @@
 //! name for an option gets a line in [`mod@renamed`].
 #![forbid(unsafe_code)]
 
+pub mod atomic;
 pub mod bound;
 pub mod description;
 pub mod document;

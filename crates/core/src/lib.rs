@@ -8,6 +8,8 @@
 pub mod digest;
 pub mod json;
 pub mod policy;
+#[cfg(test)]
+mod public_suites;
 pub mod reference;
 pub mod signature;
 pub mod trust;

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::reference::Repository;
 use crate::signature::{self, Format};
-use crate::trust::{Authenticator, Identities, PublicKey};
+use crate::trust::{Authenticator, Identities, PublicKey, TrustKind};
 
 mod applicability;
 mod applicable_rules;
@@ -211,6 +211,11 @@ impl Policy {
     #[must_use]
     pub fn ending(&self, now: Timestamp, notice: SignedDuration) -> BTreeSet<String> {
         self.authenticators.values().flat_map(|it| it.set().ending(now, notice)).collect()
+    }
+
+    /// When each thing ends that the authenticators trust and that the operator must renew.
+    pub fn ends(&self) -> impl Iterator<Item = (TrustKind, Timestamp)> {
+        self.authenticators.values().flat_map(|authenticator| authenticator.set().ends())
     }
 
     /// The rules, in the order of the files, without the default.

@@ -35,8 +35,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 pub use self::attestor::{
-    AttestorError, ENVELOPE_PAYLOAD_TYPE, Listing as GrafeasListing, MAX_GRAFEAS_BYTES, MAX_TOKEN_BYTES,
-    is_envelope,
+    Attempts, AttestorError, ENVELOPE_PAYLOAD_TYPE, Listing as GrafeasListing, MAX_GRAFEAS_BYTES,
+    MAX_TOKEN_BYTES, is_envelope,
 };
 pub use self::bundle::{MAX_BUNDLE_BYTES, MEDIA_TYPE as BUNDLE_MEDIA_TYPE};
 pub use self::certified::CertifiedError;
@@ -49,14 +49,16 @@ pub use self::keyless::{CertificateAnnotations, KeylessError};
 use self::notation::Signer as NotationSigner;
 pub use self::notation::{
     ARTIFACT_TYPE as NOTATION_ARTIFACT_TYPE, EnvelopeType, MAX_ENVELOPE_BYTES as MAX_NOTATION_BYTES,
-    MEDIA_TYPES as NOTATION_MEDIA_TYPES, NotationError, UnsignedEnvelope,
-    is_own_signature as is_own_notation_signature,
+    MEDIA_TYPES as NOTATION_MEDIA_TYPES, NotationError, OwnSignature as OwnNotationSignature,
+    UnsignedEnvelope, own_signature as own_notation_signature,
 };
 pub use self::payload::{names_in_payload, simple_payload, usual_payloads};
 pub use self::repository::{REPOSITORY_ANNOTATION, RepositoryIdentity};
 pub use self::simple::MAX_PAYLOAD_BYTES;
 pub use self::statement::{MAX_SUBJECTS, PREDICATE_TYPE, STATEMENT_TYPE};
-pub use self::timestamp::{Stamp, StampError, TimestampError, TimestampRequest};
+pub use self::timestamp::{
+    Stamp, StampError, TimestampError, TimestampRequest, check_response as check_timestamp_response,
+};
 use crate::digest::Digest;
 use crate::trust::x509::FetchedCrls;
 use crate::trust::{
@@ -215,6 +217,8 @@ pub struct Known<'a> {
     pub now: Timestamp,
     /// The lists of revoked certificates that were fetched.
     pub crls: &'a FetchedCrls,
+    /// What verifying the attestations of attestors may still cost.
+    pub attempts: &'a Attempts,
 }
 
 /// Proof that a signer of an authenticator signed the subject, or an attestation of it that meets a condition; only [`verify`]
@@ -282,7 +286,8 @@ pub fn verify(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Proof, SignatureError> {
-    verify_knowing(attachment, authenticator, subject, Known { now, crls: &FetchedCrls::default() })
+    let known = Known { now, crls: &FetchedCrls::default(), attempts: &Attempts::default() };
+    verify_knowing(attachment, authenticator, subject, known)
 }
 
 /// As [`verify`], where lists of revoked certificates were fetched. Those that were missing are in
@@ -310,7 +315,7 @@ pub fn verify_knowing(
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "gpg" }),
         },
         Signers::Attestor(set) => match attachment {
-            Attachment::Grafeas { document, .. } => attestor::verify(document, set, subject, now)?,
+            Attachment::Grafeas { document, .. } => attestor::verify(document, set, subject, known)?,
             other => return Err(SignatureError::OtherKind { found: other.format(), kind: "attestor" }),
         },
     };
@@ -341,7 +346,7 @@ pub fn reads(signers: &Signers, format: Format) -> bool {
 /// Whether attestations by these signers can be verified.
 #[must_use]
 pub fn reads_attestations(signers: &Signers) -> bool {
-    matches!(signers, Signers::Keys(_) | Signers::Keyless(_))
+    matches!(signers, Signers::Keys(_) | Signers::Keyless(_) | Signers::Pki(_))
 }
 
 /// What each kind of authenticator returns for a signature that counts.

@@ -46,9 +46,9 @@ pub use self::identity::{Identities, Identity};
 pub use self::key_error::{KeyError, MAX_PEM_BYTES};
 pub use self::key_ids::KeyIds;
 pub use self::keyless::{
-    CertificateError, Claim, KeylessSet, KeylessSetError, LogUse, MAX_PATTERN_BYTES, MAX_ROOT_BYTES,
-    MAX_ROOTS, Pattern, PatternError, ROOT_NOTICE, RootEnd, RootError, SignerRule, SignerRuleError,
-    SigningCertificate, TrustedRoot, WrongIdentity,
+    CertificateError, Claim, KeylessSet, KeylessSetError, LOGGED_ALGORITHMS, LogUse, MAX_PATTERN_BYTES,
+    MAX_ROOT_BYTES, MAX_ROOTS, Pattern, PatternError, ROOT_NOTICE, RootEnd, RootError, SignerRule,
+    SignerRuleError, SigningCertificate, TrustedRoot, WrongIdentity,
 };
 pub use self::kind::Curve;
 pub use self::notation::{NotationSet, TimestampCheck, VerificationLevel};
@@ -58,7 +58,7 @@ pub use self::private::PrivateKey;
 pub use self::public::{MAX_SIGNATURE_BYTES, PublicKey, Valid};
 pub use self::remote_check::{RemoteCheck, RemoteVerification};
 pub use self::rsa::random;
-pub use self::signer_set::SignerSet;
+pub use self::signer_set::{SignerSet, TrustKind};
 
 /// Maximum number of keys of one authenticator: each costs a public-key operation for every untrusted signature.
 pub const MAX_KEYS: usize = 16;
@@ -238,6 +238,12 @@ impl SignerSet for KeySet {
     fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
         let horizon = keyless::horizon(now, notice);
         self.log_roots.iter().filter_map(|root| root.logs_ending(horizon)).collect()
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        let keys = self.keys.iter().filter_map(|key| Some((TrustKind::Key, key.not_after?)));
+        let roots = self.log_roots.iter().filter_map(|root| Some((TrustKind::Root, root.log_end()?.at)));
+        keys.chain(roots).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -7,6 +7,7 @@ mod documents;
 mod gpg;
 mod pki;
 pub(crate) mod scope;
+mod sigstore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +17,10 @@ use documents::{Document, Identity, Requirement, Signed};
 use pki::Converted;
 use scope::Covered;
 
-use super::draft::{Action, Draft, Rule, key};
+use super::draft::{Action, Draft, Rule, Setting, key};
 use super::{Effect, ImportError, Imported, Options, read, shape};
 use pullgate_core::digest::Digest;
-use pullgate_core::trust::{Algorithm, PublicKey};
+use pullgate_core::trust::{Algorithm, PublicKey, TrustedRoot};
 
 /// The number of labels that `*.example.com` covers if deeper hosts are refused anyway. In the original it is unlimited; in
 /// pullgate `*` is one label.
@@ -35,11 +36,16 @@ const ALGORITHMS: [Algorithm; 3] =
 /// Reads a file that the policy names, by its path.
 pub type Files<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, std::io::Error>;
 
-/// Converts a policy. `files` reads the key files that it names.
+/// Converts a policy. `files` reads the key files that it names; `root` has its logs and the CAs of Fulcio, if it has any.
 ///
 /// # Errors
 /// When the document does not have the published shape, or a key cannot be read.
-pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result<Imported, ImportError> {
+pub fn containers(
+    document: &[u8],
+    files: Files<'_>,
+    root: Option<&TrustedRoot>,
+    options: Options,
+) -> Result<Imported, ImportError> {
     let document: Document = read(document, "policy.json")?;
     if let Some((place, problem)) = document.problem() {
         return Err(shape(place, problem));
@@ -48,6 +54,7 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
     let mut converter = Converter {
         draft: Draft::new("containers/image's policy.json"),
         files,
+        root,
         options,
         by_keys: BTreeMap::new(),
         by_scope: BTreeMap::new(),
@@ -82,6 +89,7 @@ pub fn containers(document: &[u8], files: Files<'_>, options: Options) -> Result
 struct Converter<'a> {
     draft: Draft,
     files: Files<'a>,
+    root: Option<&'a TrustedRoot>,
     options: Options,
     /// The names of authenticators by the fingerprints of their keys, by their keyrings, or by their options.
     by_keys: BTreeMap<Vec<String>, String>,
@@ -226,16 +234,8 @@ impl Converter<'_> {
 
     /// The authenticator of a requirement; `None` if the requirement has no equivalent.
     fn signed(&mut self, subject: &str, signed: &Signed) -> Result<Option<String>, ImportError> {
-        if signed.fulcio.is_some() {
-            let text = "it requires a certificate of Fulcio, for which an authenticator of type `keyless` has to be written by hand; images are refused";
-            self.draft.note(Effect::Stricter, subject, text);
-            return Ok(None);
-        }
-        if signed.requires_rekor()
-            && !self
-                .widened(subject, "it requires an entry in a transparency log, which pullgate does not check for signatures by keys")
-        {
-            return Ok(None);
+        if let Some(fulcio) = &signed.fulcio {
+            return self.fulcio(subject, signed, fulcio);
         }
         if !self.binds_as_here(subject, signed.signed_identity.as_ref()) {
             return Ok(None);
@@ -253,14 +253,16 @@ impl Converter<'_> {
         if keys.is_empty() {
             return Ok(None);
         }
-        let mut fingerprints: Vec<String> = keys.iter().map(|key| key.fingerprint().to_owned()).collect();
-        fingerprints.sort();
-        if let Some(name) = self.by_keys.get(&fingerprints) {
+        let Some(settings) = self.log(subject, signed, &keys)? else { return Ok(None) };
+        let mut same: Vec<String> = keys.iter().map(|key| key.fingerprint().to_owned()).collect();
+        same.sort();
+        same.push(format!("{settings:?}"));
+        if let Some(name) = self.by_keys.get(&same) {
             return Ok(Some(name.clone()));
         }
         let original = signed.name().unwrap_or_else(|| format!("key-{}", self.by_keys.len() + 1));
-        let name = self.draft.authenticator(&original, keys);
-        self.by_keys.insert(fingerprints, name.clone());
+        let name = self.draft.add_authenticator(&original, keys, settings);
+        self.by_keys.insert(same, name.clone());
         Ok(Some(name))
     }
 
@@ -296,13 +298,14 @@ impl Converter<'_> {
                 (name, settings)
             }
         };
-        let key = vec![format!("{settings:?}")];
-        if let Some(name) = self.by_keys.get(&key) {
-            return Ok(Some(name.clone()));
-        }
-        let name = self.draft.authenticator_of(&original, settings);
-        self.by_keys.insert(key, name.clone());
-        Ok(Some(name))
+        Ok(Some(self.once(&original, settings)))
+    }
+
+    /// The authenticator with these options.
+    fn once(&mut self, original: &str, settings: Vec<(&'static str, Setting)>) -> String {
+        let same = vec![format!("{settings:?}")];
+        let draft = &mut self.draft;
+        self.by_keys.entry(same).or_insert_with(|| draft.authenticator_of(original, settings)).clone()
     }
 
     /// Whether to accept the wider meaning that `text` describes. It is noted either way.

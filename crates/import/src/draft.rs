@@ -138,7 +138,8 @@ impl Draft {
         name
     }
 
-    fn add_authenticator(
+    /// Adds an authenticator with keys and options.
+    pub(super) fn add_authenticator(
         &mut self,
         original: &str,
         keys: Vec<PublicKey>,

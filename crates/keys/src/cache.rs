@@ -3,15 +3,16 @@
 //! A file is used only if its key has the pinned fingerprint: write access to the cache can remove a key, and cannot
 //! replace one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::OFlag;
 
 use super::{KeysError, PinnedKey};
+use pullgate_config::atomic::{self, Durable};
 use pullgate_core::trust::{MAX_PEM_BYTES, PublicKey};
 
 /// Makes the names of temporary files unique in this process.
@@ -77,25 +78,9 @@ impl KeyCache {
         let path = self.path(key);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.directory.join(format!(".{}.{number}.new", std::process::id()));
-        let written = self.write(&unfinished, &path, public.pem().as_bytes());
-        if written.is_err() {
-            let _ = fs::remove_file(&unfinished);
-        }
+        let written = atomic::make_directory(&self.directory)
+            .and_then(|()| atomic::write(&unfinished, &path, public.pem().as_bytes(), (0o644, Durable::Yes)));
         written.map_err(|error| KeysError::Write { path, error })
-    }
-
-    fn write(&self, unfinished: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        match DirBuilder::new().recursive(true).mode(0o700).create(&self.directory) {
-            Err(error) if !self.directory.is_dir() => return Err(error),
-            _ => {}
-        }
-        // Left by a killed process with the same process id.
-        let _ = fs::remove_file(unfinished);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(unfinished, path)?;
-        File::open(&self.directory)?.sync_all()
     }
 }
 
@@ -113,6 +98,8 @@ fn read(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use pullgate_core::digest::Digest;
     use pullgate_core::trust::{Algorithm, PssSalt};

@@ -83,6 +83,12 @@ pub fn open_address(text: &str) -> Result<String, ServiceError> {
     }
 }
 
+/// The part of a URL that may be shown: a query may have a token.
+#[must_use]
+pub fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 fn url_without_credentials(text: &str) -> Result<Url, ServiceError> {
     let wrong = |reason| ServiceError::Address { reason };
     let url = Url::parse(text).map_err(|_| wrong("it is not a URL"))?;

@@ -232,6 +232,24 @@ pub enum Class {
     Refused,
 }
 
+impl Class {
+    /// All, in the order of the type.
+    pub const ALL: [Self; 5] =
+        [Self::Unanswered, Self::Unauthorized, Self::NotFound, Self::Limit, Self::Refused];
+
+    /// The word for it in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unanswered => "unanswered",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not-found",
+            Self::Limit => "limit",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl RegistryError {
     #[must_use]
     pub fn class(&self) -> Class {

@@ -22,6 +22,7 @@ use super::limits::Limits;
 use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
 use super::request_context::RequestContext;
+use super::request_counts::RequestCounts;
 use super::token::{self, Access, TokenService, Tokens};
 use pullgate_net::memory::{MemoryBudget, MemoryError};
 use pullgate_net::service::Cause;
@@ -42,6 +43,7 @@ pub(super) struct HostClient {
     pub(super) trusted: Vec<String>,
     /// The memory for responses.
     pub(super) memory: MemoryBudget,
+    pub(super) counts: RequestCounts,
 }
 
 /// The result of one attempt.
@@ -64,16 +66,20 @@ impl HostClient {
         ask: &HostRequest,
         context: &RequestContext,
     ) -> Result<ApiResponse, RegistryError> {
-        match self.send_once(host, ask, context).await {
+        let sent = match self.send_once(host, ask, context).await {
             Err(RegistryError::Memory(MemoryError::NotYet)) => {
                 // The response is larger than lookups may read without waiting. It is dropped, and requested again once
                 // there is memory: waiting takes neither a connection nor a permit that others need.
                 context.end_turn();
-                context.share.enlarge(self.limits.queue_timeout).await?;
-                self.send_once(host, ask, context).await
+                match context.share.enlarge(self.limits.queue_timeout).await {
+                    Ok(()) => self.send_once(host, ask, context).await,
+                    Err(error) => Err(error.into()),
+                }
             }
             sent => sent,
-        }
+        };
+        self.counts.add(&sent);
+        sent
     }
 
     async fn send_once(

@@ -34,6 +34,7 @@ mod realm;
 mod redirect;
 mod registry;
 mod request_context;
+mod request_counts;
 mod resolve;
 mod resolved;
 mod settings;
@@ -58,6 +59,7 @@ pub use manifest::{ImageRefs, IndexEntry, OCI_INDEX, OCI_MANIFEST, parse_refs, r
 pub use platform::Platform;
 pub use registry::Registry;
 pub use request_context::retry_delay;
+pub use request_counts::RequestCounts;
 pub use resolved::Resolved;
 pub use settings::{RegistrySettings, default_hosts};
 pub use sources::{EVERYTHING, SignatureSource};

@@ -11,6 +11,7 @@ use super::credentials::Credentials;
 use super::error::RegistryError;
 use super::limits::Limits;
 use super::listing::{self, Pages};
+use super::request_counts::RequestCounts;
 use super::resolve;
 use super::resolved::Resolved;
 use super::settings::RegistrySettings;
@@ -65,6 +66,12 @@ impl Registry {
     #[must_use]
     pub fn memory(&self) -> &MemoryBudget {
         &self.state.host_client.memory
+    }
+
+    /// The requests of all clones since the first was made.
+    #[must_use]
+    pub fn request_counts(&self) -> &RequestCounts {
+        &self.state.host_client.counts
     }
 
     #[must_use]

@@ -14,6 +14,7 @@ use super::hosts::Hosts;
 use super::keychain::Keychain;
 use super::limits::{Limits, WRITERS};
 use super::negative_cache::NegativeCache;
+use super::request_counts::RequestCounts;
 use super::resolved::Resolved;
 use super::settings::RegistrySettings;
 use super::sources::SignatureSource;
@@ -67,6 +68,7 @@ impl RegistryState {
             cooldowns,
             trusted: token_services,
             memory: MemoryBudget::new(limits.memory),
+            counts: RequestCounts::default(),
         };
         let hosts = Hosts::new(hosts_directories, containerd_config);
         let (resolving, collecting) = Default::default();

@@ -19,6 +19,12 @@ pub const MAX_ANNOTATION_BYTES: usize = 16 << 10;
 pub struct Annotations(BTreeMap<String, String>);
 
 impl Annotations {
+    /// No annotations.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
     /// Parses annotations in the form `key=value`; the value may be empty.
     ///
     /// # Errors

@@ -6,15 +6,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::referrer::{self, Referrer};
-use super::{Layout, SignError, SignRequest};
-use pullgate_core::digest::Digest;
+use super::referrer::{self, Found, MAX_BYTES, Referrer};
+use super::{Layout, SignError, SignRequest, TimestampAuthority};
 use pullgate_core::signature::{
     Attachment, BUNDLE_MEDIA_TYPE, PREDICATE_TYPE, STATEMENT_MEDIA_TYPE, STATEMENT_TYPE, bundle_annotations,
-    pre_authentication_encoding,
+    check_timestamp_response, pre_authentication_encoding,
 };
+use pullgate_core::trust::x509::Store;
 use pullgate_core::trust::{HashFunction, PublicKey};
 use pullgate_keys::SigningKey;
 use pullgate_registry::{Collected, Registry};
@@ -22,38 +23,54 @@ use pullgate_registry::{Collected, Registry};
 /// The fields of the verification material with timestamps, and with those of RFC 3161.
 const STAMPS: &str = "timestampVerificationData";
 const RFC3161: &str = "rfc3161Timestamps";
+/// The field of one of them with the response of the authority.
+const SIGNED: &str = "signedTimestamp";
+/// The most that are verified: anyone can attach a bundle (sigstore-go `pkg/verify` has the same limit).
+const MAX_STAMPS: usize = 32;
 
-/// The manifest of an existing bundle by this key with the same statement, and with a timestamp if one is requested.
+/// The manifest of an existing bundle by this key with the same statement, and with a valid timestamp if one is requested.
 pub(super) async fn present(
     registry: &Registry,
     request: &SignRequest<'_>,
     collected: &Collected,
     key: &PublicKey,
-) -> Result<Option<Digest>, SignError> {
+) -> Result<Option<Found>, SignError> {
     let wanted = signed_annotations(request);
-    let is_own = |attachment: &Attachment| {
-        let Attachment::Bundle { document, .. } = attachment else { return false };
-        bundle_annotations(document, key, request.digest).is_ok_and(|found| found == wanted)
-            && (request.timestamps.is_none() || has_timestamp(document))
+    let own = |attachment: &Attachment| {
+        let Attachment::Bundle { document, .. } = attachment else { return None };
+        let is_own = bundle_annotations(document, key, request.digest).is_ok_and(|found| found == wanted)
+            && request.timestamps.is_none_or(|timestamps| has_timestamp(document, timestamps.roots()));
+        is_own.then_some(None)
     };
-    referrer::find(registry, request, collected, is_own).await
+    referrer::find(registry, request, collected, own).await
 }
 
-/// Whether a bundle has a timestamp, which is not verified.
-fn has_timestamp(document: &[u8]) -> bool {
-    let bundle: Option<Value> = serde_json::from_slice(document).ok();
-    let stamps =
-        bundle.as_ref().and_then(|bundle| bundle.get("verificationMaterial")?.get(STAMPS)?.get(RFC3161));
-    stamps.and_then(Value::as_array).is_some_and(|stamps| !stamps.is_empty())
+/// Whether a bundle, whose signature was verified, has a timestamp of this signature by an authority below these roots.
+fn has_timestamp(document: &[u8], roots: &Store) -> bool {
+    let Ok(bundle) = serde_json::from_slice::<Value>(document) else { return false };
+    let decoded = |value: &Value| STANDARD.decode(value.as_str()?).ok();
+    let Some(signature) = bundle.pointer("/dsseEnvelope/signatures/0/sig").and_then(decoded) else {
+        return false;
+    };
+    let stamps = bundle.get("verificationMaterial").and_then(|material| material.get(STAMPS)?.get(RFC3161));
+    let stamps = stamps.and_then(Value::as_array).into_iter().flatten().take(MAX_STAMPS);
+    stamps
+        .filter_map(|stamp| stamp.get(SIGNED).and_then(decoded))
+        .any(|response| check_timestamp_response(&response, &signature, roots, Timestamp::now()).is_ok())
 }
 
 /// A new bundle.
 pub(super) async fn make(request: &SignRequest<'_>, key: &SigningKey) -> Result<Referrer, SignError> {
+    let content = bundle(request, key).await?;
+    if content.len() > MAX_BYTES {
+        return Err(SignError::TooLarge { found: content.len(), limit: MAX_BYTES });
+    }
     Ok(Referrer {
         layout: Layout::Bundle,
         artifact_type: BUNDLE_MEDIA_TYPE,
         media_type: BUNDLE_MEDIA_TYPE,
-        content: bundle(request, key).await?,
+        content,
+        expires: None,
         annotations: json!({
             "dev.sigstore.bundle.content": "dsse-envelope",
             "dev.sigstore.bundle.predicateType": PREDICATE_TYPE,
@@ -65,12 +82,13 @@ pub(super) async fn make(request: &SignRequest<'_>, key: &SigningKey) -> Result<
 async fn bundle(request: &SignRequest<'_>, key: &SigningKey) -> Result<Bytes, SignError> {
     let statement = statement(request);
     let message = pre_authentication_encoding(STATEMENT_MEDIA_TYPE, statement.as_bytes());
+    let turn = request.timestamps.map(TimestampAuthority::turn).transpose()?;
     let signature = key.sign(&message).await?;
     let mut material = Map::from_iter([("publicKey".to_owned(), json!({ "hint": hint(key.public()) }))]);
-    if let Some(timestamps) = request.timestamps {
+    if let Some(turn) = turn {
         // sigstore-go `pkg/sign/timestamping.go`: SHA-256, whatever the key.
-        let stamp = timestamps.stamp(HashFunction::Sha256, &signature).await?;
-        let stamps = json!({ RFC3161: [{ "signedTimestamp": STANDARD.encode(stamp.response) }] });
+        let stamp = turn.stamp(HashFunction::Sha256, &signature).await?;
+        let stamps = json!({ RFC3161: [{ SIGNED: STANDARD.encode(stamp.response) }] });
         material.insert(STAMPS.to_owned(), stamps);
     }
     let bundle = json!({
@@ -116,6 +134,7 @@ fn hint(key: &PublicKey) -> String {
 mod tests {
     use super::*;
     use crate::Annotations;
+    use pullgate_core::digest::Digest;
     use pullgate_core::reference::Repository;
     use pullgate_core::trust::{Algorithm, PssSalt};
     use pullgate_registry::Credentials;

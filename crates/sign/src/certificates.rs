@@ -19,13 +19,12 @@ impl CertificateChain {
     /// Maximum size of a file with a chain, in bytes.
     pub const MAX_BYTES: u64 = 256 << 10;
 
-    /// Reads a chain in PEM, leaf first.
+    /// Reads a chain in PEM, leaf first. [`Self::check_validity`] checks whether it is valid at some time.
     ///
     /// # Errors
-    /// When the file is not a complete chain with a leaf for signing code, or a certificate is not valid at `now`.
-    pub fn parse(file: &[u8], now: Timestamp) -> Result<Self, CertificateChainError> {
+    /// When the file is not a complete chain with a leaf for signing code.
+    pub fn parse(file: &[u8]) -> Result<Self, CertificateChainError> {
         let chain = Chain::check(certificates_of(file)?, Purpose::CodeSigning)?;
-        chain.check_validity(now, now).map_err(CertificateChainError::Ended)?;
         let key = chain.leaf().public_key().ok_or(CertificateChainError::Key)?;
         let mut root = Store::default();
         if let Some(last) = chain.certificates().last() {
@@ -54,6 +53,14 @@ impl CertificateChain {
             return Err(CertificateChainError::OtherAlgorithm { wanted, found });
         }
         Ok(())
+    }
+
+    /// Checks that all its certificates are valid at `now`.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub fn check_validity(&self, now: Timestamp) -> Result<(), CertificateChainError> {
+        self.chain.check_validity(now, now).map_err(CertificateChainError::Ended)
     }
 
     /// When the first of its certificates ends.

@@ -45,8 +45,13 @@ pub(super) async fn attach(
 ) -> Result<Attached, SignError> {
     let SignRequest { repository, digest, .. } = *request;
     let tag = tag(request)?;
-    let attached =
-        |manifest, added| Attached { layout: Layout::Classic, tag: Some(tag.clone()), manifest, added };
+    let attached = |manifest, added| Attached {
+        layout: Layout::Classic,
+        tag: Some(tag.clone()),
+        manifest,
+        added,
+        expires: None,
+    };
     let known = payloads(request);
     let own = payload(repository.as_str(), digest, request.annotations);
     // Checks first whether a signature is needed: signing may cost money or a touch of a token.

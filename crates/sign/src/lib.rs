@@ -8,6 +8,7 @@ mod annotations;
 mod bundle;
 mod certificates;
 mod classic;
+mod cooldown;
 mod layout;
 mod notation;
 mod referrer;
@@ -18,10 +19,14 @@ use std::time::Duration;
 
 pub use annotations::{AnnotationError, Annotations, MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
 pub use certificates::{CertificateChain, CertificateChainError};
+pub use cooldown::Cooldown;
 pub use layout::{Layout, UnknownLayout};
 pub use notation::NotationOptions;
 pub use timestamp::{TimestampAuthority, TimestampRequestError};
 
+use jiff::Timestamp;
+
+use self::referrer::Found;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 use pullgate_core::signature::SignatureError;
@@ -79,6 +84,8 @@ pub struct Attached {
     pub manifest: Digest,
     /// Whether it was added; otherwise this key had signed the same before.
     pub added: bool,
+    /// When the signature expires; only Notation signatures do.
+    pub expires: Option<Timestamp>,
 }
 
 /// Signs a digest with `key`, unless the key has signed it with the same annotations already.
@@ -143,8 +150,8 @@ pub async fn sign_found<E: From<SignError>>(
     let referrer = async {
         let signature = match present {
             None => return Ok(None),
-            Some((layout, Some(manifest))) => {
-                return Ok(Some(Attached { layout, tag: None, manifest, added: false }));
+            Some((layout, Some(Found { manifest, expires }))) => {
+                return Ok(Some(Attached { layout, tag: None, manifest, added: false, expires }));
             }
             Some((Layout::Notation, None)) => notation::make(request, &image, key).await?,
             Some((_, None)) => bundle::make(request, key).await?,
@@ -201,6 +208,12 @@ pub enum SignError {
     /// The certificate chain is not that of the key.
     #[error("the certificate chain cannot be used")]
     Certificate(#[from] CertificateChainError),
+    /// The expiry is later than times can be.
+    #[error("the time after which the signature expires is too long")]
+    Expiry,
+    /// The signature has many annotations, or a large timestamp.
+    #[error("the signature has {found} bytes, but at most {limit} are attached")]
+    TooLarge { found: usize, limit: usize },
     /// Notation signatures do not have this algorithm.
     #[error("Notation signatures cannot be made with {algorithm}")]
     Unusable { algorithm: Algorithm },

@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::certificates::CertificateChain;
-use super::referrer::{self, Referrer};
-use super::{Layout, SignError, SignRequest};
+use super::referrer::{self, Found, Referrer};
+use super::{Layout, SignError, SignRequest, TimestampAuthority};
 use pullgate_core::digest::Digest;
 use pullgate_core::signature::{
     Attachment, EnvelopeType, NOTATION_ARTIFACT_TYPE, RepositoryIdentity, SignatureError, Subject,
-    UnsignedEnvelope, is_own_notation_signature, verify,
+    UnsignedEnvelope, own_notation_signature, verify,
 };
 use pullgate_core::trust::x509::Store;
 use pullgate_core::trust::{Authenticator, HashFunction, NotationSet, Scheme, Signers};
@@ -34,6 +34,19 @@ pub struct NotationOptions {
     pub envelope: EnvelopeType,
     /// After this time a signature expires; without it, it does not.
     pub expires_in: Option<SignedDuration>,
+}
+
+impl NotationOptions {
+    /// When a signature that expires at `expiry` no longer counts as present: a third of the lifetime before, or never.
+    #[must_use]
+    pub fn renewal(&self, expiry: Timestamp) -> Option<Timestamp> {
+        expiry.checked_sub(self.expires_in? / 3).ok()
+    }
+
+    /// Whether a signature with this expiry is as good as a new one. One that does not expire is.
+    fn is_lasting(&self, expiry: Option<Timestamp>, now: Timestamp) -> bool {
+        expiry.is_none_or(|expiry| self.renewal(expiry).is_some_and(|renewal| now < renewal))
+    }
 }
 
 /// What is signed about an image.
@@ -59,22 +72,27 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The manifest of an existing signature with the same certificate and annotations that a new one would not be better than: it
-/// has not expired, and has a valid timestamp if one is requested.
+/// An existing signature with the same certificate, annotations and encoding that a new one would not be better than: it does
+/// not expire soon, has a valid timestamp if one is requested, and the media type of its encoding.
 pub(super) async fn present(
     registry: &Registry,
     request: &SignRequest<'_>,
     collected: &Collected,
     image: &Stored,
-) -> Result<Option<Digest>, SignError> {
-    let NotationOptions { certificates, .. } = request.notation.ok_or(SignError::NoCertificate)?;
-    let target = Target::of(request, image);
-    let is_own = |attachment: &Attachment| {
-        let Attachment::Notation { document, .. } = attachment else { return false };
-        is_own_notation_signature(document, certificates.leaf(), &target.subject())
-            && check(&target, certificates, attachment).is_ok()
+) -> Result<Option<Found>, SignError> {
+    let options = request.notation.ok_or(SignError::NoCertificate)?;
+    let NotationOptions { certificates, envelope, .. } = options;
+    let (target, now) = (Target::of(request, image), Timestamp::now());
+    let own = |attachment: &Attachment| {
+        let Attachment::Notation { place, document } = attachment else { return None };
+        let own = own_notation_signature(document, certificates.leaf(), &target.subject())?;
+        let is_wanted = own.envelope == *envelope
+            && !collected.mislabelled.contains(place)
+            && options.is_lasting(own.expiry, now)
+            && check(&target, certificates, attachment).is_ok();
+        is_wanted.then_some(own.expiry)
     };
-    referrer::find(registry, request, collected, is_own).await
+    referrer::find(registry, request, collected, own).await
 }
 
 /// A new signature, which was verified as nodes verify it.
@@ -86,17 +104,22 @@ pub(super) async fn make(
     let NotationOptions { certificates, envelope, expires_in } =
         request.notation.ok_or(SignError::NoCertificate)?;
     certificates.check_key(key.public())?;
+    let now = Timestamp::now();
+    certificates.check_validity(now)?;
+    let turn = request.timestamps.map(TimestampAuthority::turn).transpose()?;
     let target = Target::of(request, image);
     let algorithm = key.public().algorithm();
-    let now = Timestamp::now();
-    let expiry = expires_in.and_then(|after| now.checked_add(after).ok());
+    let expiry = match expires_in {
+        Some(after) => Some(now.checked_add(*after).map_err(|_| SignError::Expiry)?),
+        None => None,
+    };
     let other_algorithm = || SignError::Unusable { algorithm };
     let unsigned = UnsignedEnvelope::new(*envelope, algorithm, &target.subject(), (now, expiry))
         .ok_or_else(other_algorithm)?;
     let signature = key.sign(&unsigned.message()).await?;
     let signature = unsigned.signature(&signature).ok_or_else(other_algorithm)?;
-    let token = match request.timestamps {
-        Some(timestamps) => Some(timestamps.stamp(hash(algorithm.scheme()), &signature).await?.token),
+    let token = match turn {
+        Some(turn) => Some(turn.stamp(hash(algorithm.scheme()), &signature).await?.token),
         None => None,
     };
     let chain = certificates.der();
@@ -110,6 +133,7 @@ pub(super) async fn make(
         artifact_type: NOTATION_ARTIFACT_TYPE,
         media_type: envelope.media_type(),
         content: document,
+        expires: expiry,
         annotations: json!({ THUMBPRINTS: Value::from(thumbprints).to_string() }),
     })
 }

@@ -4,21 +4,32 @@
 //! client maintains an index under a tag, with `update` for concurrent writers.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::update::{Blob, Edited, refuses_absent, update, upload};
 use super::{Attached, Layout, SignError, SignRequest};
 use pullgate_core::digest::Digest;
-use pullgate_core::signature::Attachment;
+use pullgate_core::signature::{Attachment, MAX_NOTATION_BYTES};
 use pullgate_registry::{
-    Class, Collected, Condition, ManifestUpload, OCI_INDEX, OCI_MANIFEST, Registry, Stored, Target, Wanted,
-    fallback_tag,
+    AttachmentProblem, Bound, Class, Collected, Condition, Limits, ManifestUpload, OCI_INDEX, OCI_MANIFEST,
+    Registry, RegistryError, Stored, Target, Wanted, fallback_tag,
 };
 
 /// The media type of an empty configuration, and its content.
 const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
 /// The expected document under the tag, for messages.
 const EXPECTED: &str = "an index of referrers";
+
+/// The largest document that is attached, in bytes.
+pub(super) const MAX_BYTES: usize = MAX_NOTATION_BYTES;
+
+/// A signature that is attached already.
+pub(super) struct Found {
+    pub(super) manifest: Digest,
+    /// When the signature expires.
+    pub(super) expires: Option<Timestamp>,
+}
 
 /// A signature to attach.
 pub(super) struct Referrer {
@@ -27,6 +38,8 @@ pub(super) struct Referrer {
     /// The media type of the signature.
     pub(super) media_type: &'static str,
     pub(super) content: Bytes,
+    /// When the signature expires.
+    pub(super) expires: Option<Timestamp>,
     pub(super) annotations: Value,
 }
 
@@ -37,19 +50,19 @@ pub(super) async fn listed(registry: &Registry, request: &SignRequest<'_>) -> Co
     registry.referrers(repository, digest, credentials, wanted).await
 }
 
-/// The manifest of the first listed signature that `is_own` accepts.
+/// The first listed signature that `own` accepts, which returns when the signature expires.
 pub(super) async fn find(
     registry: &Registry,
     request: &SignRequest<'_>,
     collected: &Collected,
-    is_own: impl Fn(&Attachment) -> bool,
-) -> Result<Option<Digest>, SignError> {
+    own: impl Fn(&Attachment) -> Option<Option<Timestamp>>,
+) -> Result<Option<Found>, SignError> {
     for attachment in &collected.attachments {
-        if is_own(attachment)
+        if let Some(expires) = own(attachment)
             && let Some(manifest) =
                 attachment.place().rsplit(' ').next().and_then(|digest| Digest::parse(digest).ok())
         {
-            return Ok(Some(manifest));
+            return Ok(Some(Found { manifest, expires }));
         }
     }
     // What could not be read may be our signature; what is malformed is not.
@@ -68,7 +81,7 @@ pub(super) async fn find(
     {
         return Err(error.clone().into());
     }
-    if collected.exceeded().is_some() {
+    if hides_own(collected, registry.limits()) {
         let (found, limit) = (collected.attachments.len(), registry.limits().signatures);
         return Err(SignError::Full {
             place: format!("the list of referrers of {}", request.digest),
@@ -77,6 +90,36 @@ pub(super) async fn find(
         });
     }
     Ok(None)
+}
+
+/// Whether a limit may hide a signature by this signer, which has at most [`MAX_BYTES`]. What is larger hides none: anyone who
+/// may push can attach it.
+fn hides_own(collected: &Collected, limits: &Limits) -> bool {
+    let allows_own = |limit: u64| usize::try_from(limit).is_ok_and(|limit| limit >= MAX_BYTES);
+    let share = limits.signatures_total_size / u64::try_from(limits.signatures.max(1)).unwrap_or(u64::MAX);
+    let is_larger = |problem: &AttachmentProblem| match &problem.error {
+        // The manifest of one referrer; an own one has a few KiB.
+        RegistryError::TooLarge { bound: Bound::Manifest, .. } => problem.place.starts_with("referrer "),
+        RegistryError::TooLarge { bound: Bound::Signature, limit, .. } => allows_own(*limit),
+        // The smallest are read first, so one that exceeds the total is larger than the average.
+        RegistryError::TooLarge { bound: Bound::Collected, .. } => allows_own(share),
+        _ => false,
+    };
+    let are_larger_unread = collected.problems.iter().any(|problem| {
+        matches!(problem.error, RegistryError::TooLarge { bound: Bound::Signature, .. }) && is_larger(problem)
+    });
+    let mut hides = false;
+    for problem in collected.problems.iter().filter(|problem| problem.error.class() == Class::Limit) {
+        let is_of_number = matches!(problem.error, RegistryError::TooMany { bound: Bound::Signatures, .. });
+        // Also here the smallest are read first.
+        if is_larger(problem) || is_of_number && are_larger_unread {
+            let (place, error) = (&problem.place, &problem.error);
+            tracing::warn!(place, %error, "attachment skipped, because it is too large for a signature of this signer");
+        } else {
+            hides = true;
+        }
+    }
+    hides
 }
 
 /// Adds a signature to the referrers of the image.
@@ -108,7 +151,8 @@ pub(super) async fn attach(
         update(registry, request, &name, None, |stored| list(&name, stored, &entry, limit)).await?;
         tag = Some(name);
     }
-    Ok(Attached { layout: referrer.layout, tag, manifest: manifest_digest, added: true })
+    let Referrer { layout, expires, .. } = *referrer;
+    Ok(Attached { layout, tag, manifest: manifest_digest, added: true, expires })
 }
 
 impl Referrer {

@@ -6,15 +6,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attaching::AttachingError;
+use super::attaching::{AttachingError, TimestampSettings};
+use super::certificate::CertificateStatus;
 use super::queue::{Queue, QueueError, RuleRecord};
 use super::rule::{ActiveRule, Rule, RuleId, Trigger};
 use super::{AuthenticatorSettings, SignerSettings};
+use pullgate_core::digest::Digest;
+use pullgate_core::reference::Repository;
 use pullgate_keys::{KeysError, Location, SigningKey};
 use pullgate_net::rate_limiter::RateLimiter;
 use pullgate_net::secret;
 use pullgate_registry::{Credentials, Registry, RegistryError};
-use pullgate_sign::{CertificateChainError, Layout, NotationOptions, TimestampAuthority};
+use pullgate_sign::{
+    Annotations, CertificateChainError, Cooldown, Layout, NotationOptions, SignRequest, TimestampAuthority,
+};
 
 /// Signatures that were not used within this time can be made up for.
 const BURST: Duration = Duration::from_secs(1);
@@ -33,6 +38,9 @@ pub(super) struct ActiveConfig {
     started: Vec<RuleId>,
 }
 
+/// The cooldowns of timestamp authorities by their URLs without queries: rules with the same one share it.
+type Cooldowns = BTreeMap<String, Arc<Cooldown>>;
+
 /// A key, and its rate limit.
 #[derive(Clone, Debug)]
 pub(super) struct RuleKey {
@@ -49,7 +57,11 @@ pub(super) struct RuleAttached {
 
 impl RuleAttached {
     /// Reads the files of a rule. Blocks.
-    fn of(rule: &Rule, settings: &SignerSettings) -> Result<Self, ActiveConfigError> {
+    fn of(
+        rule: &Rule,
+        settings: &SignerSettings,
+        cooldowns: &mut Cooldowns,
+    ) -> Result<Self, ActiveConfigError> {
         let wrong = |error| ActiveConfigError::Attached { rule: rule.name.clone(), error: Box::new(error) };
         let authenticator = settings.authenticators.get(&rule.authenticator);
         let chain = authenticator.and_then(|it| it.certificate_chain.as_deref());
@@ -57,7 +69,19 @@ impl RuleAttached {
             Some(chain) => Some(Arc::new(rule.attaching.notation(chain).map_err(wrong)?)),
             None => None,
         };
-        Ok(Self { notation, timestamps: rule.attaching.timestamps().map_err(wrong)? })
+        let shared = |authority: TimestampAuthority| {
+            let name = rule.attaching.timestamp.as_ref().map(TimestampSettings::shown).unwrap_or_default();
+            let cooldown = cooldowns.entry(name.to_owned()).or_default();
+            Arc::new(authority.with_cooldown(Arc::clone(cooldown)))
+        };
+        Ok(Self { notation, timestamps: rule.attaching.timestamps().map_err(wrong)?.map(shared) })
+    }
+
+    /// Checks that the certificates are valid now.
+    fn check_validity(&self, rule: &Rule) -> Result<(), ActiveConfigError> {
+        let Some(notation) = &self.notation else { return Ok(()) };
+        let wrong = |error| ActiveConfigError::Chain { rule: rule.name.clone(), error };
+        notation.certificates.check_validity(Timestamp::now()).map_err(wrong)
     }
 
     fn check_key(&self, rule: &Rule, key: &SigningKey) -> Result<(), ActiveConfigError> {
@@ -96,11 +120,13 @@ impl PendingConfig {
             keys.insert(name.clone(), RuleKey { key, rate });
         }
         let (mut rules, mut attached) = (Vec::new(), BTreeMap::new());
+        let mut cooldowns = Cooldowns::new();
         for rule in &settings.rules {
             let key = keys
                 .get(&rule.authenticator)
                 .ok_or_else(|| ActiveConfigError::NoKey { rule: rule.name.clone() })?;
-            let own = RuleAttached::of(rule, &settings)?;
+            // A certificate that has ended stops this rule only: `worker` checks it before each signature.
+            let own = RuleAttached::of(rule, &settings, &mut cooldowns)?;
             own.check_key(rule, &key.key)?;
             attached.insert(rule.name.clone(), own);
             rules.push((rule.id(key.key.public().fingerprint()), rule.clone()));
@@ -144,11 +170,13 @@ pub async fn check(settings: &SignerSettings) -> Vec<ActiveConfigError> {
         }
     }
     for rule in &settings.rules {
-        let checked =
-            RuleAttached::of(rule, settings).and_then(|attached| match keys.get(&rule.authenticator) {
+        let checked = RuleAttached::of(rule, settings, &mut Cooldowns::new()).and_then(|attached| {
+            attached.check_validity(rule)?;
+            match keys.get(&rule.authenticator) {
                 Some(key) => attached.check_key(rule, key),
                 None => Ok(()),
-            });
+            }
+        });
         wrong.extend(checked.err());
     }
     wrong
@@ -182,6 +210,33 @@ impl ActiveConfig {
 
     pub(super) fn attached(&self, rule: &Rule) -> RuleAttached {
         self.attached.get(&rule.name).cloned().unwrap_or_default()
+    }
+
+    /// How an image is signed under a rule.
+    pub(super) fn order<'a>(
+        &'a self,
+        rule: &Rule,
+        (repository, digest): (&'a Repository, &'a Digest),
+        attached: &'a RuleAttached,
+    ) -> SignRequest<'a> {
+        static NO_ANNOTATIONS: Annotations = Annotations::new();
+        SignRequest {
+            repository,
+            digest,
+            layout: rule.layout,
+            annotations: &NO_ANNOTATIONS,
+            credentials: &self.credentials,
+            // `recheck` looks again later.
+            recheck_delay: Duration::ZERO,
+            notation: attached.notation.as_deref(),
+            timestamps: attached.timestamps.as_deref(),
+        }
+    }
+
+    /// The certificate chain of a rule that has one.
+    pub(super) fn certificate(&self, rule: &Rule, now: Timestamp) -> Option<CertificateStatus> {
+        let notation = self.attached.get(&rule.name)?.notation.as_ref()?;
+        Some(CertificateStatus::of(&notation.certificates, now))
     }
 
     /// Whether the baseline of the rule is complete, so that it may sign.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ::http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use bytes::Bytes;
 use http_body_util::Full;
+use pullgate_daemon::http::{Answer, Service, not_found, text};
+use pullgate_daemon::metrics;
 
 use super::http::Secret;
 use super::notification::{self, Attributes, Envelope};
@@ -18,8 +19,6 @@ use pullgate_core::json::{self, Bounds, Keys};
 
 /// Retry-After when the queue is full, in seconds.
 const FULL: &str = "30";
-
-pub(super) type Answer = Response<Full<Bytes>>;
 
 /// An endpoint, which decides who may send requests.
 #[derive(Clone, Debug)]
@@ -32,35 +31,42 @@ pub(super) enum Endpoint {
     Metrics,
 }
 
-impl Endpoint {
-    /// Checks a request before its body is read.
-    pub(super) fn admit(&self, signer: &Signer, parts: &Parts) -> Result<(), Box<Answer>> {
-        let path = parts.uri.path();
-        let known = match self {
-            Self::Notifications { .. } => matches!((&parts.method, path), (&Method::POST, "/notify")),
-            Self::Control => matches!(
-                (&parts.method, path),
-                (&Method::GET, "/status" | "/metrics") | (&Method::POST, "/requests")
-            ),
-            Self::Metrics => matches!((&parts.method, path), (&Method::GET, "/metrics")),
+/// An endpoint of a service.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) endpoint: Endpoint,
+    pub(super) signer: Arc<Signer>,
+}
+
+impl Service for Door {
+    fn admit(&self, parts: &Parts) -> Result<(), Box<Answer>> {
+        let request = (&parts.method, parts.uri.path());
+        let known = match self.endpoint {
+            Endpoint::Notifications { .. } => matches!(request, (&Method::POST, "/notify")),
+            Endpoint::Control => {
+                metrics::is_scrape(parts)
+                    || matches!(request, (&Method::GET, "/status") | (&Method::POST, "/requests"))
+            }
+            Endpoint::Metrics => metrics::is_scrape(parts),
         };
-        if let Self::Notifications { secret: Some(secret) } = self
+        if let Endpoint::Notifications { secret: Some(secret) } = &self.endpoint
             && !shows(&parts.headers, secret)
         {
-            signer.metrics.unauthorized.add();
+            self.signer.metrics.unauthorized.add();
             let reason = "the header Authorization does not contain the secret of `secret-file` in [listen]";
             let mut refused = text(StatusCode::UNAUTHORIZED, reason);
             // An unauthorized client must not occupy a connection.
             refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return Err(Box::new(refused));
         }
-        if known { Ok(()) } else { Err(Box::new(text(StatusCode::NOT_FOUND, "not found"))) }
+        if known { Ok(()) } else { Err(not_found()) }
     }
 
-    pub(super) async fn answer(&self, signer: &Signer, parts: &Parts, body: &[u8]) -> Answer {
-        match (self, parts.uri.path()) {
-            (Self::Notifications { .. }, _) => notification_received(signer, parts, body).await,
-            (_, "/metrics") => metrics(signer),
+    async fn answer(&self, parts: &Parts, body: &[u8]) -> Answer {
+        let signer = &*self.signer;
+        match (&self.endpoint, parts.uri.path()) {
+            (Endpoint::Notifications { .. }, _) => notification_received(signer, parts, body).await,
+            (_, "/metrics") => metrics::answer(signer.metrics.page(signer.queue.depth())),
             (_, "/status") => as_json(StatusCode::OK, &Status::of(signer)),
             _ => submit(signer, body).await,
         }
@@ -133,21 +139,6 @@ async fn submit(signer: &Signer, body: &[u8]) -> Answer {
 fn unavailable(error: &QueueError) -> Answer {
     let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(FULL));
-    answer
-}
-
-fn metrics(signer: &Signer) -> Answer {
-    let mut answer = text(StatusCode::OK, &signer.metrics.text(signer.queue.depth()));
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, kind);
-    answer
-}
-
-/// One line of plain text.
-pub(super) fn text(status: StatusCode, line: &str) -> Answer {
-    let mut answer = Response::new(Full::from(format!("{}\n", line.trim_end())));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
 }
 

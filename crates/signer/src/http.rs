@@ -1,46 +1,21 @@
-//! Listeners: HTTP/1.1, optionally over TLS, with limits on connections, bytes and time.
+//! Listeners: who may connect to which endpoint, and within which limits.
 
 mod secret;
 mod tls;
 
-use std::io;
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use pullgate_daemon::accept::accept_bounded;
-use pullgate_daemon::connections::{Connection as Place, ConnectionLimits, Connections};
-use pullgate_daemon::unix_socket::{UnixSocket, UnixSocketError};
-use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use pullgate_daemon::http::{HttpLimits, HttpServer, Socket};
+use pullgate_daemon::metrics;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 pub(super) use secret::Secret;
 
-use super::answer::{Answer, Endpoint, text};
+use super::Listen;
+use super::answer::{Door, Endpoint};
 use super::service::Signer;
-use super::{Address, Listen};
-
-/// Bytes of a request's headers.
-const HEAD: usize = 16 << 10;
-
-/// The most headers of a request.
-const HEADERS: usize = 64;
-
-/// How long a connection may be idle between requests.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// How long a TLS handshake may take, and a first request until it is authenticated.
-const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
 /// Timeout of the operator's requests: one may list a registry.
 const REQUEST: Duration = Duration::from_secs(3600);
@@ -48,27 +23,8 @@ const REQUEST: Duration = Duration::from_secs(3600);
 /// A listening socket, and its endpoint.
 #[derive(Debug)]
 pub struct Listener {
-    socket: Socket,
-    tls: Option<Arc<ServerConfig>>,
-    door: Endpoint,
-    bounds: Bounds,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(TcpListener),
-    Unix {
-        listener: UnixListener,
-        /// Removes the file when dropped.
-        _made: UnixSocket,
-    },
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    body: usize,
-    connections: usize,
-    time: Duration,
+    server: HttpServer,
+    endpoint: Endpoint,
 }
 
 impl Listener {
@@ -76,7 +32,7 @@ impl Listener {
     ///
     /// # Errors
     /// When everyone could notify, a file cannot be used, or the address cannot be bound.
-    pub async fn notifications(listen: &Listen, limits: &super::Limits) -> Result<Self, ListenError> {
+    pub fn notifications(listen: &Listen, limits: &super::Limits) -> Result<Self, ListenError> {
         let known = listen.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
         if listen.secret_file.is_none() && !known && !listen.address.is_local() {
             return Err(ListenError::Open);
@@ -84,162 +40,47 @@ impl Listener {
         let secret = listen.secret_file.as_deref().map(pullgate_net::secret::read).transpose();
         let secret = secret.map_err(ListenError::Secret)?.map(|secret| Arc::new(Secret::new(&secret)));
         let tls = listen.tls.as_ref().map(tls::config).transpose()?;
-        let socket = match &listen.address {
-            Address::Tcp(address) => Socket::Tcp(
-                TcpListener::bind(address)
-                    .await
-                    .map_err(|error| ListenError::Bind { address: address.to_string(), error })?,
-            ),
-            // A registry runs as another user; the mode of the directory restricts access.
-            Address::Unix(path) => unix(path, 0o666)?,
+        // A registry runs as another user; the mode of the directory of a Unix socket restricts access.
+        let socket = Socket::bind(&listen.address)?;
+        let limits = HttpLimits {
+            body: limits.body_bytes,
+            connections: limits.connections,
+            time: limits.request_timeout,
         };
-        let bounds =
-            Bounds { body: limits.body_bytes, connections: limits.connections, time: limits.request_timeout };
-        Ok(Self { socket, tls, door: Endpoint::Notifications { secret }, bounds })
+        let endpoint = Endpoint::Notifications { secret };
+        Ok(Self { server: HttpServer { socket, tls, limits }, endpoint })
     }
 
     /// The listener for the operator.
     ///
     /// # Errors
     /// When the socket cannot be created.
-    pub fn control(path: &std::path::Path) -> Result<Self, ListenError> {
-        let bounds = Bounds { body: 1 << 20, connections: 8, time: REQUEST };
-        Ok(Self { socket: unix(path, 0o600)?, tls: None, door: Endpoint::Control, bounds })
+    pub fn control(path: &Path) -> Result<Self, ListenError> {
+        let limits = HttpLimits { body: 1 << 20, connections: 8, time: REQUEST };
+        let server = HttpServer { socket: Socket::unix(path, 0o600)?, tls: None, limits };
+        Ok(Self { server, endpoint: Endpoint::Control })
     }
 
     /// The listener for metrics.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn metrics(address: std::net::SocketAddr) -> Result<Self, ListenError> {
-        let socket = TcpListener::bind(address).await;
-        let socket = socket.map_err(|error| ListenError::Bind { address: address.to_string(), error })?;
-        let bounds = Bounds { body: 0, connections: 16, time: Duration::from_secs(10) };
-        Ok(Self { socket: Socket::Tcp(socket), tls: None, door: Endpoint::Metrics, bounds })
+    pub fn metrics(address: std::net::SocketAddr) -> Result<Self, ListenError> {
+        let server = HttpServer { socket: Socket::tcp(address)?, tls: None, limits: metrics::LIMITS };
+        Ok(Self { server, endpoint: Endpoint::Metrics })
     }
 
     /// The address, for messages.
     #[must_use]
     pub fn address(&self) -> String {
-        match &self.socket {
-            Socket::Tcp(socket) => socket.local_addr().map_or_else(|_| "?".to_owned(), |it| it.to_string()),
-            Socket::Unix { .. } => "a unix socket".to_owned(),
-        }
+        self.server.socket.address()
     }
 
     /// Serves until `stop` is true, and completes requests that are under way then.
-    pub async fn serve(self, signer: Arc<Signer>, mut stop: watch::Receiver<bool>) {
-        let places = Arc::new(Connections::new(ConnectionLimits {
-            connections: self.bounds.connections,
-            first_call: FIRST_REQUEST,
-        }));
-        let stopped = stop.clone();
-        let serve = |(stream, peer)| {
-            let (places, signer, mut stop) = (Arc::clone(&places), Arc::clone(&signer), stopped.clone());
-            let (door, bounds) = (self.door.clone(), self.bounds);
-            let tls = self.tls.clone().map(TlsAcceptor::from);
-            async move {
-                let place = tokio::select! {
-                    biased;
-                    _ = stop.wait_for(|stop| *stop) => return,
-                    // Every address may use the reserve: none is known to be a registry's.
-                    place = places.wait(peer, true) => place,
-                };
-                let connection = Connection { signer, door, bounds, place, stop };
-                match (stream, tls) {
-                    (Stream::Unix(stream), _) => connection.serve(stream).await,
-                    (Stream::Tcp(stream), None) => connection.serve(stream).await,
-                    (Stream::Tcp(stream), Some(tls)) => {
-                        match connection.place.begin(tls.accept(stream)).await {
-                            Some(Ok(stream)) => connection.serve(stream).await,
-                            Some(Err(error)) => tracing::warn!(%error, "TLS handshake with a client failed"),
-                            None => {}
-                        }
-                    }
-                }
-            }
-        };
-        let stop = async { drop(stop.wait_for(|stop| *stop).await) };
-        let mut connections = accept_bounded(|| self.accept(), places.max_sockets(), serve, stop).await;
-        while connections.join_next().await.is_some() {}
+    pub async fn serve(self, signer: Arc<Signer>, stop: watch::Receiver<bool>) {
+        let door = Door { endpoint: self.endpoint, signer };
+        self.server.serve(Arc::new(door), stop).await;
     }
-
-    /// A connection, and the address at its other end.
-    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
-        match &self.socket {
-            Socket::Tcp(socket) => {
-                let (stream, address) = socket.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok((Stream::Tcp(stream), Some(address.ip())))
-            }
-            Socket::Unix { listener, .. } => Ok((Stream::Unix(listener.accept().await?.0), None)),
-        }
-    }
-}
-
-enum Stream {
-    Tcp(tokio::net::TcpStream),
-    Unix(tokio::net::UnixStream),
-}
-
-/// One connection, and the endpoint for its requests.
-#[derive(Clone)]
-struct Connection {
-    signer: Arc<Signer>,
-    door: Endpoint,
-    bounds: Bounds,
-    place: Place,
-    stop: watch::Receiver<bool>,
-}
-
-impl Connection {
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (mut stop, place) = (self.stop.clone(), self.place.clone());
-        let shared = Arc::new(self);
-        let service = service_fn(move |request| {
-            let connection = Arc::clone(&shared);
-            async move { Ok::<_, std::convert::Infallible>(connection.answer(request).await) }
-        });
-        let server = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(IDLE)
-            .max_buf_size(HEAD)
-            .max_headers(HEADERS)
-            .serve_connection(TokioIo::new(stream), service);
-        let stop = async { drop(stop.wait_for(|stop| *stop).await) };
-        // How a client ends its connection is its own affair.
-        let _ = place.serve(server, |server| server.graceful_shutdown(), stop).await;
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let (parts, body) = request.into_parts();
-        if let Err(refused) = self.door.admit(&self.signer, &parts) {
-            return *refused;
-        }
-        // Only now: a client that did not authenticate must not keep its place.
-        let _call = self.place.call();
-        let answered = async {
-            let body = match Limited::new(body, self.bounds.body).collect().await {
-                Ok(body) => body.to_bytes(),
-                Err(_) => {
-                    return text(
-                        StatusCode::PAYLOAD_TOO_LARGE,
-                        "the body is too large, or the connection ended in the middle of the body",
-                    );
-                }
-            };
-            self.door.answer(&self.signer, &parts, &body).await
-        };
-        let answered = tokio::time::timeout(self.bounds.time, answered).await;
-        answered.unwrap_or_else(|_| text(StatusCode::REQUEST_TIMEOUT, "the request took too long"))
-    }
-}
-
-/// Binds a Unix socket, replacing one that no process serves any more.
-fn unix(path: &std::path::Path, mode: u32) -> Result<Socket, ListenError> {
-    let made = UnixSocket::with_mode(path, mode)?;
-    let listener = made.listener().map_err(|error| UnixSocketError::listen(path, error))?;
-    Ok(Socket::Unix { listener, _made: made })
 }
 
 /// Why a listener cannot be created.
@@ -257,16 +98,9 @@ pub enum ListenError {
     /// The certificate or the key cannot be used.
     #[error("{path} cannot be used for TLS: {reason}")]
     Tls { path: PathBuf, reason: String },
-    /// The address cannot be bound.
-    #[error("cannot listen at {address}")]
-    Bind {
-        address: String,
-        #[source]
-        error: io::Error,
-    },
-    /// The Unix socket cannot be created.
+    /// The socket cannot be created.
     #[error(transparent)]
-    Socket(#[from] UnixSocketError),
+    Socket(#[from] pullgate_daemon::http::ListenError),
 }
 
 #[cfg(test)]
@@ -277,6 +111,9 @@ mod tests {
     use nix::sys::socket::{
         AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
     };
+
+    use pullgate_daemon::http::ListenError as SocketError;
+    use pullgate_daemon::unix_socket::UnixSocketError;
 
     use super::*;
 
@@ -291,7 +128,8 @@ mod tests {
             1,
             "nothing else is left there"
         );
-        assert!(matches!(Listener::control(&path), Err(ListenError::Socket(UnixSocketError::Served(_)))));
+        let again = Listener::control(&path);
+        assert!(matches!(again, Err(ListenError::Socket(SocketError::Socket(UnixSocketError::Served(_))))));
         drop(listener);
         assert!(!path.exists());
     }
@@ -316,6 +154,7 @@ mod tests {
             waiting.push(client);
             assert!(waiting.len() < 16, "the backlog has no end");
         }
-        assert!(matches!(Listener::control(&path), Err(ListenError::Socket(UnixSocketError::Served(_)))));
+        let again = Listener::control(&path);
+        assert!(matches!(again, Err(ListenError::Socket(SocketError::Socket(UnixSocketError::Served(_))))));
     }
 }

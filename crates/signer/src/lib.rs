@@ -17,6 +17,8 @@ use std::path::PathBuf;
 mod active_config;
 mod answer;
 mod attaching;
+mod certificate;
+mod certificate_watch;
 mod config;
 mod failed_reload;
 mod http;
@@ -25,6 +27,7 @@ mod metrics;
 mod notification;
 mod push;
 mod queue;
+mod recheck;
 mod reconcile;
 mod requests;
 mod restart;
@@ -37,6 +40,7 @@ mod worker;
 
 pub use active_config::{ActiveConfigError, check};
 pub use attaching::{Attaching, AttachingError, TimestampSettings};
+pub use certificate::CertificateStatus;
 pub use config::limits::Limits;
 pub use config::listen::Listen;
 pub use config::{
@@ -44,6 +48,7 @@ pub use config::{
 };
 pub use failed_reload::FailedReload;
 pub use http::{ListenError, Listener};
+pub use metrics::FAMILIES;
 pub use notification::{Attributes, Envelope, Notification, NotificationError, read as read_notification};
 pub use push::Push;
 pub use queue::{Capacity, QueueError};
@@ -54,6 +59,7 @@ pub use service::{Signer, SignerError};
 pub use status::{ParkedImage, RuleStatus, Status};
 
 use pullgate_core::trust::Algorithm;
+pub use pullgate_daemon::http::Address;
 use pullgate_keys::Location;
 
 /// The configuration of the service.
@@ -94,32 +100,6 @@ pub struct TargetRegistry {
 pub struct RegistryLogin {
     pub username: String,
     pub password_file: PathBuf,
-}
-
-/// The address of a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// An IP address with its port.
-    Tcp(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-impl From<SocketAddr> for Address {
-    fn from(address: SocketAddr) -> Self {
-        Self::Tcp(address)
-    }
-}
-
-impl Address {
-    /// Whether only this machine can connect.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().is_loopback(),
-            Self::Unix(_) => true,
-        }
-    }
 }
 
 /// The files of a TLS server.

@@ -1,14 +1,35 @@
-//! Metrics in Prometheus' text format 0.0.4.
+//! The metrics of the service.
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::queue::Depth;
 use pullgate_daemon::counter::Counter;
+use pullgate_daemon::metrics::{Histogram, Page};
 
-/// The upper bounds of the histograms' buckets, in milliseconds.
-const BUCKETS: [u64; 12] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000, 600_000];
+use super::queue::Depth;
+
+pullgate_daemon::families! {
+    /// Notifications, by outcome: accepted, malformed, unauthorized, or turned_away because the queue was full or could not
+    /// be written.
+    NOTIFICATIONS = Counter "pullgate_signer_notifications_total" ["outcome"];
+    /// Malformed events that were skipped in notifications with other events.
+    MALFORMED_EVENTS = Counter "pullgate_signer_malformed_events_total";
+    /// Pushes from notifications and listings, by outcome (queued, known, older, no_rule); counted once for each rule that
+    /// applies.
+    PUSHES = Counter "pullgate_signer_pushes_total" ["outcome"];
+    /// Images that were examined, by outcome: signed, present (it had the signature), no_image, or left because it is not
+    /// the one that was pushed.
+    IMAGES = Counter "pullgate_signer_images_total" ["outcome"];
+    /// Failed attempts to sign an image.
+    FAILURES = Counter "pullgate_signer_failures_total";
+    /// Listings of the registry, by outcome: done or failed.
+    LISTS = Counter "pullgate_signer_lists_total" ["outcome"];
+    /// Images in the queue, by state: waiting, busy, parked, or renewing (signed, and waiting for a renewal).
+    QUEUE = Gauge "pullgate_signer_queue" ["state"];
+    /// Duration of attempts that led to a signature.
+    SIGNING = Histogram "pullgate_signer_signing_seconds";
+    /// Time from the notification to the signature.
+    LATENCY = Histogram "pullgate_signer_latency_seconds";
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
@@ -36,13 +57,6 @@ pub(super) struct Metrics {
     latency: Histogram,
 }
 
-#[derive(Debug, Default)]
-struct Histogram {
-    buckets: [AtomicU64; BUCKETS.len()],
-    count: AtomicU64,
-    microseconds: AtomicU64,
-}
-
 impl Metrics {
     /// A signature in the registry: whether it was added, how long that took, and the time since the notification.
     pub(super) fn signed(&self, added: bool, took: Duration, latency: Duration) {
@@ -51,99 +65,41 @@ impl Metrics {
         } else {
             self.present.add()
         };
-        self.signing.note(took);
-        self.latency.note(latency);
+        self.signing.observe(took);
+        self.latency.observe(latency);
     }
 
     /// All metrics.
-    pub(super) fn text(&self, depth: Depth) -> String {
-        let mut text = String::new();
-        let mut counter = |name: &str, help: &str, rows: &[(&str, &Counter)]| {
-            let _ =
-                writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} counter");
-            for (labels, counter) in rows {
-                let _ = writeln!(text, "pullgate_signer_{name}{labels} {}", counter.get());
-            }
-        };
-        counter(
-            "notifications_total",
-            "Notifications, by outcome.",
-            &[
-                ("{outcome=\"accepted\"}", &self.notifications),
-                ("{outcome=\"malformed\"}", &self.malformed),
-                ("{outcome=\"unauthorized\"}", &self.unauthorized),
-                ("{outcome=\"turned_away\"}", &self.turned_away),
-            ],
-        );
-        counter(
-            "malformed_events_total",
-            "Malformed events that were skipped in notifications with other events.",
-            &[("", &self.malformed_events)],
-        );
-        counter(
-            "pushes_total",
-            "Pushes from notifications and listings, by outcome; counted once for each rule that applies.",
-            &[
-                ("{outcome=\"queued\"}", &self.queued),
-                ("{outcome=\"known\"}", &self.known),
-                ("{outcome=\"older\"}", &self.older),
-                ("{outcome=\"no_rule\"}", &self.unruled),
-            ],
-        );
-        counter(
-            "images_total",
-            "Images that were examined, by outcome.",
-            &[
-                ("{outcome=\"signed\"}", &self.signed),
-                ("{outcome=\"present\"}", &self.present),
-                ("{outcome=\"no_image\"}", &self.passed_over),
-                ("{outcome=\"left\"}", &self.left),
-            ],
-        );
-        counter("failures_total", "Failed attempts to sign an image.", &[("", &self.failed)]);
-        counter(
-            "lists_total",
-            "Listings of the registry, by outcome.",
-            &[("{outcome=\"done\"}", &self.lists), ("{outcome=\"failed\"}", &self.failed_lists)],
-        );
-        let Depth { waiting, busy, parked } = depth;
-        let _ = writeln!(
-            text,
-            "# HELP pullgate_signer_queue Images in the queue.\n# TYPE pullgate_signer_queue gauge\n\
-             pullgate_signer_queue{{state=\"waiting\"}} {waiting}\npullgate_signer_queue{{state=\"busy\"}} {busy}\n\
-             pullgate_signer_queue{{state=\"parked\"}} {parked}"
-        );
-        self.signing.write(&mut text, "signing_seconds", "Duration of attempts that led to a signature.");
-        self.latency.write(&mut text, "latency_seconds", "Time from the notification to the signature.");
-        text
-    }
-}
-
-impl Histogram {
-    fn note(&self, duration: Duration) {
-        let milliseconds = duration.as_millis();
-        let buckets = self.buckets.iter().zip(BUCKETS);
-        for (bucket, _) in buckets.filter(|(_, bound)| milliseconds <= u128::from(*bound)) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn page(&self, depth: Depth) -> Page {
+        let mut page = Page::default();
+        for (family, outcome, counter) in [
+            (&NOTIFICATIONS, "accepted", &self.notifications),
+            (&NOTIFICATIONS, "malformed", &self.malformed),
+            (&NOTIFICATIONS, "unauthorized", &self.unauthorized),
+            (&NOTIFICATIONS, "turned_away", &self.turned_away),
+            (&PUSHES, "queued", &self.queued),
+            (&PUSHES, "known", &self.known),
+            (&PUSHES, "older", &self.older),
+            (&PUSHES, "no_rule", &self.unruled),
+            (&IMAGES, "signed", &self.signed),
+            (&IMAGES, "present", &self.present),
+            (&IMAGES, "no_image", &self.passed_over),
+            (&IMAGES, "left", &self.left),
+            (&LISTS, "done", &self.lists),
+            (&LISTS, "failed", &self.failed_lists),
+        ] {
+            page.add(family, [outcome], counter.get());
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
-    }
-
-    fn write(&self, text: &mut String, name: &str, help: &str) {
-        let _ =
-            writeln!(text, "# HELP pullgate_signer_{name} {help}\n# TYPE pullgate_signer_{name} histogram");
-        for (bucket, bound) in self.buckets.iter().zip(BUCKETS) {
-            let (bound, count) = (Duration::from_millis(bound).as_secs_f64(), bucket.load(Ordering::Relaxed));
-            let _ = writeln!(text, "pullgate_signer_{name}_bucket{{le=\"{bound}\"}} {count}");
+        page.set(&MALFORMED_EVENTS, self.malformed_events.get());
+        page.set(&FAILURES, self.failed.get());
+        let Depth { waiting, busy, parked, renewing } = depth;
+        for (state, images) in
+            [("waiting", waiting), ("busy", busy), ("parked", parked), ("renewing", renewing)]
+        {
+            page.add(&QUEUE, [state], images);
         }
-        let count = self.count.load(Ordering::Relaxed);
-        let sum = Duration::from_micros(self.microseconds.load(Ordering::Relaxed)).as_secs_f64();
-        let _ = writeln!(
-            text,
-            "pullgate_signer_{name}_bucket{{le=\"+Inf\"}} {count}\npullgate_signer_{name}_sum {sum}\n\
-             pullgate_signer_{name}_count {count}"
-        );
+        page.set(&SIGNING, &self.signing);
+        page.set(&LATENCY, &self.latency);
+        page
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::attaching::Attaching;
+use super::attaching::{Attaching, TimestampSettings};
 use pullgate_core::digest::Digest;
 use pullgate_core::policy::{Scope, Tags};
 use pullgate_core::reference::Repository;
@@ -97,7 +97,8 @@ impl Rule {
             fields.push(self.attaching.envelope.name());
             fields.extend(expires_in.as_deref());
         }
-        fields.extend(self.attaching.timestamp.as_ref().map(|timestamp| timestamp.url.as_str()));
+        // A new token in the query is no other rule.
+        fields.extend(self.attaching.timestamp.as_ref().map(TimestampSettings::shown));
         // No field can contain a line break.
         let hash = Digest::of(fields.join("\n").as_bytes());
         RuleId(hash.hex().chars().take(RuleId::LENGTH).collect())

@@ -26,7 +26,7 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let file = root.join(crate::SIGNER_FILE);
     let settings = crate::load_signer(&file).map_err(ServeError::Configuration)?;
-    let listeners = listen(&settings).await?;
+    let listeners = listen(&settings)?;
     let addresses: Vec<String> = listeners.iter().map(Listener::address).collect();
     let signer = Signer::open(settings).await?;
     let (stop, stopped) = watch::channel(false);
@@ -69,13 +69,13 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
     Ok(())
 }
 
-async fn listen(settings: &SignerSettings) -> Result<Vec<Listener>, ListenError> {
+fn listen(settings: &SignerSettings) -> Result<Vec<Listener>, ListenError> {
     let mut listeners = vec![
-        Listener::notifications(&settings.listen, &settings.limits).await?,
+        Listener::notifications(&settings.listen, &settings.limits)?,
         Listener::control(&settings.control)?,
     ];
     if let Some(address) = settings.metrics {
-        listeners.push(Listener::metrics(address).await?);
+        listeners.push(Listener::metrics(address)?);
     }
     Ok(listeners)
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::certificate::CertificateStatus;
 use super::failed_reload::FailedReload;
 use super::service::Signer;
 
@@ -17,6 +18,9 @@ pub struct Status {
     pub busy: usize,
     /// Images that the operator must look at.
     pub parked: usize,
+    /// Signed images that wait for the renewal of a signature that expires.
+    #[serde(default)]
+    pub renewing: usize,
     /// Some of them, the oldest first.
     pub parked_images: Vec<ParkedImage>,
     pub rules: Vec<RuleStatus>,
@@ -58,13 +62,16 @@ pub struct RuleStatus {
     /// The fingerprint of its key.
     pub key: Option<String>,
     pub algorithm: String,
+    /// Its certificate chain, for Notation signatures.
+    #[serde(default)]
+    pub certificate: Option<CertificateStatus>,
 }
 
 impl Status {
     /// The state of `signer` now.
     #[must_use]
     pub fn of(signer: &Signer) -> Self {
-        let (depth, active_config) = (signer.queue.depth(), signer.active_config());
+        let (depth, active_config, now) = (signer.queue.depth(), signer.active_config(), Timestamp::now());
         let name = |id: &str| active_config.rule(id).map_or_else(|| id.to_owned(), |it| it.rule.name.clone());
         let parked_images = signer.queue.parked(SHOWN).into_iter().map(|job| ParkedImage {
             image: format!("{}@{}", job.repository, job.digest),
@@ -81,12 +88,14 @@ impl Status {
             started: active_config.has_started(&applied.id),
             key: active_config.key(&applied.rule).map(|key| key.key.public().fingerprint().to_owned()),
             algorithm: applied.rule.algorithm.name().to_owned(),
+            certificate: active_config.certificate(&applied.rule, now),
         });
         let line = |(at, error): (Timestamp, String)| format!("{at} {error}");
         Self {
             waiting: depth.waiting,
             busy: depth.busy,
             parked: depth.parked,
+            renewing: depth.renewing,
             parked_images: parked_images.collect(),
             rules: rules.collect(),
             reload_failed: signer.failed_reload(),

@@ -9,14 +9,15 @@ use serde_json::json;
 use super::active_config::ActiveConfig;
 use super::image::{Found, look};
 use super::queue::{Job, JobId, JobResult};
+use super::recheck::Rechecks;
 use super::reconcile::{self, ListError};
-use super::rule::ActiveRule;
+use super::rule::{ActiveRule, Trigger};
 use super::service::Signer;
 use pullgate_core::digest::Digest;
 use pullgate_core::reference::Repository;
 use pullgate_net::backoff::Backoff;
 use pullgate_registry::{Class, RegistryError};
-use pullgate_sign::{Annotations, SignError, SignRequest, Signed};
+use pullgate_sign::{CertificateChainError, SignError, Signed};
 
 /// The delay after the first attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -36,17 +37,19 @@ const ATTEMPT: Duration = Duration::from_secs(120);
 
 /// Runs until `stop` is true, and completes the current job.
 pub(super) async fn work(signer: Arc<Signer>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    let mut rechecks = Rechecks::new(Arc::clone(&signer));
     loop {
         let (job_id, job) = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
             next = signer.queue.next() => next,
         };
-        one(&signer, job_id, job).await;
+        one(&signer, job_id, job, &mut rechecks).await;
     }
+    rechecks.end().await;
 }
 
-async fn one(signer: &Signer, job_id: JobId, job: Job) {
+async fn one(signer: &Signer, job_id: JobId, job: Job, rechecks: &mut Rechecks) {
     let active_config = signer.active_config();
     let Some(applied) = active_config.rule(&job.rule) else {
         // The rule was removed, and its jobs are about to be.
@@ -57,7 +60,7 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
         signer.queue.put_back(job_id, Timestamp::now() + NOT_STARTED);
         return;
     }
-    let begun = std::time::Instant::now();
+    let (begun, mut new) = (std::time::Instant::now(), None);
     let done = tokio::time::timeout(ATTEMPT, attempt(&active_config, applied, &job)).await;
     let result = match done.unwrap_or(Err(Failure::Slow)) {
         Ok(Done::Signed(signed)) => {
@@ -66,7 +69,9 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
             signer.metrics.signed(added, begun.elapsed(), latency(&job, now));
             let (repository, digest) = (&job.repository, &job.digest);
             tracing::info!(repository, digest, rule = applied.rule.name, added, "signed");
-            JobResult::Signed { manifests: manifests(&signed), at: now.as_millisecond(), audit }
+            let (manifests, renew) = (manifests(&signed), renewal(&active_config, applied, &signed));
+            new = Some(signed);
+            JobResult::Signed { manifests, at: now.as_millisecond(), audit, renew }
         }
         Ok(Done::NoImage) => {
             signer.metrics.passed_over.add();
@@ -82,6 +87,8 @@ async fn one(signer: &Signer, job_id: JobId, job: Job) {
     };
     if let Err(error) = signer.queue.complete(job_id, result).await {
         tracing::error!(%error, "cannot record the result of a job, so the job is repeated");
+    } else if let Some(signed) = new {
+        rechecks.add(&active_config, applied, job, &signed).await;
     }
 }
 
@@ -123,17 +130,10 @@ async fn attempt(active_config: &ActiveConfig, applied: &ActiveRule, job: &Job) 
     let mut tags: Vec<String> = job.tags.iter().filter(covered).cloned().collect();
     let mut has_all_tags = !job.tags_dropped;
     let attached = active_config.attached(&applied.rule);
-    let order = SignRequest {
-        repository: &repository,
-        digest: &digest,
-        layout: applied.rule.layout,
-        annotations: &Annotations::default(),
-        credentials,
-        // Other signers are not expected at the same time; a conflict is found when the tag is read again.
-        recheck_delay: Duration::ZERO,
-        notation: attached.notation.as_deref(),
-        timestamps: attached.timestamps.as_deref(),
-    };
+    if let Some(notation) = &attached.notation {
+        notation.certificates.check_validity(Timestamp::now()).map_err(SignError::Certificate)?;
+    }
+    let order = active_config.order(&applied.rule, (&repository, &digest), &attached);
     let image = async {
         let mut pauses = TAG_PAUSES.into_iter();
         loop {
@@ -245,6 +245,7 @@ fn retry_decision(failure: &Failure) -> RetryDecision {
         // A timestamp authority may come back, and a certificate that ended can be renewed.
         Failure::Sign(
             SignError::Key(_)
+            | SignError::Certificate(CertificateChainError::Ended(_))
             | SignError::Contended { .. }
             | SignError::Timestamp(_)
             | SignError::SelfCheck(_),
@@ -272,6 +273,17 @@ fn manifests(signed: &Signed) -> Vec<String> {
     signed.attached.iter().map(|attached| attached.manifest.to_string()).collect()
 }
 
+/// When the signature is to be made again, in milliseconds: before it expires. The operator requests each signature of a manual
+/// rule.
+fn renewal(active_config: &ActiveConfig, applied: &ActiveRule, signed: &Signed) -> Option<i64> {
+    if applied.rule.trigger == Trigger::Manual {
+        return None;
+    }
+    let notation = active_config.attached(&applied.rule).notation?;
+    let renewals = signed.attached.iter().filter_map(|attached| notation.renewal(attached.expires?));
+    renewals.min().map(Timestamp::as_millisecond)
+}
+
 /// The line of the audit record.
 fn record(
     active_config: &ActiveConfig,
@@ -296,7 +308,11 @@ fn record(
         "key": key,
         "layout": rule.layout.name(),
         "manifests": manifests(signed),
-        "trigger": if job.requested { "request" } else { "push" },
+        "trigger": match (job.renewing, job.requested) {
+            (true, _) => "renewal",
+            (false, true) => "request",
+            (false, false) => "push",
+        },
         // From the notification: a hint.
         "pushed_by": job.actor,
         "pushed_at": Timestamp::from_millisecond(job.pushed).ok().map(|at| at.to_string()),

@@ -27,6 +27,7 @@ pub mod relay;
 pub mod seen;
 pub mod signer;
 pub mod signing;
+pub mod stargz;
 pub mod timestamp_server;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use rcgen::{
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType,
     SerialNumber, SigningKey as _,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::registry::MANIFEST;
 use crate::secrets;
@@ -68,6 +68,12 @@ impl Notary {
 
     /// An envelope in JWS that signs a manifest.
     pub fn sign(&self, manifest: &[u8]) -> Vec<u8> {
+        let (protected, payload) = Self::content(manifest);
+        self.envelope(&protected.to_string(), &payload.to_string())
+    }
+
+    /// The protected header and the payload of [`Notary::sign`].
+    pub fn content(manifest: &[u8]) -> (Value, Value) {
         let protected = json!({
             "alg": "ES256",
             "cty": "application/vnd.cncf.notary.payload.v1+json",
@@ -77,8 +83,12 @@ impl Notary {
         });
         let target =
             json!({ "mediaType": MANIFEST, "digest": Digest::of(manifest).as_str(), "size": manifest.len() });
-        let [protected, payload] = [protected, json!({ "targetArtifact": target })]
-            .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        (protected, json!({ "targetArtifact": target }))
+    }
+
+    /// An envelope in JWS with this protected header and payload, correctly signed.
+    pub fn envelope(&self, protected: &str, payload: &str) -> Vec<u8> {
+        let [protected, payload] = [protected, payload].map(|part| URL_SAFE_NO_PAD.encode(part));
         let signature = self.signer.sign(format!("{protected}.{payload}").as_bytes()).unwrap();
         // JWS has r and s side by side.
         let signature = p256::ecdsa::Signature::from_der(&signature).unwrap().to_bytes();

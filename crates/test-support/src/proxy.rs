@@ -46,6 +46,7 @@ pub struct Builder<'a> {
     proxy: cri::CriSettings,
     timeout: Duration,
     gate: Option<Gate>,
+    upstream: Option<Upstream>,
 }
 
 impl Builder<'_> {
@@ -69,13 +70,19 @@ impl Builder<'_> {
         Self { gate: Some(gate), ..self }
     }
 
+    /// Uses this upstream instead of all services on the runtime's socket.
+    pub fn upstream(self, upstream: Upstream) -> Self {
+        Self { upstream: Some(upstream), ..self }
+    }
+
     pub fn start(self) -> Daemon {
         secrets::keep_log();
         secrets::wrote("debug", format!("{:?} {:?}", self.registry, self.proxy));
         let settings = GateSettings { timeout: self.timeout, concurrent: 16 };
         let made = || Gate::new(Arc::new(Registry::new(self.registry).unwrap()), settings);
         let gate = Arc::new(self.gate.unwrap_or_else(made));
-        let proxy = Arc::new(Proxy::new(Upstream::new(self.runtime), Arc::clone(&gate), self.proxy));
+        let upstream = self.upstream.unwrap_or_else(|| Upstream::new(self.runtime));
+        let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), self.proxy));
         let path = self.directory.join("pullgate.sock");
         let socket = UnixSocket::open(&path, None, 0o600).unwrap();
         let listener = socket.listener().unwrap();
@@ -98,6 +105,7 @@ impl Daemon {
             },
             timeout: Duration::from_secs(30),
             gate: None,
+            upstream: None,
         }
     }
 

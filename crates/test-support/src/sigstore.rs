@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use pullgate::digest::{Digest, hex};
+use rcgen::CertificateParams;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -34,12 +35,21 @@ pub const SUBJECT: &str = "https://git.example/team/app/.github/workflows/releas
 
 /// A `trusted_root.json` with only this timestamp authority.
 pub fn root_of_timestamps(chain: &[Vec<u8>]) -> Value {
+    root_of([], [authority(chain)])
+}
+
+/// A `trusted_root.json` with only this certificate authority.
+pub fn root_of_certificates(chain: &[Vec<u8>]) -> Value {
+    root_of([authority(chain)], [])
+}
+
+fn root_of<const C: usize, const T: usize>(certificates: [Value; C], timestamps: [Value; T]) -> Value {
     json!({
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
         "tlogs": [],
-        "certificateAuthorities": [],
+        "certificateAuthorities": certificates.to_vec(),
         "ctlogs": [],
-        "timestampAuthorities": [authority(chain)],
+        "timestampAuthorities": timestamps.to_vec(),
     })
 }
 
@@ -96,10 +106,15 @@ impl Sigstore {
         Self::with_logs("rekor.test.example", "rekor2.test.example")
     }
 
+    /// With these certificates between its certificate authority and its signers, from above. They are in each bundle.
+    pub fn with_intermediates(intermediates: impl IntoIterator<Item = CertificateParams>) -> Self {
+        Self { fulcio: Fulcio::new(intermediates), ..Self::new() }
+    }
+
     /// With logs of these names: their addresses without the scheme.
     fn with_logs(rekor: &str, rekor_v2: &str) -> Self {
         Self {
-            fulcio: Fulcio::new(),
+            fulcio: Fulcio::new([]),
             rekor: Rekor::new(rekor),
             rekor_v2: RekorV2::new(rekor_v2),
             timestamps: TimestampAuthority::new(),
@@ -234,9 +249,19 @@ impl Sigstore {
     fn signed(&self, person: &Person, statement: &str) -> (Value, Leaf) {
         let leaf = self.issue(person);
         let signature = leaf.key.sign(&encoding(statement.as_bytes()));
+        let raw = |der: &[u8]| json!({ "rawBytes": STANDARD.encode(der) });
+        let above: Vec<_> = self.fulcio.intermediates.iter().rev().map(|above| raw(above.der())).collect();
+        // A bundle v0.3 has only the certificate of the signer.
+        let (version, material) = match above.as_slice() {
+            [] => (".v0.3+json", json!({ "certificate": raw(&leaf.der) })),
+            _ => {
+                let certificates = [vec![raw(&leaf.der)], above].concat();
+                ("+json;version=0.2", json!({ "x509CertificateChain": { "certificates": certificates } }))
+            }
+        };
         let bundle = json!({
-            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-            "verificationMaterial": { "certificate": { "rawBytes": STANDARD.encode(&leaf.der) } },
+            "mediaType": format!("application/vnd.dev.sigstore.bundle{version}"),
+            "verificationMaterial": material,
             "dsseEnvelope": {
                 "payload": STANDARD.encode(statement),
                 "payloadType": STATEMENT,

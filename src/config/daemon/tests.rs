@@ -62,6 +62,10 @@ url = "https://tuf.example/"
 targets-url = "https://files.example/a/"
 root = "/etc/root.json"
 target = "own.json"
+[metrics]
+listen = "127.0.0.1:9464"
+textfile = "/mnt/pullgate.prom"
+textfile-interval = "1m"
 [log]
 format = "json"
 level = "debug"
@@ -109,6 +113,14 @@ request-timeout = "500ms"
         target: "own.json".to_owned(),
     };
     assert_eq!(config.trust.repositories, [repository]);
+    let metrics = Metrics {
+        listen: Some(Address::Tcp("127.0.0.1:9464".parse().unwrap())),
+        textfile: Some(PathBuf::from("/mnt/pullgate.prom")),
+        textfile_interval: Duration::from_secs(60),
+    };
+    assert_eq!(config.metrics, metrics);
+    let unix = read("x", "[metrics]\nlisten = \"unix:/run/m.sock\"").unwrap().metrics;
+    assert_eq!(unix.listen, Some(Address::Unix(PathBuf::from("/run/m.sock"))));
     assert_eq!(config.log, Log { format: Format::Json, level: Level::DEBUG });
     assert_eq!(
         (config.limits.registry.manifest_bytes, config.limits.registry.signature_max_size),
@@ -231,7 +243,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -271,6 +283,10 @@ fn says_what_is_wrong() {
             "x:1:1: [control] and [listen] have the same `socket`\n  hint: use two different paths; kubelet connects to the one in [listen]",
         ),
         (
+            "[runtime]\nsocket = \"/run/pullgate/pullgate.sock\"\nimage-socket = \"/run/pullgate/control.sock\"",
+            "x:1:1: `socket` in [runtime] is the `socket` of [listen]\n  hint: write the socket of the runtime; pullgate would call itself\nx:1:1: `image-socket` in [runtime] is the `socket` of [control]\n  hint: write the socket of the runtime; pullgate would call itself",
+        ),
+        (
             "[gate]\ncheckpoint-restore = true",
             "x:2:22: `checkpoint-restore` is a boolean\n  hint: it must be a string",
         ),
@@ -297,6 +313,26 @@ fn says_what_is_wrong() {
         (
             "[registry]\nwait-for-signature = \"2m\"",
             "x:2:22: `wait-for-signature` is out of range\n  hint: write a value from 0s to 1m; the default is 0s",
+        ),
+        (
+            "[metrics]\nlisten = \"0.0.0.0:9464\"",
+            "x:2:10: `listen` is not an address that only this node can reach\n  hint: write a loopback address with a port, as in \"127.0.0.1:9464\" or \"[::1]:9464\", or \"unix:/path\"",
+        ),
+        (
+            "[metrics]\nlisten = \"127.0.0.1:0\"",
+            "x:2:10: `listen` is not an address that only this node can reach\n  hint: write a loopback address with a port, as in \"127.0.0.1:9464\" or \"[::1]:9464\", or \"unix:/path\"",
+        ),
+        (
+            "[metrics]\nlisten = \"unix:metrics.sock\"",
+            "x:2:10: `listen` is not an address that only this node can reach\n  hint: write a loopback address with a port, as in \"127.0.0.1:9464\" or \"[::1]:9464\", or \"unix:/path\"",
+        ),
+        (
+            "[metrics]\nlisten = \"unix:/run/pullgate/control.sock\"",
+            "x:1:1: `listen` in [metrics] is the `socket` of [control]\n  hint: use another path for metrics",
+        ),
+        (
+            "[metrics]\ntextfile = \"/var/lib/metrics/pullgate.txt\"",
+            "x:2:12: `textfile` does not end in `.prom`\n  hint: end it in `.prom`: node_exporter reads no other files",
         ),
         (
             "[log]\nlevel = \"warning\"",

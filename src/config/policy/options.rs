@@ -228,7 +228,7 @@ pub(super) const ATTESTATION: &[ReadByHand] = read_by_hand! {
     /// What must be stated about the image: where it was built (slsa-provenance), which vulnerabilities it has, that it has a bill
     /// of materials (sbom), that a verifier checked it (vsa), or anything else (custom).
     "type": Choice, REQUIRED, "slsa-provenance, vulnerabilities, sbom, vsa, custom";
-    /// Who must have signed the attestation: an authenticator of keys or keyless identities, or several as in `require`.
+    /// Who must have signed the attestation: an authenticator of keys, keyless identities or certificates, or several as in `require`.
     "by": Either(&[OptionKind::Text, OptionKind::Part("[namespace.require]", SIGNERS)]), REQUIRED, "a name, or a table as `require`";
     /// How old the newest attestation may be, by a time that is signed; only the newest of each authenticator counts then.
     "max-age": Number(AGE), "any; needed for vulnerabilities", "1m to 3650d";

@@ -5,12 +5,14 @@ use http::Response;
 use crate::containerd::Body;
 use crate::cri::{MAX_NAME_BYTES, Peer};
 use crate::gate::{Explanation, Pinned, Pod, Refusal};
+use crate::telemetry::counters::Pulls;
 use crate::telemetry::{Reason, Step, Steps};
 use pullgate_core::untrusted::sanitize_to;
 
-/// The record of one pull. It is written exactly once, when it is dropped: also when the caller cancels.
+/// The record of one pull. It is written and counted exactly once, when it is dropped: also when the caller cancels.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct Record<'a> {
+    pulls: &'a Pulls,
     image: String,
     pod: Pod,
     peer: Peer,
@@ -39,11 +41,12 @@ enum Outcome {
     },
 }
 
-impl Record {
-    pub(super) fn begin(image: &str, pod: Option<&Pod>, peer: Peer) -> Self {
+impl<'a> Record<'a> {
+    pub(super) fn begin(pulls: &'a Pulls, (image, pod): (&str, Option<&Pod>), peer: Peer) -> Self {
         // Names are untrusted: a line break in one must not start a record of its own.
         let shown = sanitize_to(image, MAX_NAME_BYTES);
         Self {
+            pulls,
             image: shown,
             pod: pod.cloned().unwrap_or_default(),
             peer,
@@ -80,6 +83,25 @@ impl Record {
     }
 }
 
+impl Record<'_> {
+    fn count(&self) {
+        let Self { pulls, explanation, .. } = self;
+        match (&self.outcome, &self.admitted) {
+            (Outcome::Pulled { reason, .. }, _) => pulls.pulled.add(*reason),
+            (Outcome::Failed { reason, .. }, _) => pulls.failed.add(*reason),
+            (Outcome::Refused { reason, .. }, _) => pulls.refused.add(*reason),
+            (Outcome::Cancelled, Some((reason, _))) => pulls.cancelled.add(*reason),
+            (Outcome::Cancelled, None) => {
+                pulls.undecided.add();
+            }
+        }
+        for refusal in &explanation.audited {
+            pulls.audited.add(refusal.reason());
+        }
+        pulls.steps.observe(&explanation.steps);
+    }
+}
+
 /// The gRPC status of an answer, if it is an error.
 pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     let trailers = match answer.body() {
@@ -95,8 +117,9 @@ pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
     Some(format!("{status}: {}", sanitize_to(&message.unwrap_or_default(), MAX_NAME_BYTES)))
 }
 
-impl Drop for Record {
+impl Drop for Record<'_> {
     fn drop(&mut self) {
+        self.count();
         let explanation = &self.explanation;
         let spent = |step| explanation.steps.milliseconds(step);
         macro_rules! record {

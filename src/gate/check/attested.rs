@@ -6,7 +6,7 @@ use super::{Check, Checked};
 use crate::gate::Finding;
 use crate::policy::Condition;
 use crate::signature::attestation::{Reading, Unverified};
-use crate::signature::{Attachment, SignatureError};
+use crate::signature::{Attachment, Attempts, Known, SignatureError};
 use pullgate_core::untrusted::error_chain;
 
 /// Adds what was found about the attestations, condition by condition.
@@ -59,22 +59,22 @@ fn read<'c>(
     let asking: Vec<&Condition> = check.conditions.iter().filter(asks).collect();
     let names: BTreeSet<&String> =
         asking.iter().flat_map(|condition| condition.by().authenticators()).collect();
+    let known = Known { now: checked.at, crls: &check.crls, attempts: &Attempts::default() };
     for authenticator in names.into_iter().filter_map(|name| check.policy.authenticator(name)) {
         let trusting = asking.iter().filter(|condition| condition.trusts(authenticator.name()));
         if check.is_stopped() {
             return;
         }
         for condition in trusting {
-            match unverified.verify(authenticator, &check.digest, checked.at) {
+            match unverified.verify_knowing(authenticator, &check.digest, known) {
                 Ok(statement) => {
                     readings.entry(condition.name()).or_default().push(condition.terms().read(statement));
                 }
-                Err(error) => checked.findings.push(failed(
-                    unverified.place(),
-                    Some(authenticator.name()),
-                    condition,
-                    &error,
-                )),
+                Err(error) => {
+                    checked.crls_to_fetch.extend(error.crls_to_fetch().iter().cloned());
+                    let by = Some(authenticator.name());
+                    checked.findings.push(failed(unverified.place(), by, condition, &error));
+                }
             }
         }
     }

@@ -41,9 +41,13 @@ impl CrlRounds {
         let mut asked: Vec<CrlSource> = sources.into_iter().collect();
         let left = MAX_SOURCES.saturating_sub(self.own.0.len()).min(asked.len());
         let too_many = asked.split_off(left);
+        let too_large = format!(
+            "the CRLs of the image take more than {} MiB of memory together; put them into files, and name these in `crl`",
+            MAX_BYTES >> 20
+        );
         for (source, crl) in fetcher.fetch(registry, asked).await.0 {
             let fits = bytes(self.own.0.values().chain([&crl])) <= MAX_BYTES;
-            self.own.0.insert(source, if fits { crl } else { failed("the CRLs of the image are too large") });
+            self.own.0.insert(source, if fits { crl } else { failed(&too_large) });
         }
         let why = format!("the certificates of the image name more than {MAX_SOURCES} CRLs");
         self.own.0.extend(too_many.into_iter().map(|source| (source, failed(&why))));

@@ -7,7 +7,7 @@ use pullgate_test::registry::{Registry as Server, Scripted};
 
 use super::*;
 use crate::registry::RegistrySettings;
-use crate::signature::{self, Attachment, Known, RepositoryIdentity, Subject};
+use crate::signature::{self, Attachment, Attempts, Known, RepositoryIdentity, Subject};
 use crate::trust::x509::{Certificate, Revocation, RevocationMode, Store};
 use crate::trust::{Authenticator, NotationSet, Signers};
 
@@ -71,7 +71,8 @@ impl World {
             annotations: &annotations,
             identity: RepositoryIdentity::default(),
         };
-        let known = Known { now: "2026-12-01T00:00:00Z".parse().unwrap(), crls };
+        let (now, attempts) = ("2026-12-01T00:00:00Z".parse().unwrap(), &Attempts::default());
+        let known = Known { now, crls, attempts };
         match signature::verify_knowing(&attachment, &authenticator, &subject, known) {
             Ok(_) => "ok".to_owned(),
             Err(error) if !error.crls_to_fetch().is_empty() => "fetch".to_owned(),
@@ -180,6 +181,20 @@ async fn lists_of_others_do_not_displace_those_of_an_image_that_is_being_judged(
     assert_eq!(world.judge_with(&rounds.known(&world.fetcher)), "ok");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_list_whose_server_fails_is_displaced_last() {
+    let world = World::new();
+    world.keep(&world.notary.list(true, 2100));
+    world.fail();
+    for number in 0..MAX_LISTS {
+        world.keep_at(&format!("http://other.example/{number}"), &world.notary.list(false, 2100));
+    }
+    let known = world.fetcher.known();
+    assert_eq!(known.0.len(), MAX_LISTS);
+    assert!(known.0.get(&world.source(ADDRESS)).is_some_and(|crl| crl.list.is_some()));
+    assert_eq!(world.judge(), "CertificateRevoked");
+}
+
 #[tokio::test]
 async fn an_image_gets_a_bounded_number_of_lists_and_a_reason_for_each_other() {
     let (server, registry) = server(|_| Scripted::status(404)).await;
@@ -221,7 +236,11 @@ async fn long_lists_have_a_bound_together_for_all_and_for_one_image() {
     let own = rounds.known(&Arc::default());
     assert!(bytes(own.0.values()) <= MAX_BYTES);
     assert_eq!(own.0.len(), lists.len());
-    assert!(own.0.values().any(|crl| crl.list.is_none() && crl.failed.is_some()));
+    let refused = own.0.values().filter(|crl| crl.list.is_none()).map(|crl| crl.failed.clone().unwrap());
+    let refused: BTreeSet<String> = refused.collect();
+    let expected = "the CRLs of the image take more than 16 MiB of memory together; \
+                    put them into files, and name these in `crl`";
+    assert_eq!(refused, BTreeSet::from([expected.to_owned()]));
     // The same list at many addresses counts once.
     for number in 0..lists.len() {
         world.keep_at(&format!("http://other.example/{number}"), &one);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pullgate_net::ttl_cache::Expiry;
 
 use super::super::admission::Verified;
-use super::super::check::{Check, Checked};
+use super::super::check::{self, Check, Checked};
 use super::super::crl_fetcher::CrlRounds;
 use super::super::evaluate::{Fact, Facts, Need, Object, Rules, Stop, evaluate};
 use super::super::quorum::{Confirmations, OpenChecks, QuorumResult};
@@ -295,7 +295,11 @@ impl PresentEvaluation {
                 return Ok(verified);
             }
             let read = || self.find(&candidate.place);
-            let Some(evidence) = candidate.evidence.clone().or_else(read) else { continue };
+            let evidence = candidate.evidence.clone().or_else(read);
+            let Some(evidence) = evidence.filter(|it| check::has_newest(it, &self.policy, requirement))
+            else {
+                continue;
+            };
             match self.judge(rule, requirement, &evidence) {
                 Ok(verified) => return Ok(verified),
                 Err(found) => refusal = refusal.or(Some(found)),

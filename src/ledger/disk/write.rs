@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use pullgate_config::atomic::Durable;
 
 use super::super::{Evidence, LedgerError, entry};
-use super::atomic::{Durable, put};
+use super::atomic::put;
 use super::{Disk, bounds, links, read_entry};
 
 /// How long a writer waits for one in another process, which exists only during an upgrade.

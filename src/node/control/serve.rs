@@ -14,6 +14,7 @@ use super::line::{self, LineError};
 use super::{ControlReply, ControlRequest, MAX_REQUEST_BYTES, Status};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::Proxy;
+use crate::node::ledger_usage::LedgerUsage;
 use crate::node::scan;
 use crate::node::state::State;
 use crate::registry::Credentials;
@@ -38,13 +39,15 @@ pub struct Control {
     state: Arc<State>,
     config: DaemonConfig,
     break_glass: BreakGlassFile,
+    ledger: LedgerUsage,
     /// Limits scans to one at a time.
     scanning: Mutex<()>,
 }
 
 impl Control {
     pub fn new(proxy: Arc<Proxy>, state: Arc<State>, config: DaemonConfig, root: &Path) -> Self {
-        Self { proxy, state, config, break_glass: BreakGlassFile::of(root), scanning: Mutex::new(()) }
+        let (break_glass, ledger) = (BreakGlassFile::of(root), LedgerUsage::default());
+        Self { proxy, state, config, break_glass, ledger, scanning: Mutex::new(()) }
     }
 
     /// Serves `listener` for as long as the future is polled.
@@ -133,6 +136,6 @@ impl Control {
     }
 
     async fn status(&self) -> Status {
-        Status::gather(&self.proxy, &self.state, &self.config, &self.break_glass).await
+        Status::gather(&self.proxy, &self.state, &self.config, &self.break_glass, &self.ledger).await
     }
 }

@@ -5,18 +5,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::api::VersionRequest;
+use crate::api::image_service_client::ImageServiceClient;
 use crate::api::runtime_service_client::RuntimeServiceClient;
+use crate::api::{ImageFsInfoRequest, VersionRequest};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{Proxy, SandboxImage};
+use crate::node::ledger_usage::LedgerUsage;
 use crate::node::state::{PolicyState, Scanned, State};
 use crate::node::trust_roots::{self, RootStatus, roots};
 use crate::policy::{ExceptionTarget, Policy};
 use pullgate_core::untrusted::sanitize_to;
 use pullgate_daemon::connections::ConnectionCounts;
 
-/// Timeout for the runtime's version, and for counting the ledger on disk.
+/// Timeout for the runtime's version.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Maximum length of an error text of the image service, in bytes.
+const MAX_PROBLEM_BYTES: usize = 512;
 
 /// The content of `pullgate status`. Times are in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,9 @@ pub struct Status {
     pub policy: PolicyState,
     /// The runtime that calls are forwarded to.
     pub runtime: Runtime,
+    /// The image service, if `image-socket` names another socket for it.
+    #[serde(default)]
+    pub image_service: Option<ImageService>,
     /// Which checks are enabled.
     pub gates: Gates,
     /// The ledger.
@@ -54,6 +62,13 @@ pub struct Runtime {
     pub socket: String,
     /// Name and version; `None` when it does not answer.
     pub version: Option<String>,
+    /// Why it does not answer.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageService {
+    pub socket: String,
     /// Why it does not answer.
     pub problem: Option<String>,
 }
@@ -101,6 +116,7 @@ pub struct Counts {
     pub unimplemented: u64,
     /// Calls of `runtime.v1` methods that are not known, answered with UNIMPLEMENTED.
     pub unknown_methods: u64,
+    /// Pulls that were admitted, once they have ended.
     pub admitted: u64,
     pub refused: u64,
     /// Images on the node that were answered as absent, or refused.
@@ -135,15 +151,21 @@ impl Status {
         state: &State,
         config: &DaemonConfig,
         break_glass: &BreakGlassFile,
+        ledger: &LedgerUsage,
     ) -> Self {
         let (counters, policy) = (proxy.counters(), proxy.gate().policy());
-        let (runtime, ledger) = tokio::join!(Runtime::ask(proxy), Ledger::measure(proxy, config));
+        let (runtime, image_service, ledger) = tokio::join!(
+            Runtime::ask(proxy),
+            ImageService::ask(proxy),
+            Ledger::measure(proxy, config, ledger)
+        );
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: state.started().to_string(),
             policy: state.policy(),
             runtime,
+            image_service,
             gates: Gates {
                 image_status: config.gate.image_status,
                 checkpoints: !config.gate.checkpoint_restore,
@@ -155,10 +177,10 @@ impl Status {
                 passed: counters.passed.get(),
                 unimplemented: counters.unimplemented.get(),
                 unknown_methods: counters.unknown_methods.get(),
-                admitted: counters.admitted.get(),
-                refused: counters.refused.get(),
-                withheld: counters.withheld.get(),
-                containers_refused: counters.containers_refused.get(),
+                admitted: counters.pulls.admitted(),
+                refused: counters.pulls.refused(),
+                withheld: counters.withheld.sum(),
+                containers_refused: counters.containers_refused.sum(),
             },
             connections: proxy.connections(),
             sandbox_image: state.sandbox(),
@@ -183,6 +205,9 @@ impl Status {
         }
         if let Some(problem) = &self.runtime.problem {
             found.push(format!("the runtime does not answer: {problem}"));
+        }
+        if let Some(problem) = self.image_service.as_ref().and_then(|service| service.problem.as_ref()) {
+            found.push(format!("the image service does not answer: {problem}"));
         }
         if let Some(problem) = &self.ledger.problem {
             found.push(format!("evidence is kept in memory only: {problem}"));
@@ -222,7 +247,7 @@ fn warnings(policy: Option<&Policy>, config: &DaemonConfig, now: Timestamp) -> V
 impl Runtime {
     async fn ask(proxy: &Proxy) -> Self {
         let upstream = proxy.upstream();
-        let socket = upstream.socket().display().to_string();
+        let socket = upstream.runtime().socket().display().to_string();
         let mut client = RuntimeServiceClient::new(upstream.clone());
         let reply = tokio::time::timeout(TIMEOUT, client.version(VersionRequest::default())).await;
         match reply {
@@ -237,14 +262,28 @@ impl Runtime {
     }
 }
 
+impl ImageService {
+    /// The service has no version to ask for, so it is asked for its file systems, which it asks the runtime for.
+    async fn ask(proxy: &Proxy) -> Option<Self> {
+        let upstream = proxy.upstream();
+        if !upstream.has_image_service() {
+            return None;
+        }
+        let mut client = ImageServiceClient::new(upstream.clone());
+        let reply = tokio::time::timeout(TIMEOUT, client.image_fs_info(ImageFsInfoRequest::default())).await;
+        let problem = match reply {
+            Ok(Ok(_)) => None,
+            Ok(Err(status)) => Some(sanitize_to(status.message(), MAX_PROBLEM_BYTES)),
+            Err(_) => Some(format!("no answer within {TIMEOUT:?}")),
+        };
+        Some(Self { socket: upstream.images().socket().display().to_string(), problem })
+    }
+}
+
 impl Ledger {
-    async fn measure(proxy: &Proxy, config: &DaemonConfig) -> Self {
+    pub(in crate::node) async fn measure(proxy: &Proxy, config: &DaemonConfig, usage: &LedgerUsage) -> Self {
         let ledger = proxy.gate().ledger();
-        let counting = std::sync::Arc::clone(&ledger);
-        // Counting a million entries, or waiting for a disk, must not delay the answer.
-        let counted = tokio::task::spawn_blocking(move || counting.usage());
-        let usage = tokio::time::timeout(TIMEOUT, counted).await.ok().and_then(Result::ok).flatten();
-        let health = ledger.health();
+        let (usage, health) = (usage.count(&ledger).await, ledger.health());
         Self {
             directory: config.ledger.directory.display().to_string(),
             on_disk: health.on_disk,
@@ -259,7 +298,7 @@ impl Ledger {
 }
 
 impl BreakGlass {
-    fn read(file: &BreakGlassFile, now: Timestamp) -> Self {
+    pub(in crate::node) fn read(file: &BreakGlassFile, now: Timestamp) -> Self {
         match file.read(now) {
             Ok(glass) => Self {
                 exceptions: glass

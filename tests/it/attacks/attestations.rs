@@ -435,35 +435,62 @@ async fn t142_a_registry_that_refuses_what_is_not_there_hides_nothing() {
     world.outcome("team/app:1").await.assert("forbidden", expect);
 }
 
-/// Scans that an admission did not need are not kept without the newest, by which a later policy would judge them.
+/// Scans that an admission did not need are not kept without the newest, by which a later policy would judge them; nor does
+/// one that it did need meet a condition that asks for the newest.
 #[tokio::test]
 async fn t142_an_older_scan_is_not_kept_without_a_newer_one() {
     let world = World::start(node().limits(impatient())).await;
-    for (what, size, unread) in [("small", 100, false), ("large", 70 << 10, false), ("unread", 100, true)] {
-        let (path, name) = (format!("team/{what}"), format!("team/{what}:1"));
-        let digest = world.registry.image(&path, "1", what);
-        sign_classic(&world.registry, &path, &digest, &p256());
-        let bad = scan(&digest, days_ago(1), "High").replace("CVE-2026-0001", &"1".repeat(size));
-        let statements = [review(&digest, &json!(true)), scan(&digest, days_ago(10), "Low"), bad];
-        let documents = statements.map(|statement| envelope(&statement, &security()).to_string());
-        attach_envelopes(&world.registry, &path, &digest, &documents);
-        let bad = Digest::of(documents[2].as_bytes());
-        world.registry.hook(move |request| {
-            (unread && request.uri.path().ends_with(bad.as_str())).then(|| Scripted::status(500))
-        });
-        world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"reviewed\"]", REVIEWED));
-        let outcome = world.outcome(&name).await;
-        let verdict = world.pinned(&path, &digest);
-        let requests = &format!("{UNATTESTED} blob*3{}", if unread { "..9" } else { "" });
-        outcome.assert(what, Expect { requests, bytes: 1..=1 << 20, ..Expect::verified(&verdict) });
-        world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"scanned\"]", SCANNED));
-        let expect = match unread {
-            true => Expect::unavailable("registry-unavailable"),
-            false => Expect::refused("attestation-not-met"),
-        };
-        let outcome = world.outcome(&name).await;
-        outcome.assert(what, Expect { requests, bytes: 1..=1 << 20, ..expect });
+    for (before, condition) in [("reviewed", REVIEWED), ("scanned", SCANNED_ONCE)] {
+        for (what, size, unread) in [("small", 100, false), ("large", 70 << 10, false), ("unread", 100, true)]
+        {
+            let path = format!("team/{what}-{before}");
+            let name = format!("{path}:1");
+            let digest = world.registry.image(&path, "1", &path);
+            sign_classic(&world.registry, &path, &digest, &p256());
+            let bad = scan(&digest, days_ago(1), "High").replace("CVE-2026-0001", &"1".repeat(size));
+            let statements = [review(&digest, &json!(true)), scan(&digest, days_ago(10), "Low"), bad];
+            let documents = statements.map(|statement| envelope(&statement, &security()).to_string());
+            attach_envelopes(&world.registry, &path, &digest, &documents);
+            let bad = Digest::of(documents[2].as_bytes());
+            world.registry.hook(move |request| {
+                (unread && request.uri.path().ends_with(bad.as_str())).then(|| Scripted::status(500))
+            });
+            let required = format!("all = [\"release\"], attestations = [\"{before}\"]");
+            world.set_policy(&policy(&world, &required, condition));
+            let outcome = world.outcome(&name).await;
+            let verdict = world.pinned(&path, &digest);
+            let requests = &format!("{UNATTESTED} blob*3{}", if unread { "..9" } else { "" });
+            outcome.assert(&path, Expect { requests, bytes: 1..=1 << 20, ..Expect::verified(&verdict) });
+            world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"scanned\"]", SCANNED));
+            let expect = match unread {
+                true => Expect::unavailable("registry-unavailable"),
+                false => Expect::refused("attestation-not-met"),
+            };
+            let outcome = world.outcome(&name).await;
+            outcome.assert(&path, Expect { requests, bytes: 1..=1 << 20, ..expect });
+        }
     }
+}
+
+/// A scan in a bundle is read where no rule asks for attestations, a newer one under the tag of cosign is not.
+#[tokio::test]
+async fn t142_an_older_scan_from_before_attestations_were_wanted_does_not_count() {
+    let world = World::start(node()).await;
+    let digest = world.signed();
+    attach_bundle(
+        &world.registry,
+        "team/app",
+        &digest,
+        &attestation_bundle(&scan(&digest, days_ago(10), "Low"), &security()),
+    );
+    attest(&world.registry, "team/app", &digest, &[scan(&digest, days_ago(1), "High")], &security());
+    let verdict = admitted(&world, &digest);
+    world.set_policy(&policy(&world, "all = [\"release\"]", SCANNED));
+    let requests = "tag sig fallback referrers manifest blob";
+    pull(&world).await.assert("not asked for", Expect { requests, ..Expect::verified(&verdict) });
+    world.set_policy(&policy(&world, "all = [\"release\"], attestations = [\"scanned\"]", SCANNED));
+    let requests = "tag sig fallback referrers att manifest blob*2";
+    pull(&world).await.assert("asked for", Expect { requests, ..Expect::refused("attestation-not-met") });
 }
 
 #[tokio::test]

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::outcome::Expect;
 use super::world::{World, impatient, node, p256};
-use pullgate_test::registry::{Body, Recorded, Registry, Scripted};
+use pullgate_test::registry::{
+    Body, INDEX, MANIFEST, Recorded, Registry, Scripted, descriptor, index, manifest,
+};
 use pullgate_test::signer::{
     Signer, attach_envelopes, attestor_envelope, gpg, gpg_file, key_file, notation_image, occurrence,
     occurrence_of, payload,
@@ -229,11 +231,34 @@ async fn t149_attestations_count_from_a_file_or_beside_the_image() {
         let outcome = world.outcome(&format!("{path}:1")).await;
         outcome.assert(path, Expect { requests, ..Expect::refused(reason) });
     }
+    // Above 256 KiB nothing is an attestation of an attestor: such a file is not read whole, and such a blob is not fetched.
+    let large = world.registry.image("team/large", "1", "large");
+    std::fs::write(place("team/large", &large), " ".repeat(300 << 10)).unwrap();
+    let outcome = world.outcome("team/large:1").await;
+    outcome.assert("large", Expect { requests: LISTED, ..Expect::refused("signature-too-large") });
+    let padded = world.registry.image("team/padded", "1", "padded");
+    attach_envelope(&world, "team/padded", &padded, &" ".repeat(300 << 10));
+    let outcome = world.outcome("team/padded:1").await;
+    let requests = "tag sig att fallback referrers grafeas manifest";
+    outcome.assert("padded", Expect { requests, ..Expect::refused("no-signature") });
     // A rule without an attestor asks nobody for attestations.
     world.require("all = [\"release\"]", &[pullgate_test::policy::RELEASE]);
     let outcome = world.outcome("team/filed:1").await;
     let requests = "tag sig fallback referrers";
     outcome.assert("keys", Expect { requests, ..Expect::refused("other-signature-kind") });
+}
+
+/// A DSSE envelope as a referrer.
+fn attach_envelope(world: &World, path: &str, digest: &Digest, envelope: &str) {
+    let config = world.registry.blob(path, "{}");
+    let layer = world.registry.blob(path, envelope.to_owned());
+    let layers = [(&layer, envelope.len(), "application/vnd.dsse.envelope.v1+json", &[][..])];
+    let bytes = manifest(&layers, &config, Some(digest));
+    let size = bytes.len();
+    let referrer = world.registry.manifest(path, MANIFEST, bytes);
+    let listed = index(&[descriptor((&referrer, size, MANIFEST, &[]))]);
+    let stored = world.registry.manifest(path, INDEX, listed);
+    world.registry.tag(path, &format!("sha256-{}", digest.hex()), &stored);
 }
 
 /// What Grafeas answers, by the number of the page.

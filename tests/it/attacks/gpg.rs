@@ -1,4 +1,4 @@
-//! GPG signatures that say something else or must not count, and lookaside servers that misbehave: T146, T147.
+//! GPG signatures that say something else or must not count, and lookaside servers that misbehave: T71, T147.
 
 use pullgate::digest::Digest;
 use pullgate::registry::{HostCredential, Keyring, Limits, Lookaside, RegistrySettings, SignatureSource};
@@ -66,7 +66,7 @@ fn serve(world: &World, path: &str, digest: &Digest, files: &[&str]) {
 }
 
 #[tokio::test]
-async fn t146_a_gpg_signature_counts_only_by_a_key_of_the_policy_that_is_valid() {
+async fn t71_a_gpg_signature_counts_only_by_a_key_of_the_policy_that_is_valid() {
     for (name, settings, signature, expected) in [
         ("signed", keyring("ed25519"), "ed25519", "verified"),
         ("by a sub-key", keyring("family"), "family-1", "verified"),
@@ -125,7 +125,7 @@ fn fingerprint(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn t146_a_gpg_signature_counts_only_for_its_digest_in_its_repository() {
+async fn t71_a_gpg_signature_counts_only_for_its_digest_in_its_repository() {
     let world = start(Limits::default()).await;
     require(&world, "all = [\"gpg\"]", &[("gpg", &keyring("ed25519"))]);
     let signed = notation_image(&world.registry, "team/app");
@@ -149,7 +149,7 @@ async fn t146_a_gpg_signature_counts_only_for_its_digest_in_its_repository() {
 }
 
 #[tokio::test]
-async fn t146_one_primary_key_counts_once() {
+async fn t71_one_primary_key_counts_once() {
     let world = start(Limits::default()).await;
     let digest = notation_image(&world.registry, "team/app");
     let both =

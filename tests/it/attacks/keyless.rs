@@ -8,6 +8,10 @@ use pullgate::digest::Digest;
 use pullgate_test::registry::Registry;
 use pullgate_test::signer::{attach_bundle, payload, sign_classic};
 use pullgate_test::sigstore::{ISSUER, Person, SUBJECT, Sigstore, attach_annotated};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose,
+    NameConstraints,
+};
 use serde_json::{Value, json};
 
 use super::outcome::{Expect, SIGNED};
@@ -78,10 +82,7 @@ impl Keyless {
     async fn assert(&self, about: impl Debug, (digest, name): (&Digest, &str), requests: &str, expect: &str) {
         let pinned = self.world.pinned(&format!("team/{name}"), digest);
         let outcome = self.world.outcome(&format!("team/{name}:1")).await;
-        let expected = match expect {
-            "verified" => Expect::verified(&pinned),
-            reason => Expect::refused(reason),
-        };
+        let expected = Expect::decided(expect, &pinned);
         outcome.assert(about, Expect { requests, bytes: 1..=512 << 10, ..expected });
     }
 }
@@ -170,6 +171,90 @@ async fn t80_certificates_outside_their_time_or_purpose_are_refused() {
     keyless.assert_bundle("root expired", (&digest, "a"), &bundle, "trust-root-expired").await;
 }
 
+/// A bundle can bring certificates of CAs that are not in the trusted root; each must be one that may issue.
+#[tokio::test]
+async fn t80_certificates_between_the_root_and_the_signer_are_checked() {
+    let keyless = Keyless::start().await;
+    let digest = keyless.image("a");
+    let good = |name: &str| {
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        ca.distinguished_name = rcgen::DistinguishedName::new();
+        ca.distinguished_name.push(rcgen::DnType::CommonName, name);
+        ca
+    };
+    let with = |change: &dyn Fn(&mut CertificateParams)| {
+        let mut ca = good("intermediate");
+        change(&mut ca);
+        ca
+    };
+    let limited = with(&|ca| ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    let names = |subtrees: [&str; 2]| {
+        let [permitted, excluded] = subtrees.map(|host| match host {
+            "" => Vec::new(),
+            host => vec![GeneralSubtree::Rfc822Name(host.to_owned())],
+        });
+        with(&|ca| {
+            ca.name_constraints = Some(NameConstraints {
+                permitted_subtrees: permitted.clone(),
+                excluded_subtrees: excluded.clone(),
+            });
+        })
+    };
+    let by_email = Person { subjects: vec!["builder@git.example".to_owned()], ..Person::builder() };
+    for (about, intermediates, expect) in [
+        ("one", vec![good("intermediate")], "verified"),
+        ("two", vec![good("upper"), good("lower")], "verified"),
+        ("expired", vec![with(&|ca| ca.not_after = rcgen::date_time_ymd(2026, 1, 1))], "certificate-expired"),
+        (
+            "not yet valid",
+            vec![with(&|ca| ca.not_before = rcgen::date_time_ymd(2090, 1, 1))],
+            "certificate-expired",
+        ),
+        (
+            "the upper one expired",
+            vec![with(&|ca| ca.not_after = rcgen::date_time_ymd(2026, 1, 1)), good("lower")],
+            "certificate-expired",
+        ),
+        ("no basic constraints", vec![with(&|ca| ca.is_ca = IsCa::NoCa)], "untrusted-certificate"),
+        (
+            "a certificate of a signer",
+            vec![with(&|ca| {
+                ca.is_ca = IsCa::ExplicitNoCa;
+                ca.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            })],
+            "untrusted-certificate",
+        ),
+        ("the last that may issue", vec![limited.clone()], "verified"),
+        ("below the last that may issue", vec![limited, good("lower")], "untrusted-certificate"),
+        (
+            "a CA for servers",
+            vec![with(&|ca| ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth])],
+            "untrusted-certificate",
+        ),
+        ("a CA for other addresses", vec![names(["other.example", ""])], "untrusted-certificate"),
+        ("a CA not for these addresses", vec![names(["", "git.example"])], "untrusted-certificate"),
+    ] {
+        let sigstore = Sigstore::with_intermediates(intermediates);
+        keyless.require(&sigstore.trusted_root(), "subject = \"builder@git.example\"");
+        let bundle = sigstore.bundle(&by_email, &digest);
+        keyless.assert_bundle(about, (&digest, "a"), &bundle, expect).await;
+        // CVE-2026-24122: also where no log is used.
+        keyless.require(&sigstore.root_without_logs(), "subject = \"builder@git.example\"\nlog = \"none\"");
+        let bundle = sigstore.bundle_without_log(&by_email, &digest);
+        keyless.assert_bundle((about, "no log"), (&digest, "a"), &bundle, expect).await;
+    }
+    // The root lists the certificate of a signer, which did not issue itself.
+    let mut root = keyless.sigstore.trusted_root();
+    let bundle = keyless.sigstore.bundle(&Person::builder(), &digest);
+    root["certificateAuthorities"][0]["certChain"]["certificates"] =
+        json!([bundle["verificationMaterial"]["certificate"]]);
+    keyless.require(&root, BY_SUBJECT);
+    keyless.assert_bundle("signer as root", (&digest, "a"), &bundle, "untrusted-certificate").await;
+}
+
 #[tokio::test]
 async fn t81_other_identities_are_refused() {
     let keyless = Keyless::start().await;
@@ -218,7 +303,9 @@ async fn t81_other_identities_are_refused() {
     let bundle = keyless.sigstore.bundle(&silent, &digest);
     keyless.assert_bundle("no claims", (&digest, "a"), &bundle, "wrong-identity").await;
     keyless.require(&root, BY_SUBJECT);
-    for subjects in [vec![], vec![SUBJECT.to_owned(), "a@b.example".to_owned()]] {
+    let [uri, email, host] = [SUBJECT, "a@b.example", "dns:git.example"].map(str::to_owned);
+    // A host is not a signer, whatever its name is.
+    for subjects in [vec![], vec![uri.clone(), email], vec![host.clone()], vec![uri, host]] {
         let several = Person { subjects, ..Person::builder() };
         let bundle = keyless.sigstore.bundle(&several, &digest);
         keyless.assert_bundle(&several.subjects, (&digest, "a"), &bundle, "no-valid-signature").await;

@@ -1,15 +1,16 @@
-//! Signatures of the Notary Project that say something else, or whose certificates do not count: T70, T71, T87.
+//! Signatures of the Notary Project that say something else, or whose certificates do not count: T70, T87.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use pullgate::digest::Digest;
 use pullgate::trust::Algorithm;
+use serde_json::{Value, json};
 
 use super::outcome::Expect;
 use super::world::{World, node};
 use pullgate_test::notary::Notary;
-use pullgate_test::registry::{Registry, Scripted};
+use pullgate_test::registry::{INDEX, Registry, Scripted};
 use pullgate_test::signer::{
     Signer, attach_notation, key_file, notation, notation_file, notation_image, notation_manifest, refer,
     sign_classic,
@@ -78,29 +79,112 @@ async fn t70_a_notary_signature_of_something_else_is_not_valid() {
     outcome.assert(path, Expect { requests, ..Expect::refused("no-signature") });
 }
 
+/// CVE-2023-25656 and others: an envelope that is correctly signed, and says something that must not be ignored.
 #[tokio::test]
-async fn t71_certificates_count_only_below_the_ca_of_the_policy() {
+async fn t70_an_envelope_counts_only_if_all_that_it_demands_is_met() {
     let world = World::start(node()).await;
-    let digest = notation_image(&world.registry, "team/app");
-    attach_notation(&world.registry, "team/app", &digest, &notation("p256.jws"));
-    let pinned = world.pinned("team/app", &digest);
-    let refused = |code| Expect { requests: REFERRED, ..Expect::refused(code) };
+    let notary = Notary::of_key(pullgate_test::secrets::new_key());
+    let root = world.directory.path().join("root.pem");
+    std::fs::write(&root, &notary.root).unwrap();
+    trusting(&world, &format!("ca = [{root:?}]\nidentities = [\"*\"]"));
+    type Change = fn(&mut Value, &mut Value);
+    let cases: [(&str, Change, &str); 13] = [
+        ("good", |_, _| {}, "verified"),
+        ("another size", |_, payload| payload["targetArtifact"]["size"] = json!(1), "other-digest"),
+        (
+            "another media type",
+            |_, payload| payload["targetArtifact"]["mediaType"] = json!(INDEX),
+            "other-digest",
+        ),
+        ("no target", |_, payload| *payload = json!({}), "no-valid-signature"),
+        (
+            "another content type",
+            |protected, _| protected["cty"] = json!("application/json"),
+            "no-valid-signature",
+        ),
+        (
+            "an unknown critical attribute",
+            |protected, _| {
+                protected["crit"] = json!(["io.cncf.notary.signingScheme", "io.example.unknown"]);
+                protected["io.example.unknown"] = json!("x");
+            },
+            "no-valid-signature",
+        ),
+        ("an unknown attribute", |protected, _| protected["io.example.unknown"] = json!("x"), "verified"),
+        (
+            "a critical attribute that is not there",
+            |protected, _| {
+                protected["crit"] = json!(["io.cncf.notary.signingScheme", "io.cncf.notary.expiry"])
+            },
+            "no-valid-signature",
+        ),
+        ("nothing is critical", |protected, _| protected["crit"] = json!([]), "no-valid-signature"),
+        (
+            "another scheme",
+            |protected, _| protected["io.cncf.notary.signingScheme"] = json!("notary.x509.other"),
+            "no-valid-signature",
+        ),
+        ("another algorithm", |protected, _| protected["alg"] = json!("ES384"), "no-valid-signature"),
+        ("no algorithm", |protected, _| protected["alg"] = json!("none"), "no-valid-signature"),
+        (
+            "a plug-in",
+            |protected, _| protected["io.cncf.notary.verificationPlugin"] = json!("com.example.plugin"),
+            "verification-plugin",
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let path = format!("team/{}", name.replace(' ', "-"));
+        let digest = notation_image(&world.registry, &path);
+        let (mut protected, mut payload) = Notary::content(&notation("manifest.json"));
+        change(&mut protected, &mut payload);
+        let envelope = notary.envelope(&protected.to_string(), &payload.to_string());
+        attach_notation(&world.registry, &path, &digest, &envelope);
+        let pinned = world.pinned(&path, &digest);
+        let expect = Expect::decided(expected, &pinned);
+        let outcome = world.outcome(&format!("{path}:1")).await;
+        outcome.assert(name, Expect { requests: REFERRED, ..expect });
+    }
+}
+
+#[tokio::test]
+async fn t70_certificates_count_only_below_the_ca_of_the_policy() {
+    let world = World::start(node()).await;
+    let named =
+        |subject: &str| below("p256.root.pem").replace("\"*\"", &format!("\"x509.subject: {subject}\""));
     for (name, settings, expected) in [
-        ("another CA", below("p384.root.pem"), refused("untrusted-certificate")),
+        ("another CA", below("p384.root.pem"), "untrusted-certificate"),
         (
             "a CA of another scheme",
             below("p256.root.pem").replace("ca =", "signing-authority ="),
-            refused("untrusted-certificate"),
+            "untrusted-certificate",
         ),
-        (
-            "another subject",
-            below("p256.root.pem").replace("\"*\"", "\"x509.subject: C=US, ST=WA, O=evil\""),
-            refused("wrong-identity"),
-        ),
-        ("its CA", below("p256.root.pem"), Expect { requests: REFERRED, ..Expect::verified(&pinned) }),
+        ("another subject", named("C=US, ST=WA, O=evil"), "wrong-identity"),
+        ("more than its subject", named("C=US, ST=WA, O=pullgate, OU=x"), "wrong-identity"),
+        ("a longer name", named("C=US, ST=WA, O=pullgates"), "wrong-identity"),
+        ("a part of its subject", named("C=US, ST=WA, O=pullgate"), "verified"),
+        ("its subject", named("CN=p256-leaf, O=pullgate, ST=WA, C=US"), "verified"),
+        ("its CA", below("p256.root.pem"), "verified"),
     ] {
+        let path = format!("team/{}", name.to_lowercase().replace(' ', "-"));
+        let digest = notation_image(&world.registry, &path);
+        attach_notation(&world.registry, &path, &digest, &notation("p256.jws"));
+        let pinned = world.pinned(&path, &digest);
         trusting(&world, &settings);
-        world.outcome("team/app:1").await.assert(name, expected);
+        let expect = Expect::decided(expected, &pinned);
+        world.outcome(&format!("{path}:1")).await.assert(name, Expect { requests: REFERRED, ..expect });
+    }
+    // Bytes in the place of a text, for which notation once took any memory (CVE-2023-25656), and too little of a subject.
+    for (subject, is_valid) in [
+        ("C=US, ST=WA, O=pullgate", true),
+        ("C=US, ST=WA, O=#0401", false),
+        ("C=#16025553, ST=WA, O=pullgate", false),
+        ("O=pullgate", false),
+        ("", false),
+    ] {
+        let text =
+            format!("default = \"deny\"\n[authenticator.notary]\ntype = \"notation\"\n{}\n", named(subject));
+        let problems = world.problems(&text);
+        assert_eq!(problems.is_none(), is_valid, "{subject}: {problems:?}");
     }
     // Where no authenticator reads it, it is not fetched.
     let digest = notation_image(&world.registry, "team/unread");
@@ -118,15 +202,15 @@ async fn t71_certificates_count_only_below_the_ca_of_the_policy() {
     let found = "found 1 Notation signature, but no authenticator of this rule can verify Notation";
     assert!(outcome.line.contains(found), "{}", outcome.line);
     // Nor a second time, and it is not counted twice where it is known already.
-    for name in ["team/unread:1", "team/app:1"] {
+    for name in ["team/unread:1", "team/its-ca:1"] {
         let outcome = world.outcome(name).await;
         outcome.assert("again", Expect { requests, ..Expect::refused("other-signature-kind") });
         assert!(outcome.line.contains(found), "{}", outcome.line);
     }
     // A signature that is read says more than one that is not.
     let other = Signer::of("ed25519", Algorithm::Ed25519);
-    sign_classic(&world.registry, "team/app", &digest, &other);
-    let outcome = world.outcome("team/app:1").await;
+    sign_classic(&world.registry, "team/unread", &digest, &other);
+    let outcome = world.outcome("team/unread:1").await;
     outcome.assert("both", Expect { requests, ..Expect::refused("no-valid-signature") });
 }
 

@@ -118,6 +118,11 @@ impl<'a> Expect<'a> {
         Self { verdict: pulled, reason: "verified", ..Self::default() }
     }
 
+    /// [`Expect::verified`] if the reason code is `verified`, otherwise [`Expect::refused`]: for tables.
+    pub(super) fn decided(reason: &'a str, pulled: &'a Verdict) -> Self {
+        if reason == "verified" { Self::verified(pulled) } else { Self::refused(reason) }
+    }
+
     /// kubelet gets `SignatureValidationFailed` with this reason code.
     pub(super) fn refused(reason: &'a str) -> Self {
         Self { verdict: &Verdict::Refused, reason, ..Self::default() }

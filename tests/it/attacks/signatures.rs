@@ -1,4 +1,4 @@
-//! Signatures of something else: T60 to T67, T69, T130.
+//! Signatures of something else: T60 to T65, T69, T130, T151, T152.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -90,7 +90,7 @@ async fn t61_a_signature_for_another_repository_is_not_valid() {
 }
 
 #[tokio::test]
-async fn t67_a_bundle_from_another_repository_does_not_count_where_only_the_classic_layout_does() {
+async fn t152_a_bundle_from_another_repository_does_not_count_where_only_the_classic_layout_does() {
     let world = World::start(node()).await;
     // The same key signed the image for team/build; a bundle does not say so, and somebody copied both.
     let digest = world.registry.image("team/app", "1", "app");
@@ -332,7 +332,7 @@ async fn t65_an_attestation_is_not_a_signature() {
 }
 
 #[tokio::test]
-async fn t66_another_spelling_of_a_registry_escapes_no_rule() {
+async fn t151_another_spelling_of_a_registry_escapes_no_rule() {
     let world = World::start(node()).await;
     let digest = world.signed();
     world.registry.image("team/unsigned", "1", "unsigned");

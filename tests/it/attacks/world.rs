@@ -110,6 +110,14 @@ impl World {
         self.set_policy(&text);
     }
 
+    /// What is wrong with a policy, which is not put in force; `None` if it would be loaded.
+    pub(super) fn problems(&self, text: &str) -> Option<String> {
+        let etc = self.directory.path().join("judged");
+        std::fs::create_dir_all(&etc).unwrap();
+        std::fs::write(etc.join("policy.toml"), text).unwrap();
+        pullgate::config::load_policy(&etc, jiff::Timestamp::now()).err().map(|problems| problems.to_string())
+    }
+
     /// An image in `team/app` under the tag `1`, signed by `release` in the classic layout.
     pub(super) fn signed(&self) -> Digest {
         let digest = self.registry.image("team/app", "1", "app");

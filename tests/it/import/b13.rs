@@ -18,7 +18,7 @@ fn accepting(scope: &str) -> Imported {
 
 fn import_containers(document: &str) -> Imported {
     let no_files = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
-    import::containers(document.as_bytes(), &no_files, Options::default()).unwrap()
+    import::containers(document.as_bytes(), &no_files, None, Options::default()).unwrap()
 }
 
 fn differs(imported: &Imported) -> bool {

@@ -99,3 +99,28 @@ async fn large_attestations_are_kept() {
     world.admit(&gate, &format!("team/app@{digest}")).await.unwrap();
     assert_eq!(world.registry.lines(), [""; 0], "no request was sent");
 }
+
+/// Older attestations are dropped if they are large. The newest one still counts, but only for the condition that it met.
+#[tokio::test]
+async fn the_newest_attestation_is_enough_for_the_same_policy() {
+    let world = World::new().await;
+    let (digest, id) = world.signed("team/app", "app");
+    let made = |days: i64, pad: usize| {
+        let time = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+        let predicate = json!({ "approved": true, "at": time.to_string(), "pad": "x".repeat(pad) });
+        statement(&digest, REVIEW, &predicate)
+    };
+    let security = Signer::of("p384", Algorithm::EcdsaSha384);
+    attest(&world.registry, "team/app", &digest, &[made(9, 70 << 10), made(1, 0)], &security);
+    let image = world.image("team/app:1");
+    let limited = |days: u32| format!("max-age = \"{days}d\"\ntime = \"/at\"");
+    let gate = world.gate();
+    set(&world, &gate, &limited(7));
+    world.pull(&gate, "team/app:1", &id).await.unwrap();
+    for (days, expected) in [(7, "verified"), (8, "not-verified"), (7, "verified")] {
+        let gate = world.gate();
+        set(&world, &gate, &limited(days));
+        let decided = world.check_present(&gate, &image, &id).await;
+        assert_eq!(reason(&decided), expected, "{days}");
+    }
+}

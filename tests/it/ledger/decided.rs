@@ -3,7 +3,7 @@
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pullgate::ledger::{Evidence, Image, Place};
+use pullgate::ledger::{Complete, Evidence, Image, Place};
 use pullgate::signature::Attachment;
 use pullgate_test::policy::SECURITY;
 use pullgate_test::registry::Registry;
@@ -415,6 +415,7 @@ async fn again(world: &World, attachment: Attachment, settings: &str) -> String 
         document: pullgate_test::signer::notation("manifest.json").into(),
         images: vec![Image { id: id.clone(), manifest: None }],
         attachments: vec![attachment],
+        complete: Complete::No,
         names: vec![format!("{image}:1")],
         rule: String::new(),
         keys: Vec::new(),

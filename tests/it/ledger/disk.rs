@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::*;
-use pullgate::ledger::{Evidence, Image, Place};
+use pullgate::ledger::{Complete, Evidence, Image, Place};
 use pullgate::reference::Repository;
 
 /// Evidence identified by `number`, of about `size` bytes.
@@ -20,6 +20,7 @@ pub(super) fn numbered(number: usize, size: usize) -> Evidence {
             place: format!("bundle {number}"),
             document: vec![b'x'; size].into(),
         }],
+        complete: Complete::All,
         names: vec![format!("reg.example/team/app-{number}:1")],
         rule: "a rule".to_owned(),
         keys: Vec::new(),

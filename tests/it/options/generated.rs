@@ -8,6 +8,8 @@ use std::process::Command;
 
 use pullgate_test::programs;
 
+use super::documents::assert_written;
+
 const HOW: &str = "write it with `UPDATE=1 cargo test --test it options::`";
 
 fn repository() -> &'static Path {
@@ -16,18 +18,6 @@ fn repository() -> &'static Path {
 
 fn updates() -> bool {
     std::env::var_os("UPDATE").is_some()
-}
-
-/// Compares a file of the repository with what is generated, or writes it.
-pub(super) fn compare(path: &str, expected: &str) {
-    let file = repository().join(path);
-    if updates() {
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, expected).unwrap();
-    }
-    let found = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}; {HOW}"));
-    let difference = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-    assert!(found == expected, "{path} is out of date, {HOW}: {difference:?}");
 }
 
 /// What a program prints.
@@ -79,7 +69,7 @@ fn files_are_what_the_programs_generate() {
             files_in(&there).difference(&wanted).for_each(|old| fs::remove_file(there.join(old)).unwrap());
         }
         for (path, text) in expected.iter().filter(|(path, _)| path.starts_with(&prefix)) {
-            compare(path, text);
+            assert_written(path, text, "options::");
         }
         assert_eq!(files_in(&there), wanted, "{directory}: {HOW}");
     }

@@ -128,7 +128,7 @@ pub(crate) async fn rules_and_defaults() {
             )),
             "team/app",
             None,
-            "no-valid-signature",
+            "key-revoked",
         ),
         (
             rule(&format!(

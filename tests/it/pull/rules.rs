@@ -336,7 +336,7 @@ async fn a_denied_key_counts_in_no_authenticator() {
     let key = policy.authenticator("release").unwrap().keys()[0].public.fingerprint().to_owned();
     world.set_policy(&format!("{rule}[deny]\nkeys = [{{ key = \"{key}\", reason = \"laptop stolen\" }}]\n"));
     let answer = world.pull(&image).await;
-    assert_refused(&answer, "no-valid-signature");
+    assert_refused(&answer, "key-revoked");
     assert!(answer.message.contains("is revoked: laptop stolen"), "{answer:?}");
     let foreign = Digest::of(b"another key");
     world.set_policy(&format!("{rule}[deny]\nkeys = [{{ key = \"{foreign}\", reason = \"another\" }}]\n"));

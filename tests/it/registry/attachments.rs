@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use pullgate::digest::Digest;
-use pullgate::registry::{Class, Collected, Limits};
+use pullgate::registry::{Class, Collected, Grafeas, Limits, RegistrySettings, SignatureSource, Wanted};
 use pullgate::signature::Attachment;
+use pullgate_net::memory::Share;
 use serde_json::{Value, json};
 
 use super::{anonymous, client, client_with, impatient};
@@ -466,4 +467,45 @@ async fn t113_a_blob_must_have_the_size_in_its_descriptor() {
         assert_eq!(collected.problems[0].error.class(), Class::Refused, "{:?}", collected.problems);
         assert_eq!(collected.problems.len(), 1);
     }
+}
+
+/// Bytes that a lookup may still reserve.
+fn free(share: &Share) -> usize {
+    std::iter::from_fn(|| share.reserve_now(1024).ok()).collect::<Vec<_>>().len() * 1024
+}
+
+/// What is read of a page takes memory of its own, also where that is small.
+#[tokio::test]
+async fn attestations_of_grafeas_are_in_the_memory_of_the_lookup() {
+    let registry = Registry::start().await;
+    let digest = registry.image("a", "1", "one");
+    let repository = registry.repository("a");
+    let resource = format!("https://{repository}@{digest}");
+    let occurrences: Vec<Value> = (0..20)
+        .map(|number| json!({ "resourceUri": resource, "attestation": { "pad": format!("{number:05000}") } }))
+        .collect();
+    let page = json!({ "occurrences": occurrences }).to_string();
+    registry.hook(move |request| {
+        let is_listing = request.uri.path().ends_with("/occurrences");
+        is_listing.then(|| Scripted::ok("application/json", page.clone()))
+    });
+    let source = SignatureSource {
+        scope: registry.host(),
+        image: false,
+        repository: None,
+        directory: None,
+        lookaside: None,
+        grafeas: Some(Grafeas::parse(&format!("http://{}/v1/projects/p", registry.host())).unwrap()),
+    };
+    let settings = RegistrySettings { sources: vec![source], ..RegistrySettings::default() };
+    let client = pullgate::registry::Registry::new(settings).unwrap();
+    let share = client.memory().share("a");
+    let all = free(&share);
+    let wanted = Wanted { grafeas: true, ..Wanted::default() };
+    let collected = client.attachments_for(&share, (&repository, &digest), &anonymous(), wanted).await;
+    assert_eq!((collected.attachments.len(), codes(&collected)), (20, vec![]));
+    let left = free(&share);
+    assert!(left + 20 * 5000 <= all, "{left} of {all}");
+    drop(collected);
+    assert_eq!(free(&share), all);
 }

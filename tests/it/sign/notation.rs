@@ -22,30 +22,30 @@ use pullgate_test::sigstore::TimestampService;
 use super::*;
 
 /// A signer below a CA of openssl, and how to sign with it.
-struct Author {
+pub(super) struct Author {
     authority: Authority,
     signer: Signer,
-    key: SigningKey,
-    options: NotationOptions,
+    pub(super) key: SigningKey,
+    pub(super) options: NotationOptions,
 }
 
 impl Author {
-    fn new(directory: &Path) -> Self {
+    pub(super) fn new(directory: &Path) -> Self {
         Self::of(directory, EnvelopeType::Jws)
     }
 
-    fn of(directory: &Path, envelope: EnvelopeType) -> Self {
+    pub(super) fn of(directory: &Path, envelope: EnvelopeType) -> Self {
         let authority = Authority::make(directory, "acme");
         let signer = authority.issue(("acme", "signer"), "p256", "");
         let text = std::fs::read_to_string(&signer.key).unwrap();
         let key = PrivateKey::from_pem(&text, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
         let chain = std::fs::read(&signer.chain).unwrap();
-        let certificates = CertificateChain::parse(&chain, Timestamp::now()).unwrap();
+        let certificates = CertificateChain::parse(&chain).unwrap();
         let options = NotationOptions { certificates, envelope, expires_in: None };
         Self { authority, signer, key: SigningKey::in_memory(key, "test"), options }
     }
 
-    async fn sign(
+    pub(super) async fn sign(
         &self,
         registry: &Registry,
         digest: &Digest,
@@ -98,7 +98,7 @@ impl Author {
     }
 }
 
-async fn attached(registry: &Registry, digest: &Digest) -> Vec<Attachment> {
+pub(super) async fn attached(registry: &Registry, digest: &Digest) -> Vec<Attachment> {
     let wanted = Wanted { notation: true, ..Wanted::default() };
     let repository = registry.repository("team/app");
     let collected = client().referrers(&repository, digest, &Credentials::anonymous(), wanted).await;
@@ -106,11 +106,15 @@ async fn attached(registry: &Registry, digest: &Digest) -> Vec<Attachment> {
     collected.attachments
 }
 
-fn authority(service: &TimestampService, roots: &str) -> TimestampAuthority {
+pub(super) fn authority(service: &TimestampService, roots: &str) -> TimestampAuthority {
     authority_within(service, roots, Duration::from_secs(60))
 }
 
-fn authority_within(service: &TimestampService, roots: &str, step: Duration) -> TimestampAuthority {
+pub(super) fn authority_within(
+    service: &TimestampService,
+    roots: &str,
+    step: Duration,
+) -> TimestampAuthority {
     let mut store = Store::default();
     store.add(roots.as_bytes()).unwrap();
     let settings = ServiceSettings { step, ..ServiceSettings::default() };
@@ -271,6 +275,8 @@ async fn a_wrong_chain_is_refused_before_a_request() {
             &["--layout", "classic", "--timestamp", "http://127.0.0.1:1", "--timestamp-ca", "/x"],
         ),
         ("for another layout", &good.key, &good.chain, &["--layout", "both"]),
+        ("until the end of time", &good.key, &good.chain, &["--expires-in", "4000000d"]),
+        ("and longer", &good.key, &good.chain, &["--expires-in", "106751991167301d"]),
     ] {
         let chain = file(chain);
         let mut arguments = vec!["--certificate-chain", chain.as_str()];

@@ -75,7 +75,7 @@ pub(crate) async fn without_a_secret_it_listens_only_on_this_machine() {
     ] {
         let address = Address::Tcp(address.parse().unwrap());
         let listen = Listen { address: address.clone(), tls: None, secret_file };
-        let opened = Listener::notifications(&listen, &settings.limits).await;
+        let opened = Listener::notifications(&listen, &settings.limits);
         match opened {
             Ok(_) => assert!(opens, "{address:?}"),
             Err(error) => assert!(matches!(error, ListenError::Open) && !opens, "{address:?}: {error}"),

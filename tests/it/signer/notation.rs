@@ -16,15 +16,15 @@ use pullgate_test::vault::Vault;
 use super::*;
 
 /// What a rule signs with.
-struct Parts {
-    authority: Authority,
-    author: Author,
-    tsa: TimestampService,
+pub(super) struct Parts {
+    pub(super) authority: Authority,
+    pub(super) author: Author,
+    pub(super) tsa: TimestampService,
     directory: tempfile::TempDir,
 }
 
 impl Parts {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let authority = Authority::make(directory.path(), "acme");
         let author = authority.issue(("acme", "signer"), "p256", "");
@@ -34,13 +34,18 @@ impl Parts {
     }
 
     /// The options of a rule that adds timestamps.
-    fn timestamp(&self) -> String {
+    pub(super) fn timestamp(&self) -> String {
         let root = self.directory.path().join("tsa.pem");
         format!("timestamp = {:?}\ntimestamp-ca = [{:?}]", self.tsa.url(), root.display().to_string())
     }
 
     /// The settings of a file with these options of the rule.
-    fn settings(&self, registry: &Registry, state: &Path, options: &str) -> Result<SignerSettings, String> {
+    pub(super) fn settings(
+        &self,
+        registry: &Registry,
+        state: &Path,
+        options: &str,
+    ) -> Result<SignerSettings, String> {
         let key = self.author.key.display().to_string();
         let lines = format!("[authenticator.release]\nkey = {key:?}\nalgorithm = \"ECDSA_SHA_256\"");
         self.settings_of((registry, state), &lines, &self.author.chain, options)
@@ -102,14 +107,14 @@ impl Parts {
     }
 }
 
-async fn attached(registry: &Registry, digest: &Digest) -> Collected {
+pub(super) async fn attached(registry: &Registry, digest: &Digest) -> Collected {
     let client = Client::new(RegistrySettings::default()).unwrap();
     let wanted = Wanted { notation: true, ..Wanted::default() };
     let repository = registry.repository("team/app");
     client.referrers(&repository, digest, &Credentials::anonymous(), wanted).await
 }
 
-async fn push(service: &Service, digest: &Digest) {
+pub(super) async fn push(service: &Service, digest: &Digest) {
     assert_eq!(service.notify(&pushes(&[("team/app", "1", digest)])).await, 202);
 }
 

@@ -38,11 +38,14 @@ use super::bundle::MAX_ATTESTATION_BYTES;
 use super::bundle::{self, MAX_DEPTH};
 use super::fields::{object, parse};
 use super::keyless::{self, ByCertificate, Logged};
+use super::pki::Evidence;
 use super::{
-    Attachment, By, CertificateAnnotations, Format, KeylessError, SignatureError, Signed, dsse, too_large,
+    Attachment, Attempts, By, CertificateAnnotations, Format, KeylessError, Known, SignatureError, Signed,
+    dsse, too_large,
 };
 use crate::digest::Digest;
-use crate::trust::{Authenticator, Signers};
+use crate::trust::x509::FetchedCrls;
+use crate::trust::{Authenticator, PkiSet, Signers};
 
 /// The media type of a layer with a DSSE envelope.
 pub const ENVELOPE_MEDIA_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
@@ -129,13 +132,30 @@ impl<'a> Unverified<'a> {
         digest: &Digest,
         now: Timestamp,
     ) -> Result<Statement<'s>, SignatureError> {
+        let known = Known { now, crls: &FetchedCrls::default(), attempts: &Attempts::default() };
+        self.verify_knowing(authenticator, digest, known)
+    }
+
+    /// As [`Self::verify`], where lists of revoked certificates were fetched. Those that were missing are in
+    /// [`SignatureError::crls_to_fetch`].
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_knowing<'s>(
+        &'s self,
+        authenticator: &Authenticator,
+        digest: &Digest,
+        known: Known<'_>,
+    ) -> Result<Statement<'s>, SignatureError> {
+        let now = known.now;
         let (signed, signed_at) = match authenticator.signers() {
             Signers::Keys(keys) => (self.by_key(By { keys, now })?, None),
             Signers::Keyless(set) => {
                 let (signed, time) = self.by_certificate(ByCertificate { set, now })?;
                 (signed, Some(time))
             }
-            Signers::Notation(_) | Signers::Pki(_) | Signers::Gpg(_) | Signers::Attestor(_) => {
+            Signers::Pki(set) => (self.by_pki(set, known)?, None),
+            Signers::Notation(_) | Signers::Gpg(_) | Signers::Attestor(_) => {
                 let kind = authenticator.set().kind();
                 return Err(SignatureError::OtherKind { found: Format::Attestation, kind });
             }
@@ -177,6 +197,20 @@ impl<'a> Unverified<'a> {
             }
         };
         Ok(by.check_log(valid, check)?.into())
+    }
+
+    /// By a certificate without a log: its time is not that of the statement.
+    fn by_pki(&self, set: &PkiSet, known: Known<'_>) -> Result<Signed, SignatureError> {
+        let message = dsse::pre_authentication_encoding(dsse::PAYLOAD_TYPE, &self.payload);
+        let evidence = match self.material {
+            Material::Envelope { certificate: None, .. }
+            | Material::Bundle { has_certificate: false, .. } => return Err(KeylessError::Key.into()),
+            Material::Envelope { certificate: Some(certificate), .. } => {
+                Evidence::of_annotations(certificate)?
+            }
+            Material::Bundle { document, .. } => Evidence::of_attestation(document)?,
+        };
+        evidence.check((&message, &self.signature), set, known)
     }
 
     fn by_certificate(&self, by: ByCertificate<'_>) -> Result<(Signed, Timestamp), SignatureError> {

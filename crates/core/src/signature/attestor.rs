@@ -5,17 +5,17 @@
 //! digest and the repository. A signature is over its exact bytes, or over their DSSE encoding (`--pae-encode-payload` of
 //! gcloud). What names a key is a hint, and not read: every key of the attestor is tried, each with its own algorithm.
 
+mod attempts;
 mod error;
 mod listing;
 mod occurrence;
 
-use jiff::Timestamp;
-
+pub use self::attempts::Attempts;
 pub use self::error::AttestorError;
 pub use self::listing::{Listing, MAX_TOKEN_BYTES};
 use self::occurrence::{Attestation, Signed as Form};
 pub use self::occurrence::{MAX_GRAFEAS_BYTES, is_envelope};
-use super::{By, SignatureError, Signed, Subject, pre_authentication_encoding, simple};
+use super::{By, Known, SignatureError, Signed, Subject, pre_authentication_encoding, simple};
 use crate::trust::openpgp::{Message, OpenPgpError, armor};
 use crate::trust::{AttestorSet, GpgSet, SignedData};
 
@@ -33,12 +33,12 @@ pub(super) fn verify(
     document: &[u8],
     set: &AttestorSet,
     subject: &Subject<'_>,
-    now: Timestamp,
+    known: Known<'_>,
 ) -> Result<Signed, SignatureError> {
     let attestation = Attestation::read(document)?;
     let mut failed = None;
     for signature in &attestation.signatures {
-        let signed = by_attestor(&attestation, signature, set, now);
+        let signed = by_attestor(&attestation, signature, set, known);
         match signed.and_then(|(payload, signed)| check_claim(&payload, subject).map(|()| signed)) {
             Ok(signed) => return Ok(signed),
             // "Considered verified if at least one signature verifies": of failures, the one that got furthest counts.
@@ -62,18 +62,21 @@ fn by_attestor(
     attestation: &Attestation,
     signature: &[u8],
     set: &AttestorSet,
-    now: Timestamp,
+    Known { now, attempts, .. }: Known<'_>,
 ) -> Result<(Vec<u8>, Signed), SignatureError> {
     let openpgp = binary(signature);
     let by_key = match (set.keys(), &attestation.payload) {
         (Some(keys), Some(payload)) => {
             let by = By { keys, now };
-            let encoded =
-                || by.verify(&pre_authentication_encoding(ENVELOPE_PAYLOAD_TYPE, payload), signature);
+            let verify = |message: &[u8]| {
+                attempts.take(keys.keys().len())?;
+                by.verify(message, signature)
+            };
+            let encoded = || verify(&pre_authentication_encoding(ENVELOPE_PAYLOAD_TYPE, payload));
             let valid = match attestation.signed {
-                Form::Payload => by
-                    .verify(payload, signature)
-                    .or_else(|error| encoded().map_err(|other| further(Some(error), other))),
+                Form::Payload => {
+                    verify(payload).or_else(|error| encoded().map_err(|other| further(Some(error), other)))
+                }
                 Form::Envelope => encoded(),
             };
             match valid {
@@ -85,7 +88,10 @@ fn by_attestor(
         (None, _) => None,
     };
     let by_openpgp = match (set.openpgp(), attestation.signed) {
-        (Some(keys), Form::Payload) => Some(opened(attestation, openpgp.as_deref(), keys, now)),
+        (Some(keys), Form::Payload) => {
+            let paid = attempts.take(1);
+            Some(paid.map_err(Into::into).and_then(|()| opened(attestation, openpgp.as_deref(), keys, now)))
+        }
         (Some(_), Form::Envelope) | (None, _) => None,
     };
     let is_armored = openpgp.is_some() && signature.starts_with(b"-----");
@@ -112,7 +118,7 @@ fn opened(
     attestation: &Attestation,
     signature: Option<&[u8]>,
     keys: &GpgSet,
-    now: Timestamp,
+    now: jiff::Timestamp,
 ) -> Result<SignedData, SignatureError> {
     let signature = signature.ok_or(OpenPgpError::Malformed)?;
     if Message::is_detached(signature) {

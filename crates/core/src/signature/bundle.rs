@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, object, parse};
+use super::fields::{FieldError, Fields, object, parse};
 use super::{By, SignatureError, Subject, dsse, statement, too_large};
 use crate::digest::Digest;
 use crate::trust::Valid;
@@ -53,48 +53,64 @@ pub(super) fn annotations(
 /// The envelope of a bundle of any version, whose signature is not verified, and whether the bundle has a certificate; `None`
 /// when it signs a message instead.
 pub(super) fn envelope(document: &[u8], limit: usize) -> Result<Option<(Fields, bool)>, SignatureError> {
-    if document.len() > limit {
-        return Err(too_large(BUNDLE, document.len(), limit));
-    }
-    let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
-    let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
-    let media_type = bundle.string("mediaType").map_err(malformed)?;
-    if !ALL_MEDIA_TYPES.contains(&media_type.as_str()) {
-        return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
-    }
-    let mut material = bundle.object("verificationMaterial").map_err(malformed)?;
-    let has_certificate =
-        material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some();
+    let (mut bundle, mut material) = read(document, limit, &ALL_MEDIA_TYPES)?;
+    let has_certificate = has_certificate(&mut material);
     if bundle.optional("messageSignature").is_some() {
         return Ok(None);
     }
-    Ok(Some((bundle.object("dsseEnvelope").map_err(malformed)?, has_certificate)))
+    Ok(Some((envelope_of(bundle)?, has_certificate)))
 }
 
 /// The statement of a bundle, after its signature was verified.
 fn open(document: &[u8], by: By<'_>) -> Result<(Vec<u8>, Valid), SignatureError> {
-    if document.len() > MAX_BUNDLE_BYTES {
-        return Err(too_large(BUNDLE, document.len(), MAX_BUNDLE_BYTES));
+    let (bundle, material) = read(document, MAX_BUNDLE_BYTES, &MEDIA_TYPES)?;
+    check_material(material)?;
+    dsse::open(signed_statement(bundle)?, by)
+}
+
+/// A bundle of at most `limit` bytes and of one of these types, and its verification material.
+pub(super) fn read(
+    document: &[u8],
+    limit: usize,
+    media_types: &[&str],
+) -> Result<(Fields, Fields), SignatureError> {
+    if document.len() > limit {
+        return Err(too_large(BUNDLE, document.len(), limit));
     }
-    let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
     let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
     let media_type = bundle.string("mediaType").map_err(malformed)?;
-    if !MEDIA_TYPES.contains(&media_type.as_str()) {
+    if !media_types.contains(&media_type.as_str()) {
         return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
     }
-    check_material(bundle.object("verificationMaterial").map_err(malformed)?)?;
+    let material = bundle.object("verificationMaterial").map_err(malformed)?;
+    Ok((bundle, material))
+}
+
+/// The envelope of a bundle that must sign a statement.
+pub(super) fn signed_statement(mut bundle: Fields) -> Result<Fields, SignatureError> {
     if bundle.optional("messageSignature").is_some() {
         return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
     }
-    let envelope = bundle.object("dsseEnvelope").map_err(malformed)?;
-    dsse::open(envelope, by)
+    envelope_of(bundle)
+}
+
+fn envelope_of(mut bundle: Fields) -> Result<Fields, SignatureError> {
+    bundle.object("dsseEnvelope").map_err(malformed)
+}
+
+fn has_certificate(material: &mut Fields) -> bool {
+    material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some()
 }
 
 /// The verification material must be a key; the policy decides which key verifies.
 fn check_material(mut material: Fields) -> Result<(), SignatureError> {
-    if material.optional("certificate").is_some() || material.optional("x509CertificateChain").is_some() {
+    if has_certificate(&mut material) {
         return Err(SignatureError::ByCertificate { what: "bundle carries a certificate (keyless signing)" });
     }
-    material.object("publicKey").map_err(|cause| SignatureError::Malformed { what: BUNDLE, cause })?;
+    material.object("publicKey").map_err(malformed)?;
     Ok(())
+}
+
+fn malformed(cause: FieldError) -> SignatureError {
+    SignatureError::Malformed { what: BUNDLE, cause }
 }

@@ -40,7 +40,10 @@ impl TimeRule<'_> {
                 Err(error) => failed = failed.or(error),
             }
         }
-        Err(failed)
+        Err(match self.timestamps {
+            TimestampCheck::Always => failed,
+            TimestampCheck::AfterExpiry => failed.after_expiry(chain, now),
+        })
     }
 
     /// Checks a chain at the time of one timestamp.
@@ -68,6 +71,13 @@ pub enum CertifiedError {
     /// A certificate is not valid now, and nothing shows when the signature was made.
     #[error(transparent)]
     NotValidNow(X509Error),
+    /// The same, where timestamps count only then.
+    #[error("{expired}")]
+    Expired {
+        expired: X509Error,
+        #[source]
+        timestamps: Box<Self>,
+    },
     #[error("signature does not verify with the key of the signer's certificate {subject}")]
     Signature { subject: Quoted },
     #[error("certificate chain of {subject} contains no certificate of `{store}` of the authenticator")]
@@ -103,6 +113,15 @@ impl CertifiedError {
         }
     }
 
+    /// The error of the timestamps, where only those of certificates count that are expired: the clock may be fast. What is
+    /// not known yet stays.
+    fn after_expiry(self, chain: &Chain, now: Timestamp) -> Self {
+        match chain.check_validity(now, now) {
+            Err(expired) if self.openness() == 0 => Self::Expired { expired, timestamps: Box::new(self) },
+            _ => self,
+        }
+    }
+
     /// How far another attempt may give another result.
     fn openness(&self) -> u8 {
         match self {
@@ -117,7 +136,7 @@ impl CertifiedError {
         Some(match self {
             Self::Chain(_) | Self::Signature { .. } => return None,
             Self::Time(_) => Fault::CertificateExpired,
-            Self::NotValidNow(_) => Fault::CertificateNotValidNow,
+            Self::NotValidNow(_) | Self::Expired { .. } => Fault::CertificateNotValidNow,
             Self::Untrusted { .. } => Fault::UntrustedCertificate,
             Self::Identity { .. } => Fault::WrongIdentity,
             Self::Revoked(error) | Self::Timestamp(TimestampError::Revoked(error)) => {

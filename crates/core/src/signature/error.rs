@@ -106,6 +106,7 @@ impl SignatureError {
         match self {
             Self::ByCertificate { .. } => Some(Fault::OtherKind(SignatureKind::Keyless)),
             Self::OutsideWindow(_) => Some(Fault::KeyNotValidNow),
+            Self::Untrusted(TrustError::Revoked { .. }) => Some(Fault::KeyRevoked),
             Self::OtherDigest { .. } => Some(Fault::OtherDigest),
             Self::OtherRepository { .. } | Self::NoRepository => Some(Fault::OtherRepository),
             Self::OtherKind { found, .. } => Some(Fault::OtherKind(SignatureKind::Of(*found))),
@@ -126,7 +127,9 @@ fn fault_of_gpg(error: &OpenPgpError) -> Option<Fault> {
         E::UnknownKey { .. } => Some(Fault::UnknownKey),
         E::Hash { .. } => Some(Fault::WeakSignature),
         E::Denied { .. } | E::Revoked { .. } | E::SubKeyRevoked { .. } => Some(Fault::KeyRevoked),
-        E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } => Some(Fault::KeyNotValidNow),
+        E::KeyExpired { .. } | E::SubKeyExpired { .. } | E::NotYet { .. } | E::NotNow { .. } => {
+            Some(Fault::KeyNotValidNow)
+        }
         E::Expired { .. } => Some(Fault::SignatureExpired),
         E::Future { .. } => Some(Fault::FutureTime),
         E::NotAccepted { .. } => Some(Fault::WrongIdentity),

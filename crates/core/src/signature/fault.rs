@@ -63,6 +63,8 @@ pub enum Fault {
     NotMet,
     /// The attestation is valid, and older than its condition allows, or of no time that is signed.
     Stale,
+    /// The image has more attestations than are verified.
+    TooManyAttempts,
 }
 
 impl Fault {

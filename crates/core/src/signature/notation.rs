@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use self::attributes::{Attributes, Protected, SigningScheme};
 pub use self::error::NotationError;
-pub use self::writer::{EnvelopeType, UnsignedEnvelope, is_own_signature};
+pub use self::writer::{EnvelopeType, OwnSignature, UnsignedEnvelope, own_signature};
 use super::certified::{CertifiedError, TimeRule};
 use super::{Known, SignatureError, Subject};
 use crate::trust::x509::{
@@ -115,10 +115,9 @@ fn read(document: &[u8]) -> Result<Envelope, SignatureError> {
         let (found, limit) = (document.len(), MAX_ENVELOPE_BYTES);
         return Err(SignatureError::TooLarge { what: ENVELOPE, found, limit });
     }
-    match document.first() {
-        // The tag of COSE_Sign1, 18 (RFC 9052 section 2).
-        Some(0xd2) => cose::open(document),
-        _ => jws::open(document),
+    match EnvelopeType::of(document) {
+        EnvelopeType::Cose => cose::open(document),
+        EnvelopeType::Jws => jws::open(document),
     }
 }
 

@@ -10,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::bundle::MAX_BUNDLE_BYTES;
+use super::bundle::{MAX_ATTESTATION_BYTES, MAX_BUNDLE_BYTES};
 use super::certified::{CertifiedError, TimeRule};
 use super::dsse::{self, PAYLOAD_TYPE, pre_authentication_encoding};
 use super::fields::object;
 use super::keyless::{bounds, classic};
 use super::{
-    Attachment, KeylessError, Known, SignatureError, Signed, Subject, decode_signature, simple, statement,
-    timestamp,
+    Attachment, CertificateAnnotations, KeylessError, Known, SignatureError, Signed, Subject,
+    decode_signature, simple, statement, timestamp,
 };
 use crate::trust::x509::{Certificate, Chain, MAX_CHAIN, Purpose, X509Error, signing_algorithms};
 use crate::trust::{LogUse, PkiSet};
@@ -27,7 +27,7 @@ use crate::untrusted::quoted;
 const MAX_STAMPS: usize = 4;
 
 /// What came with a signature.
-struct Evidence {
+pub(super) struct Evidence {
     /// The certificates in DER, leaf first.
     chain: Vec<Vec<u8>>,
     /// Responses of timestamp authorities.
@@ -43,14 +43,7 @@ pub(super) fn verify(
     match attachment {
         Attachment::SimpleSigning { payload, signature, certificate, .. } => {
             simple::check_size(payload)?;
-            let annotations = certificate.as_deref().ok_or(KeylessError::Key)?;
-            let evidence = Evidence {
-                chain: classic::chain_of(annotations)?,
-                stamps: classic::timestamp_of(annotations)?
-                    .iter()
-                    .map(|stamp| decoded(stamp))
-                    .collect::<Result<_, _>>()?,
-            };
+            let evidence = Evidence::of_annotations(certificate.as_deref().ok_or(KeylessError::Key)?)?;
             let signature = decode_signature("signature annotation", signature)?;
             let signed = evidence.check((payload, &signature), set, known)?;
             simple::check_claim(payload, subject)?;
@@ -59,10 +52,7 @@ pub(super) fn verify(
         Attachment::Bundle { document, .. } => {
             let content =
                 bounds::check(document, LogUse::None, bounds::Material::Certificate, MAX_BUNDLE_BYTES)?;
-            let evidence = Evidence {
-                chain: members(&content.certificates, "rawBytes")?,
-                stamps: members(&content.timestamps, "signedTimestamp")?,
-            };
+            let evidence = Evidence::of_bundle(&content)?;
             let (payload, signature) = dsse::read(content.envelope)?;
             let message = pre_authentication_encoding(PAYLOAD_TYPE, &payload);
             let signed = evidence.check((&message, &signature), set, known)?;
@@ -74,7 +64,29 @@ pub(super) fn verify(
 }
 
 impl Evidence {
-    fn check(
+    pub(super) fn of_annotations(annotations: &CertificateAnnotations) -> Result<Self, SignatureError> {
+        let stamps = classic::timestamp_of(annotations)?;
+        Ok(Self {
+            chain: classic::chain_of(annotations)?,
+            stamps: stamps.iter().map(|stamp| decoded(stamp)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// That of a bundle with an attestation.
+    pub(super) fn of_attestation(document: &[u8]) -> Result<Self, SignatureError> {
+        let material = bounds::Material::Certificate;
+        Self::of_bundle(&bounds::check(document, LogUse::None, material, MAX_ATTESTATION_BYTES)?)
+    }
+
+    fn of_bundle(content: &bounds::Bounded<'_>) -> Result<Self, SignatureError> {
+        Ok(Self {
+            chain: members(&content.certificates, "rawBytes")?,
+            stamps: members(&content.timestamps, "signedTimestamp")?,
+        })
+    }
+
+    /// Verifies a signature of a message, and returns who signed; what the message says is the matter of the caller.
+    pub(super) fn check(
         &self,
         (message, signature): (&[u8], &[u8]),
         set: &PkiSet,

@@ -68,12 +68,14 @@ pub(super) fn first_digest(payload: &[u8]) -> Result<Digest, SignatureError> {
         parse(payload, MAX_DEPTH).and_then(|value| object(value, STATEMENT)).map_err(malformed)?;
     let subjects = statement.array("subject").map_err(malformed)?;
     check_count(subjects.len())?;
-    for subject in subjects {
-        if let Some(digest) = Named::of(subject).map_err(malformed)?.first() {
-            return Ok(digest);
-        }
-    }
-    Err(SignatureError::OtherDigest { found: quoted("") })
+    let named = subjects.into_iter().map(Named::of).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+    first_of(&named)
+}
+
+/// The first SHA-256 or SHA-512 digest of these subjects, whatever it is of.
+pub(super) fn first_of(subjects: &[Named]) -> Result<Digest, SignatureError> {
+    let first = subjects.iter().find_map(Named::first);
+    first.ok_or_else(|| SignatureError::OtherDigest { found: quoted("") })
 }
 
 pub(super) fn check_count(found: usize) -> Result<(), SignatureError> {

@@ -8,6 +8,7 @@ mod annotations;
 mod arbitrary;
 mod attestations;
 mod bundles;
+mod containers_image;
 mod cosign;
 mod payloads;
 

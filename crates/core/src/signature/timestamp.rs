@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use self::cms::Token;
 use self::info::Info;
-pub use self::request::{Stamp, StampError, TimestampRequest};
+pub use self::request::{Stamp, StampError, TimestampRequest, check_response};
 use crate::trust::x509::{
     Certificate, Chain, Purpose, RevocationCheck, RevocationError, Store, X509Error, signature_algorithm,
 };

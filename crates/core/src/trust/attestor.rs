@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{GpgSet, Identities, KeySet, PublicKey, SignerSet};
+use super::{GpgSet, Identities, KeySet, PublicKey, SignerSet, TrustKind};
 
 /// The signers of an attestor, which may have keys of both kinds, as in the `publicKeys` of an attestor of Binary
 /// Authorization. A signature by any one of them counts.
@@ -56,6 +56,10 @@ impl SignerSet for AttestorSet {
 
     fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
         self.sets().flat_map(|set| set.ending(now, notice)).collect()
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        self.sets().flat_map(SignerSet::ends).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

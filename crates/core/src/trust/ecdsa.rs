@@ -3,7 +3,8 @@
 //! Signatures are ASN.1 DER (RFC 3279 section 2.2.3) without trailing bytes. A high s is accepted: cosign, Go and key
 //! services make both forms, and the bytes of a signature are never used as an identity.
 //!
-//! The RustCrypto crates parse keys and sign; `ring` verifies P-256 and P-384, several times faster. It has no P-521.
+//! The RustCrypto crates parse keys and sign; `ring` verifies P-256, several times faster, and P-384, about as fast. It has
+//! no P-521.
 
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePublicKey as _};

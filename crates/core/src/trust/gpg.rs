@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::openpgp::{Certificate, Fingerprint, KeyringError, Message, OpenPgpError, merge};
-use super::{Identities, Identity, PublicKey, SignerSet};
+use super::{Identities, Identity, PublicKey, SignerSet, TrustKind};
 
 /// The signers of a GPG authenticator. A signer is a primary key: whichever of its sub-keys signs, it is one.
 #[derive(Clone, Debug)]
@@ -148,6 +148,19 @@ impl SignerSet for GpgSet {
     fn first_end(&self, after: Timestamp) -> Option<Timestamp> {
         let all = self.counting().flat_map(Certificate::boundaries).map(super::openpgp::instant);
         all.filter(|at| *at > after).min()
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        let second = SignedDuration::from_secs(1);
+        let last = |certificate: &Certificate| {
+            let all = certificate.boundaries().map(super::openpgp::instant);
+            let ends = all.filter(|at| {
+                let before = at.checked_sub(second).unwrap_or(Timestamp::MIN);
+                certificate.may_sign(before) && !certificate.may_sign(*at)
+            });
+            ends.max()
+        };
+        self.counting().filter_map(last).map(|end| (TrustKind::Key, end)).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -18,10 +18,14 @@ pub use self::claim::Claim;
 pub use self::pattern::{MAX_PATTERN_BYTES, Pattern, PatternError};
 pub use self::root::{MAX_ROOT_BYTES, ROOT_NOTICE, RootEnd, RootError, TrustedRoot};
 pub use self::signer_rule::{SignerRule, SignerRuleError, WrongIdentity};
-use super::{Algorithm, Identities, Key, PublicKey, SignerSet};
+use super::{Algorithm, Identities, Key, PublicKey, SignerSet, TrustKind};
 
 /// Maximum number of trusted roots of one authenticator: each is tried for every untrusted signature.
 pub const MAX_ROOTS: usize = 4;
+
+/// The algorithms of keys whose log entries are verified: those that sigstore-verify has for a key of their kind.
+pub const LOGGED_ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::EcdsaSha256, Algorithm::EcdsaSha384, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519];
 
 /// What must show when a certificate was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +117,8 @@ fn check_roots(
 /// Checks that `roots` have logs that can have entries of signatures by `keys`.
 pub(super) fn check_logs_of_keys(roots: &[TrustedRoot], keys: &[Key]) -> Result<(), KeylessSetError> {
     check_roots(roots, TrustedRoot::missing_transparency_logs)?;
-    // Those that sigstore-verify verifies for a key of their kind.
-    let known =
-        [Algorithm::EcdsaSha256, Algorithm::EcdsaSha384, Algorithm::RsaPkcs1Sha256, Algorithm::Ed25519];
-    match keys.iter().map(|key| key.public.algorithm()).find(|algorithm| !known.contains(algorithm)) {
+    let mut algorithms = keys.iter().map(|key| key.public.algorithm());
+    match algorithms.find(|algorithm| !LOGGED_ALGORITHMS.contains(algorithm)) {
         Some(algorithm) => Err(KeylessSetError::Algorithm(algorithm)),
         None => Ok(()),
     }
@@ -139,6 +141,10 @@ impl SignerSet for KeylessSet {
     fn ending(&self, now: Timestamp, notice: SignedDuration) -> Vec<String> {
         let horizon = horizon(now, notice);
         self.roots.iter().filter_map(|root| root.ending(horizon)).collect()
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        self.roots.iter().filter_map(|root| Some((TrustKind::Root, root.end()?.at))).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::x509::{FetchedCrls, Revocation, RevocationCheck, Store, Subjects};
-use super::{Identities, PublicKey, SignerSet};
+use super::{Identities, PublicKey, SignerSet, TrustKind};
 
 /// The signers of a Notation authenticator: what a statement of notation's trust policy says.
 #[derive(Clone, Debug)]
@@ -117,6 +117,11 @@ impl SignerSet for NotationSet {
 
     fn ending(&self, now: Timestamp, _: SignedDuration) -> Vec<String> {
         self.revocation.ended(now)
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        let stores = [&self.ca, &self.signing_authority, &self.tsa];
+        stores.into_iter().flat_map(Store::ends).map(|end| (TrustKind::Certificate, end)).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::x509::{FetchedCrls, NameType, Revocation, RevocationCheck, SignerName, Store};
-use super::{Identities, Pattern, PatternError, PublicKey, SignerSet, TimestampCheck};
+use super::{Identities, Pattern, PatternError, PublicKey, SignerSet, TimestampCheck, TrustKind};
 
 /// Maximum number of names of one authenticator.
 pub const MAX_NAMES: usize = 64;
@@ -105,6 +105,11 @@ impl SignerSet for PkiSet {
 
     fn ending(&self, now: Timestamp, _: SignedDuration) -> Vec<String> {
         self.revocation.ended(now)
+    }
+
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)> {
+        let stores = [&self.ca, &self.intermediates, &self.tsa];
+        stores.into_iter().flat_map(Store::ends).map(|end| (TrustKind::Certificate, end)).collect()
     }
 
     fn entries(&self) -> Vec<Vec<String>> {

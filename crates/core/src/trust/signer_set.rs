@@ -7,6 +7,32 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Identities, PublicKey};
 
+/// What ends, of what an authenticator trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TrustKind {
+    /// A key, or the last key of an OpenPGP certificate that may sign.
+    Key,
+    /// A trusted root of Sigstore, when it does not cover new signatures any more.
+    Root,
+    /// A certificate of an authority.
+    Certificate,
+}
+
+impl TrustKind {
+    /// All, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Key, Self::Root, Self::Certificate];
+
+    /// The word for it in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Root => "root",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
 /// The signers of one authenticator.
 pub trait SignerSet: fmt::Debug + Send + Sync {
     /// The word of `type` in the policy.
@@ -22,6 +48,9 @@ pub trait SignerSet: fmt::Debug + Send + Sync {
     fn ending(&self, _: Timestamp, _: SignedDuration) -> Vec<String> {
         Vec::new()
     }
+
+    /// When each thing ends that is trusted here and that the operator must renew, also of those that have ended.
+    fn ends(&self) -> Vec<(TrustKind, Timestamp)>;
 
     /// Everything that can change a verdict, in entries whose order does not matter, for the hash of the policy.
     fn entries(&self) -> Vec<Vec<String>>;

@@ -7,6 +7,7 @@ use super::*;
 
 mod keys;
 mod malleable;
+pub(super) mod wycheproof;
 
 /// The test keys of the integration tests.
 macro_rules! fixture {

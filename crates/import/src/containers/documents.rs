@@ -6,6 +6,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::{ImportError, shape};
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
@@ -103,9 +105,12 @@ impl Document {
                 Requirement::SigstoreSigned(signed) if signed.key_sources() != 1 => {
                     Some("sigstoreSigned needs exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki")
                 }
-                Requirement::SigstoreSigned(signed) if signed.pki.is_some() && signed.requires_rekor() => {
-                    Some("pki cannot be combined with a key of Rekor")
-                }
+                Requirement::SigstoreSigned(signed) => match signed.rekor_sources() {
+                    1.. if signed.pki.is_some() => Some("pki cannot be combined with a key of Rekor"),
+                    2.. => Some("only one of rekorPublicKeyPath, rekorPublicKeyPaths, rekorPublicKeyData and rekorPublicKeyDatas is allowed"),
+                    0 if signed.fulcio.is_some() => Some("fulcio needs a key of Rekor"),
+                    _ => None,
+                },
                 Requirement::SignedBy(signed) if signed.key_sources() != 1 => {
                     Some("signedBy needs exactly one of keyPath, keyPaths and keyData")
                 }
@@ -131,7 +136,7 @@ impl Signed {
         .count()
     }
 
-    pub(super) fn requires_rekor(&self) -> bool {
+    pub(super) fn rekor_sources(&self) -> usize {
         [
             &self.rekor_public_key_path,
             &self.rekor_public_key_paths,
@@ -139,7 +144,25 @@ impl Signed {
             &self.rekor_public_key_datas,
         ]
         .into_iter()
-        .any(Option::is_some)
+        .flatten()
+        .count()
+    }
+
+    /// The keys of Rekor: whether each is a file, and its path or its base64.
+    pub(super) fn rekor_keys(&self, subject: &str) -> Result<Vec<(bool, String)>, ImportError> {
+        let mut keys = Vec::new();
+        for (is_file, one, several) in [
+            (true, &self.rekor_public_key_path, &self.rekor_public_key_paths),
+            (false, &self.rekor_public_key_data, &self.rekor_public_key_datas),
+        ] {
+            let one = one.iter().map(|value| String::deserialize(value).map(|text| vec![text]));
+            let several = several.iter().map(Vec::<String>::deserialize);
+            for texts in one.chain(several) {
+                let texts = texts.map_err(|error| shape(subject, format!("rekorPublicKey: {error}")))?;
+                keys.extend(texts.into_iter().map(|text| (is_file, text)));
+            }
+        }
+        if keys.is_empty() { Err(shape(subject, "sigstoreSigned has no key of Rekor")) } else { Ok(keys) }
     }
 
     /// A name from the first key file.

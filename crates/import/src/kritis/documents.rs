@@ -140,7 +140,7 @@ fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> R
         "ImageSecurityPolicy" | "VulnzSigningPolicy" | "BuildPolicy" => draft.note(
             Effect::Wider,
             place,
-            "pullgate does not check its requirements for vulnerabilities or builds; require a signature by the key of the system that checks them",
+            "its requirements for vulnerabilities or builds are not converted: kritis reads their facts from Grafeas, and pullgate from attestations of the image; write a condition `[attestation.NAME]` with type `vulnerabilities` or `slsa-provenance`",
         ),
         "KritisConfig" => draft.note(Effect::None, place, "it does not restrict images"),
         _ => return Err(shape(place, "unknown kind of kritis resource")),

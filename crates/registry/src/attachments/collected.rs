@@ -15,6 +15,9 @@ pub struct Collected {
     pub problems: Vec<AttachmentProblem>,
     /// Signatures of formats that were not wanted: they were not fetched.
     pub unfetched: Vec<Unfetched>,
+    /// The places of Notary envelopes with the media type of the other encoding, which is not signed. pullgate decides by the
+    /// bytes; notation cannot read them.
+    pub mislabelled: Vec<String>,
 }
 
 impl Collected {
@@ -59,6 +62,7 @@ impl Collected {
         self.attachments.extend(more.attachments);
         self.problems.extend(more.problems);
         self.unfetched.extend(more.unfetched);
+        self.mislabelled.extend(more.mislabelled);
     }
 
     /// Whether nothing that is wanted is attached, confirmed by every place.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::super::limits::Limits;
 use super::budget::Budget;
+use super::envelopes::MAX_GRAFEAS;
 use super::{Attachment, Bound, Collected, Digest, RegistryError};
 use pullgate_core::reference::Repository;
 
@@ -67,7 +68,11 @@ fn read_one(
 ) -> Result<Attachment, RegistryError> {
     let place = place.to_owned();
     let Some(stem) = name.strip_suffix(".payload") else {
-        let document = read(path, limits.signature_max_size, Bound::Signature)?;
+        let limit = match name.ends_with(GRAFEAS) {
+            true => limits.signature_max_size.min(MAX_GRAFEAS),
+            false => limits.signature_max_size,
+        };
+        let document = read(path, limit, Bound::Signature)?;
         budget.take(u64::try_from(document.len()).unwrap_or(u64::MAX))?;
         return Ok(if name.ends_with(BUNDLE) {
             Attachment::Bundle { place, document }

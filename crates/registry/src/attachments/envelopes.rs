@@ -18,8 +18,8 @@ use super::classic::layers;
 use super::fetch::each;
 use super::{Algorithm, Attachment, Bound, Collected, Descriptor, RegistryError, Search, Wanted};
 
-/// Maximum size of an envelope of an attestor.
-const MAX_GRAFEAS: u64 = MAX_GRAFEAS_BYTES as u64;
+/// Maximum size of an attestation of an attestor.
+pub(super) const MAX_GRAFEAS: u64 = MAX_GRAFEAS_BYTES as u64;
 
 pub(super) async fn attestations(search: &Search<'_>) -> Collected {
     let mut collected = Collected::default();
@@ -63,12 +63,16 @@ pub(super) async fn attestations(search: &Search<'_>) -> Collected {
     .await;
     for (index, result) in blobs {
         let Some((place, layer)) = fetched.get(index) else { continue };
+        let result = match result {
+            Ok(document) if grafeas => is_of_attestor(&document).await.map(|found| (document, found)),
+            other => other.map(|document| (document, false)),
+        };
         match result {
-            Ok(document) if grafeas && is_of_attestor(&document).await => {
+            Ok((document, true)) => {
                 collected.attachments.push(Attachment::Grafeas { place: place.clone(), document });
             }
             Ok(_) if !attestations => {}
-            Ok(document) => {
+            Ok((document, false)) => {
                 let annotation = |name: &str| layer.annotations.get(name).map(String::as_str);
                 let certificate = CertificateAnnotations::of(annotation).map(Arc::new);
                 let place = place.clone();
@@ -81,7 +85,10 @@ pub(super) async fn attestations(search: &Search<'_>) -> Collected {
 }
 
 /// Whether an envelope is of an attestor, rather than one with a statement.
-pub(super) async fn is_of_attestor(document: &Bytes) -> bool {
+///
+/// # Errors
+/// When the task that reads it is lost.
+pub(super) async fn is_of_attestor(document: &Bytes) -> Result<bool, RegistryError> {
     let (bytes, document) = (document.len(), document.clone());
-    offload::document(bytes, move || is_envelope(&document)).await.unwrap_or(false)
+    offload::document(bytes, move || is_envelope(&document)).await.ok_or(RegistryError::Lost)
 }

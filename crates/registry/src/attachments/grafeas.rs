@@ -21,6 +21,7 @@ use super::referrers::path_and_query;
 use super::{Attachment, Collected, Search};
 use pullgate_core::signature::{GrafeasListing, MAX_GRAFEAS_BYTES};
 use pullgate_core::untrusted::error_chain;
+use pullgate_net::memory::{MemoryError, Reserved};
 use pullgate_net::{offload, secret};
 
 const WHAT: &str = "list of Grafeas occurrences";
@@ -59,10 +60,14 @@ async fn listed(
         };
         let answer =
             ask(search.state, &host, &request, &context).await.map_err(|error| missing(&host, error))?;
+        // What is read of the page is in memory of its own.
+        let parsed = reserve(search, answer.body.len()).await?;
         let page = read(&answer.body, search).await?;
+        drop(answer);
         for document in page.attestations {
-            add(search, document, &budget, collected)?;
+            add(search, document, &budget, collected).await?;
         }
+        drop(parsed);
         match page.next {
             None => return Ok(()),
             Some(token) if requested.contains(&token) => return Err(malformed("its pages form a loop")),
@@ -119,7 +124,20 @@ async fn read(body: &Bytes, search: &Search<'_>) -> Result<GrafeasListing, Regis
     read.ok_or(RegistryError::Lost)?.map_err(|error| malformed(&error_chain(&error)))
 }
 
-fn add(
+/// Memory for what is read of a page.
+async fn reserve(search: &Search<'_>, bytes: usize) -> Result<Reserved, RegistryError> {
+    let share = &search.context.share;
+    match share.reserve_now(bytes) {
+        Err(MemoryError::NotYet) => {
+            // Others need the permit to end.
+            search.context.end_turn();
+            Ok(share.reserve(bytes, search.state.limits().queue_timeout).await?)
+        }
+        reserved => Ok(reserved?),
+    }
+}
+
+async fn add(
     search: &Search<'_>,
     document: Bytes,
     budget: &Budget,
@@ -140,6 +158,7 @@ fn add(
         return Ok(());
     }
     budget.take(size)?;
+    let document = reserve(search, document.len()).await?.hold(document);
     collected.attachments.push(Attachment::Grafeas { place, document });
     Ok(())
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use pullgate_core::signature::attestation::ENVELOPE_MEDIA_TYPE;
-use pullgate_core::signature::{Format, NOTATION_ARTIFACT_TYPE, NOTATION_MEDIA_TYPES};
+use pullgate_core::signature::{EnvelopeType, Format, NOTATION_ARTIFACT_TYPE, NOTATION_MEDIA_TYPES};
 use reqwest::Url;
 
 use super::super::host_client::ApiResponse;
@@ -17,7 +17,7 @@ use super::super::limits::{Limits, REFERRER_MANIFEST};
 use super::super::manifest::{Manifest, OCI_INDEX};
 use super::super::mirrors::{ask, hosts};
 use super::budget::Budget;
-use super::envelopes::is_of_attestor;
+use super::envelopes::{MAX_GRAFEAS, is_of_attestor};
 use super::fetch::{Fetch, each};
 use super::{
     ACCEPT_IMAGE, ApiRequest, Attachment, BUNDLE, Bound, Capability, Collected, Descriptor, Digest, HashSet,
@@ -123,17 +123,28 @@ async fn fetch_bundles(search: &Search<'_>, found: Vec<Descriptor>, collected: &
     })
     .await;
     for (index, result) in blobs {
-        let Some((place, _, format)) = wanted.get(index) else { continue };
+        let Some((place, layer, format)) = wanted.get(index) else { continue };
         match result {
             Ok(document) => {
                 let place = place.clone();
-                collected.attachments.push(match format {
-                    Format::Notation => Attachment::Notation { place, document },
+                if *format == Format::Notation && EnvelopeType::of(&document).media_type() != layer.media_type
+                {
+                    collected.mislabelled.push(place.clone());
+                }
+                let is_wanted = match format {
                     // An envelope with a statement is no signature.
-                    Format::Grafeas if !is_of_attestor(&document).await => continue,
-                    Format::Grafeas => Attachment::Grafeas { place, document },
-                    _ => Attachment::Bundle { place, document },
-                });
+                    Format::Grafeas => is_of_attestor(&document).await,
+                    _ => Ok(true),
+                };
+                match is_wanted {
+                    Ok(true) => collected.attachments.push(match format {
+                        Format::Notation => Attachment::Notation { place, document },
+                        Format::Grafeas => Attachment::Grafeas { place, document },
+                        _ => Attachment::Bundle { place, document },
+                    }),
+                    Ok(false) => {}
+                    Err(error) => collected.problem(place, error),
+                }
             }
             Err(error) => collected.problem(place, error),
         }
@@ -305,7 +316,7 @@ async fn signature_layer(
         Format::Bundle
     } else if is_notation(&manifest, layer) {
         Format::Notation
-    } else if layer.media_type == ENVELOPE_MEDIA_TYPE && kinds.grafeas {
+    } else if layer.media_type == ENVELOPE_MEDIA_TYPE && kinds.grafeas && layer.size <= MAX_GRAFEAS {
         Format::Grafeas
     } else {
         return Ok(None);

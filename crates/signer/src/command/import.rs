@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use pullgate::config::{Problems, load_daemon_text, load_policy_text};
 use pullgate_cli::{Outcome, output};
-use pullgate_core::trust::Algorithm;
+use pullgate_core::trust::{Algorithm, RootError, TrustedRoot};
 use pullgate_import::{
     self as import, BinaryAuthorization, ImportError, Lookasides, MAX_DOCUMENT_BYTES, Note, Options,
     SecurityCenter,
@@ -94,6 +94,9 @@ enum Source {
         /// policy.json; keys are read from the paths that this file names
         #[arg(value_name = "FILE", default_value = "/etc/containers/policy.json")]
         file: PathBuf,
+        /// trusted_root.json with the keys of Rekor (`rekorPublicKey…`) and the CA of Fulcio (`fulcio`) that the file names
+        #[arg(long, value_name = "FILE")]
+        trust_root: Option<PathBuf>,
     },
     /// The registries.d of podman, skopeo and CRI-O: a part of pullgate.toml that says where GPG signatures are stored
     RegistriesD {
@@ -189,9 +192,10 @@ impl Source {
                 let stores = |kind: &str, name: &str| certificates(&root.join(kind).join(name));
                 import::notation(&bytes(file)?, &stores, options)
             }
-            Self::Containers { file } => {
+            Self::Containers { file, trust_root } => {
                 let files = |path: &str| bounded(Path::new(path));
-                import::containers(&bytes(file)?, &files, options)
+                let root = trust_root.as_deref().map(trusted_root).transpose()?;
+                import::containers(&bytes(file)?, &files, root.as_ref(), options)
             }
             Self::RegistriesD { directory } => return lookasides(directory),
         };
@@ -200,6 +204,15 @@ impl Source {
         load_policy_text(&policy, Timestamp::now()).map_err(CommandError::Load)?;
         Ok((policy, imported.notes().to_vec()))
     }
+}
+
+/// The trusted root in a file, which the policy then names.
+fn trusted_root(path: &Path) -> Result<TrustedRoot, CommandError> {
+    let failed = |error| CommandError::File { path: path.to_owned(), error };
+    let text = text(path)?;
+    let origin = std::path::absolute(path).map_err(failed)?.display().to_string();
+    TrustedRoot::parse(origin, &text)
+        .map_err(|error| CommandError::TrustRoot { path: path.to_owned(), error })
 }
 
 fn lookasides(directory: &Path) -> Result<Written, CommandError> {
@@ -279,6 +292,12 @@ enum CommandError {
         path: PathBuf,
         #[source]
         error: std::io::Error,
+    },
+    #[error("{path} is not a trusted root")]
+    TrustRoot {
+        path: PathBuf,
+        #[source]
+        error: RootError,
     },
     #[error("nothing was imported")]
     Import(#[source] ImportError),

@@ -12,8 +12,8 @@ use pullgate_daemon::log;
 use pullgate_keys::{KeysError, Location, PassphraseError};
 use pullgate_signer::serve::{self, ServeError};
 use pullgate_signer::{
-    ActiveConfigError, AuthenticatorSettings, FailedReload, SignerError, Status, SubmitRequest,
-    SubmitResponse, check as check_files,
+    ActiveConfigError, AuthenticatorSettings, CertificateStatus, FailedReload, RuleStatus, SignerError,
+    Status, SubmitRequest, SubmitResponse, check as check_files,
 };
 
 use super::key_options;
@@ -130,7 +130,7 @@ impl StatusArguments {
     fn run(&self, root: &Path) -> Result<Outcome, CommandError> {
         let status: Status = ask::ask(&control(root)?, "GET", "/status", Vec::new())?;
         self.output.show(&status, text);
-        let started = status.rules.iter().all(|rule| rule.started);
+        let started = status.rules.iter().all(|rule| rule.started && stopped(rule).is_none());
         let healthy = status.parked == 0 && started && status.reload_failed.is_none();
         Ok(if healthy { Outcome::Success } else { Outcome::Refused })
     }
@@ -146,8 +146,23 @@ impl RequestArguments {
     }
 }
 
+/// Why a rule signs nothing although it has started.
+fn stopped(rule: &RuleStatus) -> Option<&str> {
+    rule.certificate.as_ref()?.error.as_deref()
+}
+
 fn text(status: &Status) -> String {
-    let Status { waiting, busy, parked, parked_images, rules, reload_failed, needs_restart, errors } = status;
+    let Status {
+        waiting,
+        busy,
+        parked,
+        parked_images,
+        rules,
+        reload_failed,
+        needs_restart,
+        errors,
+        renewing,
+    } = status;
     let mut lines = Vec::new();
     if let Some(FailedReload { at, reasons }) = reload_failed {
         lines.push(format!("RELOAD FAILED at {at}: the previous configuration stays in force"));
@@ -156,7 +171,9 @@ fn text(status: &Status) -> String {
     if !needs_restart.is_empty() {
         lines.push(format!("RESTART NEEDED to apply: {}", sanitize(&needs_restart.join(", "))));
     }
-    lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked"));
+    let renewing =
+        if *renewing > 0 { format!(", {renewing} signed and to be renewed") } else { String::new() };
+    lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked{renewing}"));
     for rule in rules {
         let state = if rule.started {
             ""
@@ -166,6 +183,12 @@ fn text(status: &Status) -> String {
         let key = rule.key.as_deref().unwrap_or("no key");
         let (name, trigger, since, algorithm) = (&rule.name, &rule.trigger, &rule.since, &rule.algorithm);
         lines.push(format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
+        if let Some(error) = stopped(rule) {
+            let error = sanitize(error);
+            lines.push(format!("rule {name}: STOPPED, renew the certificate and reload: {error}"));
+        } else if let Some(CertificateStatus { ends, ends_soon: true, .. }) = &rule.certificate {
+            lines.push(format!("rule {name}: the certificate ends at {ends}: renew it and reload"));
+        }
     }
     for image in parked_images {
         let error = sanitize(image.error.as_deref().unwrap_or_default());

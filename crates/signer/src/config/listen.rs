@@ -76,10 +76,5 @@ fn read_tcp(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<
 fn read_address(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Address> {
     let hint =
         "write an IP address with its port, as in \"127.0.0.1:8790\" or \"[::]:8790\", or \"unix:/path\"";
-    document.parsed(key, value, ["is not an address to listen at", hint], |text| {
-        match text.strip_prefix("unix:") {
-            Some(path) => path.starts_with('/').then(|| Address::Unix(PathBuf::from(path))),
-            None => text.parse().ok().map(Address::Tcp),
-        }
-    })
+    document.parsed(key, value, ["is not an address to listen at", hint], |text| text.parse().ok())
 }

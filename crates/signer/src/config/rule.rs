@@ -65,7 +65,7 @@ pullgate_config::options! {
             &EnvelopeType::ALL.map(|kind| (kind.name(), kind)),
             EnvelopeType::default()
         );
-        /// The time after which Notation signatures expire.
+        /// The time after which Notation signatures expire. The signer renews them when less than a third of it is left.
         expires_in: Option<Duration> = "expires-in", off_or(MINUTE, 3650 * DAY);
         /// The URL of a timestamp authority (RFC 3161). Bundles and Notation signatures then have a timestamp; classic
         /// signatures cannot have one. Without an answer of the authority, the image is not signed, and is tried again.
@@ -181,6 +181,14 @@ fn read(
     check_layout(document, &table, layout, written);
     if let Some((name, settings)) = chosen.as_ref().filter(|_| layout == Layout::Notation) {
         check_notation(document, &table, name, settings);
+    }
+    let [.., has_roots] = written;
+    if has_roots && roots.is_empty() {
+        document.problem(
+            table.span.clone(),
+            "`timestamp-ca` names no file",
+            "name the root certificates of the timestamp authority",
+        );
     }
     let timestamp = timestamp.map(|url| TimestampSettings { url, roots });
     let attaching = Attaching { envelope, expires_in, timestamp };

@@ -126,6 +126,11 @@ fn problems_are_reported_with_their_position() {
         ("\"both\"", "\"both\"\ntimestamp-ca = [\"/root.pem\"]", "must be set together"),
         (
             "\"both\"",
+            "\"both\"\ntimestamp = \"http://tsa.example\"\ntimestamp-ca = []",
+            "`timestamp-ca` names no file",
+        ),
+        (
+            "\"both\"",
             "\"classic\"\ntimestamp = \"http://tsa.example\"\ntimestamp-ca = [\"/root.pem\"]",
             "classic signatures have no timestamps",
         ),

@@ -51,13 +51,17 @@ pub(crate) struct Job {
     /// Whether it is older than its rule, and queued by request.
     pub(crate) older: bool,
     pub(crate) error: Option<String>,
+    /// Whether it is signed, and waits until the signature is to be made again.
+    #[serde(default)]
+    pub(crate) renewing: bool,
 }
 
 /// The result of a job.
 #[derive(Clone, Debug)]
 pub(crate) enum JobResult {
     /// The signature is in the registry. `audit` is the line of the audit record.
-    Signed { manifests: Vec<String>, at: i64, audit: String },
+    /// If it expires, it is made again at `renew`, in milliseconds.
+    Signed { manifests: Vec<String>, at: i64, audit: String, renew: Option<i64> },
     /// It is not an image, permanently.
     NoImage,
     /// Nothing to sign now. A push after the first `pushes` ones queues it again.
@@ -86,7 +90,14 @@ impl Job {
             parked: false,
             older,
             error: None,
+            renewing: false,
         }
+    }
+
+    /// Waits until the signature is to be made again.
+    pub(super) fn await_renewal(&mut self, due: i64) {
+        (self.renewing, self.parked, self.attempts, self.error) = (true, false, 0, None);
+        (self.not_before, self.received) = (due, due);
     }
 
     /// Merges another push of the same image.
@@ -102,8 +113,8 @@ impl Job {
             self.tags.push(tag.clone());
         }
         self.requested |= candidate.requested;
-        if self.parked {
-            (self.parked, self.attempts, self.not_before) = (false, 0, now);
+        if self.parked || self.renewing && candidate.requested {
+            (self.parked, self.renewing, self.attempts, self.not_before) = (false, false, 0, now);
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Depth {
     pub(crate) busy: usize,
     /// Parked.
     pub(crate) parked: usize,
+    /// Signed, and waiting for the renewal of the signature.
+    pub(crate) renewing: usize,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +37,8 @@ struct State {
     /// By the time in milliseconds when they are due.
     due: BTreeSet<(i64, JobId)>,
     parked: BTreeSet<JobId>,
+    /// Those in `due` that wait for a renewal.
+    renewing: HashSet<JobId>,
     /// Images with a job in progress, and the jobs that wait for its end.
     images: HashMap<String, Vec<JobId>>,
     busy: HashSet<JobId>,
@@ -77,10 +81,9 @@ impl Schedule {
     pub(super) fn put_back(&self, job_id: JobId, not_before: Timestamp) {
         let mut state = self.lock();
         state.release(job_id);
-        if let Some(job) = state.jobs.get_mut(&job_id) {
+        if let Some(mut job) = state.jobs.remove(&job_id) {
             job.not_before = not_before.as_millisecond();
-            let due = job.not_before;
-            state.due.insert((due, job_id));
+            state.insert(job_id, job);
         }
         drop(state);
         self.changed.notify_waiters();
@@ -116,8 +119,8 @@ impl Schedule {
 
     pub(super) fn depth(&self) -> Depth {
         let state = self.lock();
-        let (busy, parked) = (state.busy.len(), state.parked.len());
-        Depth { waiting: state.jobs.len().saturating_sub(busy + parked), busy, parked }
+        let (busy, parked, renewing) = (state.busy.len(), state.parked.len(), state.renewing.len());
+        Depth { waiting: state.jobs.len().saturating_sub(busy + parked + renewing), busy, parked, renewing }
     }
 
     pub(super) fn parked(&self, most: usize) -> Vec<Job> {
@@ -136,6 +139,9 @@ impl State {
             self.parked.insert(job_id);
         } else {
             self.due.insert((job.not_before, job_id));
+            if job.renewing {
+                self.renewing.insert(job_id);
+            }
         }
         self.jobs.insert(job_id, job);
     }
@@ -144,6 +150,7 @@ impl State {
         if let Some(job) = self.jobs.remove(&job_id) {
             self.due.remove(&(job.not_before, job_id));
             self.parked.remove(&job_id);
+            self.renewing.remove(&job_id);
             if let Some(held) = self.images.get_mut(&job.image()) {
                 held.retain(|other| *other != job_id);
             }
@@ -164,6 +171,7 @@ impl State {
                 continue;
             }
             self.images.insert(image, Vec::new());
+            self.renewing.remove(&job_id);
             self.busy.insert(job_id);
             return Ok((job_id, job));
         }

@@ -56,8 +56,13 @@ async fn nothing_is_due(queue: &Queue) -> bool {
     tokio::time::timeout(Duration::from_millis(100), queue.next()).await.is_err()
 }
 
+fn signed_until(renew: Option<i64>) -> JobResult {
+    let manifests = vec![digest("manifest").to_string()];
+    JobResult::Signed { manifests, at: 0, audit: "{}".to_owned(), renew }
+}
+
 fn signed() -> JobResult {
-    JobResult::Signed { manifests: vec![digest("manifest").to_string()], at: 0, audit: "{}".to_owned() }
+    signed_until(None)
 }
 
 /// Opens it again after the writer of the last one has closed it.
@@ -114,7 +119,7 @@ async fn accepted_jobs_survive_a_restart() {
     // The third is in progress when the process ends.
     let (_, lost) = queue.next().await;
     let queue = reopened(queue, directory.path()).await;
-    assert_eq!(queue.depth(), Depth { waiting: 2, busy: 0, parked: 1 });
+    assert_eq!(queue.depth(), Depth { waiting: 2, busy: 0, parked: 1, renewing: 0 });
     assert_eq!(queue.parked(10)[0].error.as_deref(), Some("poison"));
     let (_, job) = queue.next().await;
     assert_eq!(job, lost);
@@ -123,6 +128,38 @@ async fn accepted_jobs_survive_a_restart() {
     assert_eq!(offer(&queue, vec![candidate(&one, "b")], 1000).await, [0, 1, 0]);
     let (_, job) = queue.next().await;
     assert_eq!((job.digest.as_str(), job.attempts), (digest("b").as_str(), 0));
+}
+
+#[tokio::test]
+async fn a_signature_that_expires_is_due_again_and_takes_no_place_in_the_queue() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = rule(1);
+    let queue = begun(directory.path(), &[&one]).await;
+    let renewing = |renewing| Depth { waiting: 0, busy: 0, parked: 0, renewing };
+    let later = (Timestamp::now() + jiff::SignedDuration::from_hours(1)).as_millisecond();
+    let names: Vec<String> = (0..=CAPACITY.queued).map(|number| number.to_string()).collect();
+    for name in &names {
+        assert_eq!(offer(&queue, vec![candidate(&one, name)], 1000).await, [1, 0, 0], "{name}");
+        let (job_id, _) = queue.next().await;
+        queue.complete(job_id, signed_until(Some(later))).await.unwrap();
+    }
+    assert_eq!(queue.depth(), renewing(CAPACITY.queued), "one above the limit is not renewed");
+    let queue = reopened(queue, directory.path()).await;
+    assert_eq!(queue.depth(), renewing(CAPACITY.queued));
+    assert!(nothing_is_due(&queue).await);
+    assert_eq!(offer(&queue, vec![candidate(&one, "0")], 1000).await, [0, 1, 0], "it is signed");
+    assert!(nothing_is_due(&queue).await);
+    assert_eq!(offer(&queue, vec![requested(&one, "0")], 1000).await, [0, 1, 0]);
+    let (job_id, job) = queue.next().await;
+    assert!(!job.renewing, "it was requested");
+    let now = Timestamp::now().as_millisecond();
+    queue.complete(job_id, signed_until(Some(now))).await.unwrap();
+    let (job_id, job) = queue.next().await;
+    assert_eq!((job.renewing, job.received), (true, now));
+    let again = JobResult::Again { not_before: later, error: "the key is unavailable".to_owned() };
+    queue.complete(job_id, again).await.unwrap();
+    let expected = Depth { waiting: 1, renewing: CAPACITY.queued - 1, ..renewing(0) };
+    assert_eq!(queue.depth(), expected, "it waits to be signed");
 }
 
 #[tokio::test]

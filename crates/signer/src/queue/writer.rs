@@ -247,9 +247,15 @@ impl Work<'_> {
         };
         let key = KnownKey::new(&job.rule, &job.repository, &job.digest);
         let ended = match result {
-            JobResult::Signed { manifests, at, audit } => {
+            JobResult::Signed { manifests, at, audit, renew } => {
                 self.effects.audit.push(audit);
-                Some(Known::Signed(manifests, at))
+                match renew.filter(|_| self.has_room_to_renew(&job)) {
+                    Some(due) => {
+                        job.await_renewal(due);
+                        None
+                    }
+                    None => Some(Known::Signed(manifests, at)),
+                }
             }
             JobResult::NoImage => Some(Known::NoImage),
             JobResult::Dropped { pushes } if job.pushes == pushes => {
@@ -261,15 +267,18 @@ impl Work<'_> {
                 self.effects.jobs.push((job_id, None));
                 return Ok(());
             }
-            JobResult::Dropped { .. } => None,
+            JobResult::Dropped { .. } => {
+                job.renewing = false;
+                None
+            }
             JobResult::Again { not_before, error } => {
                 job.attempts = job.attempts.saturating_add(1);
-                (job.not_before, job.error) = (not_before, Some(error));
+                (job.not_before, job.error, job.renewing) = (not_before, Some(error), false);
                 None
             }
             JobResult::Parked { error } => {
                 job.attempts = job.attempts.saturating_add(1);
-                (job.parked, job.error) = (true, Some(error));
+                (job.parked, job.error, job.renewing) = (true, Some(error), false);
                 None
             }
         };
@@ -286,6 +295,20 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether one more signed image can wait for a renewal: at most as many as wait to be signed.
+    fn has_room_to_renew(&self, job: &Job) -> bool {
+        let has_room = self.schedule.depth().renewing < self.capacity.queued;
+        if !has_room {
+            let (repository, digest) = (&job.repository, &job.digest);
+            tracing::error!(
+                repository,
+                digest,
+                "signature is not renewed before it expires: see `queued` in [limits]"
+            );
+        }
+        has_room
     }
 
     /// Replies once the change is on disk.

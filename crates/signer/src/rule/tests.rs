@@ -76,8 +76,13 @@ fn a_changed_rule_is_a_new_one() {
         turned.id("key"),
         "the order does not matter"
     );
-    let timestamp = TimestampSettings { url: "http://tsa.example/".to_owned(), roots: Vec::new() };
-    let stamped = Attaching { timestamp: Some(timestamp), ..Attaching::default() };
+    let stamped = |url: &str| {
+        let timestamp = TimestampSettings { url: url.to_owned(), roots: Vec::new() };
+        Attaching { timestamp: Some(timestamp), ..Attaching::default() }
+    };
+    let by = |url| Rule { attaching: stamped(url), ..rule() }.id("key");
+    assert_eq!(by("http://tsa.example/?token=new"), by("http://tsa.example/"), "a new token is no change");
+    let stamped = stamped("http://tsa.example/");
     for (what, changed) in [
         ("name", Rule { name: "other".to_owned(), ..rule() }),
         ("authenticator", Rule { authenticator: "other".to_owned(), ..rule() }),

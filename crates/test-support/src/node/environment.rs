@@ -42,6 +42,11 @@ pub fn timestamp_server() -> PathBuf {
     installed("timestamp-authority/bin/timestamp-server")
 }
 
+/// `stargz-snapshotter`, or `ctr-remote`, which converts images for it.
+pub fn stargz(name: &str) -> PathBuf {
+    installed(&format!("stargz/bin/{name}"))
+}
+
 /// An installed image, as an OCI layout.
 pub fn image(name: &str) -> PathBuf {
     installed(&format!("images/{name}"))

@@ -7,8 +7,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::json;
+
 use super::images::{self, Image};
-use super::{directory, process};
+use super::{directory, environment, process};
 
 /// A home of gpg with keys without passphrases, and where skopeo puts signatures.
 pub struct Gpg {
@@ -57,10 +59,18 @@ impl Gpg {
     /// Makes a key, and returns the file with its public half.
     pub fn key(&self, name: &str) -> PathBuf {
         let file = self.root.join(format!("{name}.gpg"));
-        if !file.exists() {
-            process::must_run(self.gpg().args(["--quick-generate-key", name, "ed25519", "sign", "never"]));
-            process::must_run(self.gpg().arg("--output").arg(&file).args(["--export", &exactly(name)]));
-        }
+        if file.exists() { file } else { self.make_key(name, "never") }
+    }
+
+    fn make_key(&self, name: &str, end: &str) -> PathBuf {
+        process::must_run(self.gpg().args(["--quick-generate-key", name, "ed25519", "sign", end]));
+        self.export(name)
+    }
+
+    /// Writes the public half of a key, as gpg has it now.
+    fn export(&self, name: &str) -> PathBuf {
+        let file = self.root.join(format!("{name}.gpg"));
+        process::must_run(self.gpg().arg("--output").arg(&file).args(["--export", &exactly(name)]));
         file
     }
 
@@ -73,6 +83,62 @@ impl Gpg {
         skopeo.arg("--sign-passphrase-file").arg(passphrase).args(["--sign-by", &self.fingerprint(key)]);
         let name = format!("docker://{}", image.by_tag());
         process::must_run(skopeo.args([&name, &name]));
+    }
+
+    /// As [`Self::key`] and [`Self::sign`], on a day of 2020 after which the key has expired.
+    pub fn sign_in_the_past(&self, image: &Image, name: &str) -> PathBuf {
+        let configuration = self.home().join("gpg.conf");
+        directory::write(&configuration, "faked-system-time 20200101T120000\n");
+        let file = self.make_key(name, "1d");
+        self.sign(image, name);
+        directory::write(&configuration, "");
+        file
+    }
+
+    /// Revokes a key, and returns the file with its public half.
+    pub fn revoke(&self, name: &str) -> PathBuf {
+        let fingerprint = self.fingerprint(name);
+        let made = self.home().join(format!("openpgp-revocs.d/{fingerprint}.rev"));
+        // gpg writes it with a colon before the first line, so that nobody imports it by mistake.
+        let certificate = std::fs::read_to_string(made).expect("gpg makes it with the key");
+        let file = self.root.join("revocation");
+        directory::write(&file, certificate.replace(":-----BEGIN", "-----BEGIN"));
+        process::must_run(self.gpg().arg("--import").arg(file));
+        self.export(name)
+    }
+
+    /// Verifies an image with skopeo, which reads signatures where [`Self::registries`] says: whether one by a key of this
+    /// file counts.
+    ///
+    /// # Errors
+    /// skopeo's output.
+    pub fn verify(&self, image: &Image, keyring: &Path) -> Result<String, String> {
+        let policy = self.root.join("policy.json");
+        let required = json!([{ "type": "signedBy", "keyType": "GPGKeys", "keyPath": keyring }]);
+        let text = json!({ "default": [{ "type": "reject" }], "transports": { "docker": { "": required } } });
+        directory::write(&policy, text.to_string());
+        let (home, copy) = (self.root.join("verifying"), self.root.join("copy"));
+        directory::make(&home);
+        let _ = std::fs::remove_dir_all(&copy);
+        let mut skopeo = Command::new(environment::tool("skopeo"));
+        skopeo.env("GNUPGHOME", home).arg("--policy").arg(policy);
+        skopeo.arg("--registries.d").arg(self.root.join("registries.d"));
+        skopeo.args(["copy", "--quiet", "--remove-signatures", "--src-tls-verify=false"]);
+        skopeo.arg(format!("docker://{}", image.by_tag()));
+        process::run(skopeo.arg(format!("dir:{}", copy.display())))
+    }
+
+    /// Where skopeo puts the first signature of an image.
+    fn signature(&self, image: &Image) -> PathBuf {
+        let place = format!("{}@{}/signature-1", image.repository, image.digest.replace(':', "="));
+        self.signatures().join(place)
+    }
+
+    /// Copies the first signature of an image to another one.
+    pub fn copy_signature(&self, signed: &Image, other: &Image) {
+        let (from, to) = (self.signature(signed), self.signature(other));
+        to.parent().into_iter().for_each(directory::make);
+        directory::write(&to, std::fs::read(from).expect("the image is signed"));
     }
 
     /// A text in an armored message that is signed with a key.

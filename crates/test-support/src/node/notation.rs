@@ -33,6 +33,7 @@ pub struct Signer {
     pub(super) authority: PathBuf,
     /// Both certificates, its own first.
     pub chain: PathBuf,
+    pub(super) expired: bool,
 }
 
 impl Authority {
@@ -49,7 +50,9 @@ impl Authority {
         directory::write(&authority.path("index"), "");
         directory::write(&authority.path("number"), "01\n");
         let text = "[ca]\ndefault_ca = own\n[own]\ndatabase = index\ncrlnumber = number\ndefault_md = sha256\n\
-                    certificate = ca.pem\nprivate_key = ca.key\n[list]\nauthorityKeyIdentifier = keyid:always\n";
+                    certificate = ca.pem\nprivate_key = ca.key\nserial = serial\n[list]\nauthorityKeyIdentifier = keyid:always\n\
+                    [any]\ncountryName = optional\nstateOrProvinceName = optional\norganizationName = optional\n\
+                    commonName = supplied\n";
         directory::write(&authority.path("ca.conf"), text);
         authority
     }
@@ -62,16 +65,38 @@ impl Authority {
     /// A certificate for `CN=name` of the organisation `organisation`, with a key of this kind and more lines of extensions.
     pub fn issue(&self, (organisation, name): (&str, &str), key: &str, extensions: &str) -> Signer {
         self.make_key(name, key);
-        let [certificate, chain] = self.certify_request((organisation, name), None, extensions);
+        let [certificate, chain] = self.certify_request((organisation, name), None, extensions, 300);
         let key = self.path(&format!("{name}.key"));
-        Signer { name: name.to_owned(), key, certificate, authority: self.certificate(), chain }
+        Signer {
+            name: name.to_owned(),
+            key,
+            certificate,
+            authority: self.certificate(),
+            chain,
+            expired: false,
+        }
+    }
+
+    /// The same, with a certificate that was valid in January 2025.
+    pub fn issue_expired(&self, names: (&str, &str), key: &str, extensions: &str) -> Signer {
+        let signer = self.issue(names, key, extensions);
+        let mut issue = self.openssl(&["ca", "-config", "ca.conf", "-batch", "-notext", "-policy", "any"]);
+        issue.args(["-create_serial", "-outdir", ".", "-in", "request", "-extfile", "extensions"]);
+        issue.args(["-startdate", "20250101000000Z", "-enddate", "20250201000000Z"]);
+        process::must_run(issue.arg("-out").arg(&signer.certificate));
+        Signer { expired: true, ..signer }
     }
 
     /// The certificate of a key that is elsewhere, and that of the CA, in one file.
     pub fn certify(&self, (organisation, name): (&str, &str), public_key: &Path) -> PathBuf {
         self.make_key(name, "p256");
-        let [_, chain] = self.certify_request((organisation, name), Some(public_key), "");
+        let [_, chain] = self.certify_request((organisation, name), Some(public_key), "", 300);
         chain
+    }
+
+    /// Replaces the files of a certificate by one for the same key that ends after this number of days.
+    pub fn renew(&self, (organisation, name): (&str, &str), days: i32) {
+        self.certify_request((organisation, name), None, "", days);
     }
 
     /// The files of a certificate for the key of this name, or for another one, and of its chain.
@@ -80,6 +105,7 @@ impl Authority {
         (organisation, name): (&str, &str),
         public_key: Option<&Path>,
         extensions: &str,
+        days: i32,
     ) -> [PathBuf; 2] {
         let mut request = self.openssl(&["req", "-new", "-key", &format!("{name}.key"), "-out", "request"]);
         process::must_run(request.args(["-subj", &format!("/C=US/ST=WA/O={organisation}/CN={name}")]));
@@ -90,7 +116,8 @@ impl Authority {
         let certificate = format!("{name}.pem");
         let mut issue =
             self.openssl(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
-        issue.args(["-CAcreateserial", "-days", "300", "-extfile", "extensions", "-out", &certificate]);
+        let days = days.to_string();
+        issue.args(["-CAcreateserial", "-days", &days, "-extfile", "extensions", "-out", &certificate]);
         if let Some(public_key) = public_key {
             issue.arg("-force_pubkey").arg(public_key);
         }
@@ -114,6 +141,12 @@ impl Authority {
         let mut list = self.openssl(&["ca", "-config", "ca.conf", "-gencrl", "-crldays", "30"]);
         process::must_run(list.args(["-crlexts", "list", "-out", "list.pem"]));
         self.path("list.pem")
+    }
+
+    /// Writes the list of what is revoked as a server has to serve it.
+    pub fn publish_list(&self, file: &Path) {
+        self.list();
+        process::must_run(self.openssl(&["crl", "-in", "list.pem", "-outform", "der", "-out"]).arg(file));
     }
 
     fn make_key(&self, name: &str, kind: &str) {

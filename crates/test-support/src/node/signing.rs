@@ -7,7 +7,7 @@ use ::pullgate::digest::Digest;
 use ::pullgate::signature::BUNDLE_MEDIA_TYPE as BUNDLE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::images::{self, Image};
 use super::keys::PrivateKey;
@@ -15,7 +15,7 @@ use super::notation::Signer;
 use super::registry::Registry;
 use super::{directory, environment, process};
 use crate::programs;
-use crate::registry::{INDEX, MANIFEST};
+use crate::registry::{INDEX, MANIFEST, SIMPLE_SIGNING};
 
 /// The annotation with the signature of a layer's blob.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -62,6 +62,16 @@ pub enum Layout {
     Bundle,
 }
 
+impl Layout {
+    /// What `cosign verify` must be told.
+    pub fn verify_options(self) -> &'static [&'static str] {
+        match self {
+            Self::Classic => &["--new-bundle-format=false"],
+            Self::Bundle => &[],
+        }
+    }
+}
+
 /// cosign, without transparency log or timestamp authority.
 pub struct Cosign {
     home: PathBuf,
@@ -75,18 +85,44 @@ impl Cosign {
 
     /// Signs `reference`, under the name `identity` if given.
     pub fn sign(&self, reference: &str, key: &PrivateKey, layout: Layout, identity: Option<&str>) {
+        let identity = identity.map(|identity| ["--sign-container-identity", identity]);
+        self.sign_with(reference, key, layout, identity.as_ref().map_or(&[], |options| options));
+    }
+
+    /// Signs `reference` with more options.
+    pub fn sign_with(&self, reference: &str, key: &PrivateKey, layout: Layout, options: &[&str]) {
         let mut sign = self.signing(layout, &self.imported(&key.name, &key.file));
-        if let Some(identity) = identity {
-            sign.args(["--sign-container-identity", identity]);
+        process::must_run(sign.args(options).arg(reference));
+    }
+
+    /// Signs `reference` with a certificate of a private PKI. cosign puts the CA beside it only if both are valid now.
+    pub fn sign_certified(&self, reference: &str, signer: &Signer, layout: Layout) {
+        let mut sign = self.signing(layout, &self.imported(&signer.name, &signer.key));
+        sign.arg("--certificate").arg(&signer.certificate);
+        if !signer.expired {
+            sign.arg("--certificate-chain").arg(&signer.authority);
         }
         process::must_run(sign.arg(reference));
     }
 
-    /// Signs `reference` with a certificate of a private PKI.
-    pub fn sign_certified(&self, reference: &str, signer: &Signer, layout: Layout) {
-        let mut sign = self.signing(layout, &self.imported(&signer.name, &signer.key));
-        sign.arg("--certificate").arg(&signer.certificate).arg("--certificate-chain").arg(&signer.authority);
-        process::must_run(sign.arg(reference));
+    /// Verifies `reference` with cosign: whether a signature by a certificate with this address counts below a CA of the root.
+    ///
+    /// # Errors
+    /// cosign's output.
+    pub fn verify_certified(
+        &self,
+        reference: &str,
+        address: &str,
+        root: &Value,
+        layout: Layout,
+    ) -> Result<String, String> {
+        let file = self.home.join("certified-with.json");
+        directory::write(&file, root.to_string());
+        let mut verify = self.command();
+        verify.args(["verify", "--insecure-ignore-tlog", "--insecure-ignore-sct", "--allow-http-registry"]);
+        verify.args(["--certificate-identity", address, "--certificate-oidc-issuer-regexp", ".*"]);
+        verify.args(["--private-infrastructure", "--trusted-root"]).arg(file);
+        process::run(verify.args(layout.verify_options()).arg(reference))
     }
 
     /// `cosign sign` in a layout, with a key in cosign's own format; the caller adds options and a reference.
@@ -205,11 +241,38 @@ pub fn tamper_with_payload(registry: &Registry, image: &Image, name: &str) {
     });
 }
 
-/// Attaches the signatures of `signed` to `other`, the same image in another repository.
+/// Attaches the signatures of `signed` in cosign's classic layout to `other`: the same image in another repository, or another.
 pub fn copy_signatures(signed: &Image, other: &Image) {
     let at =
         |image: &Image| format!("docker://{}/{}:{}", image.host, image.repository, image.signature_tag());
     images::copy(&at(signed), &at(other));
+}
+
+/// Attaches the signature of `signed` in this layout to `other`: another image, or the same in another repository.
+pub fn copy_signature(registry: &Registry, layout: Layout, signed: &Image, other: &Image) {
+    match layout {
+        Layout::Classic => copy_signatures(signed, other),
+        Layout::Bundle => graft_referrer(registry, signed, other),
+    }
+}
+
+/// Attaches a signature in cosign's classic layout with these annotations to an image, as its only one.
+pub fn attach_annotated(registry: &Registry, image: &Image, payload: &[u8], annotations: &[(&str, String)]) {
+    let [blob, config] = [payload, b"{}"].map(|bytes| registry.put_blob(&image.repository, bytes));
+    let annotations: Map<String, Value> =
+        annotations.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2 },
+        "layers": [{
+            "mediaType": SIMPLE_SIGNING,
+            "digest": blob,
+            "size": payload.len(),
+            "annotations": annotations,
+        }],
+    });
+    registry.put_manifest(&image.repository, &image.signature_tag(), manifest.to_string().as_bytes());
 }
 
 /// Attaches any bundle to an image, as its only referrer.
@@ -244,14 +307,19 @@ pub fn bundle_of(registry: &Registry, image: &Image) -> Value {
     parse(registry.blob(&image.repository, layer))
 }
 
-/// Attaches the bundle of `signed` to `other`, another image in the same repository.
-pub fn graft_bundle(registry: &Registry, signed: &Image, other: &Image) {
+/// Attaches the first referrer of `signed`, a signature, to `other`: another image, or the same in another repository.
+pub fn graft_referrer(registry: &Registry, signed: &Image, other: &Image) {
     let index = registry.manifest(&signed.repository, &signed.referrers_tag());
     let mut index: Value = serde_json::from_slice(&index).expect("an index is JSON");
     let entry = index["manifests"][0]["digest"].as_str().expect("an index entry has a digest");
     let referrer = registry.manifest(&signed.repository, entry);
     let referrer =
         String::from_utf8(referrer).expect("a manifest is JSON").replace(&signed.digest, &other.digest);
+    let parsed: Value = serde_json::from_str(&referrer).expect("a manifest is JSON");
+    let layers = parsed["layers"].as_array().expect("a manifest has layers");
+    for blob in layers.iter().chain([&parsed["config"]]).filter_map(|blob| blob["digest"].as_str()) {
+        registry.put_blob(&other.repository, &registry.blob(&signed.repository, blob));
+    }
     let digest = Digest::of(referrer.as_bytes()).to_string();
     registry.put_manifest(&other.repository, &digest, referrer.as_bytes());
     index["manifests"][0]["digest"] = digest.into();
@@ -259,7 +327,8 @@ pub fn graft_bundle(registry: &Registry, signed: &Image, other: &Image) {
     registry.put_manifest(&other.repository, &other.referrers_tag(), index.to_string().as_bytes());
 }
 
-fn edit(registry: &Registry, image: &Image, change: impl Fn(&Registry, &mut Value)) {
+/// Changes each layer of the signatures of `image` in cosign's classic layout.
+pub fn edit(registry: &Registry, image: &Image, change: impl Fn(&Registry, &mut Value)) {
     let tag = image.signature_tag();
     let before = registry.manifest(&image.repository, &tag);
     let mut manifest: Value = serde_json::from_slice(&before).expect("a manifest is JSON");

@@ -22,6 +22,7 @@ const SCT_LIST: [u64; 10] = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
 #[derive(Clone)]
 pub struct Person {
     pub issuer: String,
+    /// Each is a URI, an email address, or a host name after `dns:`.
     pub subjects: Vec<String>,
     /// The last arc of each claim, and its text.
     pub claims: Vec<(u64, String)>,
@@ -40,7 +41,10 @@ pub struct Leaf {
 }
 
 pub(super) struct Fulcio {
+    /// What the trusted root lists.
     pub(super) authority: CertifiedIssuer<'static, KeyPair>,
+    /// What is between the authority and the certificates that it issues, from above.
+    pub(super) intermediates: Vec<CertifiedIssuer<'static, KeyPair>>,
     pub(super) transparency: LogKey,
 }
 
@@ -48,8 +52,20 @@ pub(super) struct Fulcio {
 const VALIDITY: Duration = Duration::from_secs(600);
 
 impl Fulcio {
-    pub(super) fn new() -> Self {
-        Self { authority: authority("fulcio"), transparency: LogKey::new() }
+    /// With these certificates between the authority and what it issues, from above.
+    pub(super) fn new(intermediates: impl IntoIterator<Item = CertificateParams>) -> Self {
+        let authority = authority("fulcio");
+        let mut below: Vec<CertifiedIssuer<'static, KeyPair>> = Vec::new();
+        for parameters in intermediates {
+            let issuer = below.last().unwrap_or(&authority);
+            below.push(CertifiedIssuer::signed_by(parameters, secrets::new_key(), issuer).unwrap());
+        }
+        Self { authority, intermediates: below, transparency: LogKey::new() }
+    }
+
+    /// What issues certificates.
+    fn issuer(&self) -> &CertifiedIssuer<'static, KeyPair> {
+        self.intermediates.last().unwrap_or(&self.authority)
     }
 
     pub(super) fn issue(&self, person: &Person) -> Leaf {
@@ -82,19 +98,19 @@ impl Fulcio {
                 CustomExtension::from_oid_content(&oid, der::text(text))
             });
         parameters.custom_extensions = std::iter::once(bare).chain(claims).collect();
-        let before = parameters.signed_by(key, &self.authority).unwrap();
+        let before = parameters.signed_by(key, self.issuer()).unwrap();
         if person.logged {
             let list = self.timestamps(der::first_inside(before.der()), person.issued);
             parameters
                 .custom_extensions
                 .push(CustomExtension::from_oid_content(&SCT_LIST, der::octets(&list)));
         }
-        parameters.signed_by(key, &self.authority).unwrap().der().to_vec()
+        parameters.signed_by(key, self.issuer()).unwrap().der().to_vec()
     }
 
     /// The list with the one timestamp of a certificate without it (RFC 6962 sections 3.2 and 3.3).
     fn timestamps(&self, certificate: &[u8], issued: Timestamp) -> Vec<u8> {
-        let issuer: [u8; 32] = Sha256::digest(self.authority.key().subject_public_key_info()).into();
+        let issuer: [u8; 32] = Sha256::digest(self.issuer().key().subject_public_key_info()).into();
         let time = u64::try_from(issued.as_millisecond()).unwrap().to_be_bytes();
         let length = u32::try_from(certificate.len()).unwrap().to_be_bytes();
         let signed = [&[0, 0][..], &time, &[0, 1], &issuer, &length[1..], certificate, &[0, 0]].concat();
@@ -117,7 +133,11 @@ pub(super) fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 
 fn name(subject: &str) -> SanType {
     let text = Ia5String::try_from(subject).unwrap();
-    if subject.contains("://") { SanType::URI(text) } else { SanType::Rfc822Name(text) }
+    match subject.strip_prefix("dns:") {
+        Some(host) => SanType::DnsName(Ia5String::try_from(host).unwrap()),
+        None if subject.contains("://") => SanType::URI(text),
+        None => SanType::Rfc822Name(text),
+    }
 }
 
 /// Two bytes of length before the bytes.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::fields::{object, parse_kept};
-use super::super::statement::{Named, STATEMENT_TYPE, check_count};
+use super::super::statement::{Named, STATEMENT_TYPE, check_count, first_of};
 use super::super::{FieldError, SignatureError};
 use crate::digest::Digest;
 use crate::json::Keep;
@@ -50,8 +50,7 @@ impl Header {
 
     /// The first digest, whatever it is of.
     pub(super) fn first_digest(&self) -> Result<Digest, SignatureError> {
-        let first = self.subjects.iter().find_map(Named::first);
-        first.ok_or_else(|| SignatureError::OtherDigest { found: quoted("") })
+        first_of(&self.subjects)
     }
 
     /// Checks that one of the subjects has `digest`.

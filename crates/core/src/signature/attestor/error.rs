@@ -25,12 +25,15 @@ pub enum AttestorError {
     /// A key of the attestor signed something else.
     #[error("attestation has type {found}, which is not an attestation of an image by an attestor")]
     Type { found: Quoted },
+    #[error("the attestations of the image need more than {limit} verifications by keys of attestors")]
+    TooManyAttempts { limit: usize },
 }
 
 impl AttestorError {
     pub(in crate::signature) fn fault(&self) -> Option<Fault> {
         match self {
             Self::OtherPayload | Self::ContentType { .. } | Self::Type { .. } => Some(Fault::OtherPayload),
+            Self::TooManyAttempts { .. } => Some(Fault::TooManyAttempts),
             Self::OtherKey | Self::NoSignature | Self::Tokens | Self::NoPayload => None,
         }
     }

@@ -153,9 +153,9 @@ fn malformed(cause: FieldError) -> SignatureError {
 #[must_use]
 pub fn is_envelope(document: &[u8]) -> bool {
     let bounds = Bounds { depth: MAX_DEPTH, values: 256, keys: Keys::Exact };
-    let read = json::parse_kept(document, bounds, &Keep::paths(&["payloadType"]));
+    let read = || json::parse_kept(document, bounds, &Keep::paths(&["payloadType"]));
     document.len() <= MAX_GRAFEAS_BYTES
-        && read.is_ok_and(|envelope| {
+        && read().is_ok_and(|envelope| {
             envelope.get("payloadType").and_then(Value::as_str) == Some(ENVELOPE_PAYLOAD_TYPE)
         })
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::digest::Digest;
-use crate::signature::{Attachment, RepositoryIdentity, Subject};
+use crate::signature::{Attachment, Fault, RepositoryIdentity, Subject};
 use crate::trust::openpgp::read_keyring;
+use crate::trust::x509::FetchedCrls;
 use crate::trust::{Algorithm, Authenticator, Key, KeySet, PrivateKey, PssSalt, SignerSet as _, Signers};
 
 mod forms;
@@ -224,4 +225,35 @@ fn an_attestor_has_the_keys_of_both_kinds() {
 fn deny_all() -> BTreeMap<String, String> {
     let set = attestor(&[], &["ed25519"]);
     set.openpgp().unwrap().deniable().map(|name| (name, "lost".to_owned())).collect()
+}
+
+/// 64 attestations with four signatures, 16 keys: else 8192 verifications.
+#[test]
+fn the_verifications_for_one_image_are_bounded() {
+    let (wrong, right) = (p256(), private("p384", Algorithm::EcdsaSha384, PssSalt::default()));
+    let set = attestor(&[&right], &[]);
+    let digest = Digest::parse(DIGEST).unwrap();
+    let annotations = BTreeMap::new();
+    let subject = Subject {
+        digest: &digest,
+        repositories: &[REPOSITORY.to_owned()],
+        content: ("application/vnd.oci.image.manifest.v1+json", 2),
+        annotations: &annotations,
+        identity: RepositoryIdentity::default(),
+    };
+    let (attempts, crls) = (Attempts::default(), FetchedCrls::default());
+    let known = Known { now: "2026-11-02T00:00:00Z".parse().unwrap(), crls: &crls, attempts: &attempts };
+    let payload = good();
+    let mut four = signed(&wrong, &payload);
+    let signature = four["attestation"]["signatures"][0].clone();
+    four["attestation"]["signatures"] = json!([signature, signature, signature, signature]);
+    let (four, right) = (four.to_string(), signed(&right, &payload).to_string());
+    let judge = |document: &str| verify(document.as_bytes(), &set, &subject, known);
+    // Four signatures over the payload or its encoding: eight.
+    for number in 1..64 {
+        assert_ne!(judge(&four).err().unwrap().fault(), Some(Fault::TooManyAttempts), "{number}");
+    }
+    assert!(judge(&right).is_ok());
+    assert_eq!(judge(&four).err().unwrap().fault(), Some(Fault::TooManyAttempts));
+    assert_eq!(judge(&right).err().unwrap().fault(), Some(Fault::TooManyAttempts));
 }

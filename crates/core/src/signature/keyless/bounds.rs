@@ -3,11 +3,10 @@
 use serde_json::Value;
 
 use super::KeylessError;
-use crate::signature::bundle::{ALL_MEDIA_TYPES, MAX_DEPTH};
-use crate::signature::fields::{FieldError, Fields, array, object, parse};
-use crate::signature::{SignatureError, too_large};
+use crate::signature::SignatureError;
+use crate::signature::bundle::{self, ALL_MEDIA_TYPES};
+use crate::signature::fields::{FieldError, Fields, array, object};
 use crate::trust::LogUse;
-use crate::untrusted::quoted;
 
 /// Maximum number of log entries and of timestamps, each (sigstore-go `pkg/verify`): every one is verified.
 const MAX_EVIDENCE: usize = 32;
@@ -43,22 +42,10 @@ pub(in crate::signature) fn check(
     signer: Material,
     limit: usize,
 ) -> Result<Bounded<'_>, SignatureError> {
-    if document.len() > limit {
-        return Err(too_large(BUNDLE, document.len(), limit));
-    }
-    let malformed = |cause| SignatureError::Malformed { what: BUNDLE, cause };
-    let mut bundle = parse(document, MAX_DEPTH).and_then(|value| object(value, BUNDLE)).map_err(malformed)?;
+    let (bundle, material) = bundle::read(document, limit, &ALL_MEDIA_TYPES)?;
     let text = std::str::from_utf8(document).map_err(|_| KeylessError::Malformed)?;
-    let media_type = bundle.string("mediaType").map_err(malformed)?;
-    if !ALL_MEDIA_TYPES.contains(&media_type.as_str()) {
-        return Err(SignatureError::WrongType { what: BUNDLE, found: quoted(&media_type) });
-    }
-    let material = bundle.object("verificationMaterial").map_err(malformed)?;
     let (certificates, timestamps) = check_material(material, logs, signer)?;
-    if bundle.optional("messageSignature").is_some() {
-        return Err(SignatureError::Unsupported { what: "bundle signs a message, not a statement" });
-    }
-    let envelope = bundle.object("dsseEnvelope").map_err(malformed)?;
+    let envelope = bundle::signed_statement(bundle)?;
     Ok(Bounded { text, envelope, certificates, timestamps })
 }
 

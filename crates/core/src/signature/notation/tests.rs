@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::digest::Digest;
-use crate::signature::{Fault, RepositoryIdentity};
+use crate::signature::{Attempts, Fault, RepositoryIdentity};
 use crate::trust::TimestampCheck;
 use crate::trust::x509::{FetchedCrls, Store, Subjects};
 
@@ -37,7 +37,12 @@ fn verify(
     subject: &Subject<'_>,
     now: Timestamp,
 ) -> Result<Signer, SignatureError> {
-    super::verify(document, trust, subject, Known { now, crls: &FetchedCrls::default() })
+    super::verify(
+        document,
+        trust,
+        subject,
+        Known { now, crls: &FetchedCrls::default(), attempts: &Attempts::default() },
+    )
 }
 
 fn subject<'a>(digest: &'a Digest, media_type: &'a str, size: usize) -> Subject<'a> {

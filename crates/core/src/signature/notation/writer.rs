@@ -5,6 +5,7 @@
 use coset::CoseSign1;
 use jiff::Timestamp;
 
+use super::attributes::Attributes;
 use super::draft::{Draft, SignedParts};
 use super::{Subject, cose, jws, open, payload, read};
 use crate::signature::annotations;
@@ -24,6 +25,16 @@ pub enum EnvelopeType {
 impl EnvelopeType {
     /// All, in the order of the documentation.
     pub const ALL: [Self; 2] = [Self::Jws, Self::Cose];
+
+    /// That of an envelope, by its first byte.
+    #[must_use]
+    pub fn of(document: &[u8]) -> Self {
+        match document.first() {
+            // The tag of COSE_Sign1, 18 (RFC 9052 section 2).
+            Some(0xd2) => Self::Cose,
+            _ => Self::Jws,
+        }
+    }
 
     /// The word in a configuration, and of notation's option `--signature-format`.
     #[must_use]
@@ -109,17 +120,27 @@ impl UnsignedEnvelope {
     }
 }
 
-/// Whether an envelope signs exactly `subject`, its annotations included, with the certificate `leaf`. For a signer, which must
-/// not sign the same image twice; neither trust nor times are judged.
+/// A signature by a certificate that a signer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnSignature {
+    /// The encoding, by the bytes.
+    pub envelope: EnvelopeType,
+    /// When the signature expires.
+    pub expiry: Option<Timestamp>,
+}
+
+/// The signature of an envelope, if it signs exactly `subject`, its annotations included, with the certificate `leaf`. For a
+/// signer, which must not sign the same image twice; neither trust nor times are judged.
 #[must_use]
-pub fn is_own_signature(document: &[u8], leaf: &Certificate, subject: &Subject<'_>) -> bool {
+pub fn own_signature(document: &[u8], leaf: &Certificate, subject: &Subject<'_>) -> Option<OwnSignature> {
     // First what costs nothing: anyone can attach signatures of others.
-    if !read(document).is_ok_and(|found| found.chain.first().is_some_and(|found| found == leaf.der())) {
-        return false;
+    if read(document).ok()?.chain.first()? != leaf.der() {
+        return None;
     }
-    let signed = open(document)
-        .and_then(|(envelope, _, _)| payload::read(&envelope.protected, &envelope.payload, subject));
-    signed.is_ok_and(|signed| {
-        signed.len() == subject.annotations.len() && annotations::check(subject.annotations, &signed).is_ok()
-    })
+    let (envelope, _, _) = open(document).ok()?;
+    let signed = payload::read(&envelope.protected, &envelope.payload, subject).ok()?;
+    annotations::check(subject.annotations, &signed).ok()?;
+    let Attributes { expiry, .. } = Attributes::read(&envelope.protected).ok()?;
+    let own = OwnSignature { envelope: EnvelopeType::of(document), expiry };
+    (signed.len() == subject.annotations.len()).then_some(own)
 }

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::digest::Digest;
-use crate::signature::{CertificateAnnotations, Fault, RepositoryIdentity};
+use crate::public_suites;
+use crate::signature::{Attempts, CertificateAnnotations, Fault, RepositoryIdentity};
 use crate::trust::x509::{FetchedCrls, Revocation, RevocationMode, Store};
 use crate::trust::{Algorithm, PrivateKey, PssSalt, SignerNames, TimestampCheck};
 
@@ -76,7 +77,8 @@ fn judge(
         annotations: &NONE,
         identity: RepositoryIdentity::default(),
     };
-    let known = Known { now: now.parse().unwrap(), crls: &FetchedCrls::default() };
+    let known =
+        Known { now: now.parse().unwrap(), crls: &FetchedCrls::default(), attempts: &Attempts::default() };
     verify(attachment, set, &subject, known).map(|signed| signed.identity.as_str().to_owned())
 }
 
@@ -126,7 +128,9 @@ fn cosign_with_certificates_of_a_private_pki_is_read() {
         assert_eq!(found(&set, of_image, NOW), "NoTimestamp", "{name}");
         let set = PkiSet { timestamps: TimestampCheck::AfterExpiry, ..set };
         assert_eq!(found(&set, of_image, NOW), RELEASE, "{name}");
-        assert_eq!(found(&set, of_image, "2200-01-01T00:00:00Z"), "NoTimestamp", "{name}");
+        assert_eq!(found(&set, of_image, "2200-01-01T00:00:00Z"), "Expired", "{name}");
+        let error = judge(&attachment, &set, of_image, "2200-01-01T00:00:00Z").unwrap_err();
+        assert_eq!(error.fault(), Some(Fault::CertificateNotValidNow), "{error}");
         let set = PkiSet { revocation: Revocation::new(RevocationMode::Required, true), ..good() };
         let error = judge(&attachment, &set, of_image, NOW).unwrap_err();
         assert_eq!(error.fault(), Some(Fault::RevocationUnknown), "{error}");
@@ -161,13 +165,14 @@ fn the_fixture_of_containers_image_is_judged_as_upstream_judges_it() {
     let roots = fixture("upstream/pki_root_crts.pem");
     let image = Digest::of(&fixture("upstream/manifest.json"));
     let subject = (&image, "localhost:5000/test");
-    for (names, expected) in [
+    let judged = [
         (&["email:qiwan@redhat.com"][..], "email:qiwan@redhat.com"),
         // Whichever name counts, the signer is the same.
         (&["dns:myhost.example.com"], "email:qiwan@redhat.com"),
         (&["email:this@does-not-match.com"], "Identity"),
         (&["dns:this.does.not.match"], "Identity"),
-    ] {
+    ];
+    for (names, expected) in judged {
         let set = trusting(store([&roots[..]]), Store::default(), names);
         let plain = attachment(written.replace('\n', ""));
         assert_eq!(outcome(judge(&plain, &set, subject, NOW)), expected, "{names:?}");
@@ -178,6 +183,8 @@ fn the_fixture_of_containers_image_is_judged_as_upstream_judges_it() {
             "{names:?}"
         );
     }
+    // The last is the form with line breaks.
+    public_suites::report("containers/image: signature of a private PKI", 2, 3);
 }
 
 fn fixture_payload(text: &str) -> Vec<u8> {
@@ -351,6 +358,24 @@ fn keys_of_the_types_that_cosign_has_sign() {
             let pki = Pki::of_key(vec![email("release@example.com")], key);
             assert_eq!(pki.judge(*algorithm, &[RELEASE]), RELEASE, "{algorithm}");
         }
+    }
+}
+
+/// Azure Key Vault signs with the hash of the size; cosign itself with SHA-256.
+#[test]
+fn rsa_keys_sign_with_the_hash_of_their_size_too() {
+    for (bits, algorithm, expected) in [
+        (2048, Algorithm::RsaPkcs1Sha256, RELEASE),
+        (2048, Algorithm::RsaPkcs1Sha384, "Signature"),
+        (3072, Algorithm::RsaPkcs1Sha256, RELEASE),
+        (3072, Algorithm::RsaPkcs1Sha384, RELEASE),
+        (3072, Algorithm::RsaPkcs1Sha512, "Signature"),
+        (3072, Algorithm::RsaPssSha384, "Signature"),
+    ] {
+        let mut pki = Pki::new(vec![email("release@example.com")]);
+        let pem = String::from_utf8(fixture(&format!("../keys/throw-away-rsa-{bits}.key.pem"))).unwrap();
+        pki.leaf.1 = KeyPair::from_pem(&pem).unwrap();
+        assert_eq!(pki.judge(algorithm, &[RELEASE]), expected, "{bits} {algorithm}");
     }
 }
 

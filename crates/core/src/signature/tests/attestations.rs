@@ -11,6 +11,7 @@ use crate::trust::Pattern;
 
 mod keyless;
 mod newest;
+mod pki;
 mod predicates;
 mod real;
 mod statements;

@@ -12,7 +12,7 @@ use x509_cert::spki::AlgorithmIdentifierRef;
 
 use super::cms::{Token, elements, sequence};
 use super::info::Info;
-use super::{TimestampError, token_of, verify};
+use super::{Stamped, TimestampError, token_of, verify};
 use crate::trust::HashFunction;
 use crate::trust::x509::{FetchedCrls, Revocation, RevocationCheck, Store, hash_identifier};
 
@@ -71,14 +71,11 @@ impl TimestampRequest {
         if status > 1 {
             return Err(StampError::Refused { status });
         }
-        let token = token_of(response).ok_or(StampError::Invalid(malformed.clone()))?;
-        let fetched = FetchedCrls::default();
-        let (denied, revocation) = (BTreeMap::new(), Revocation::default());
-        let unrevoked = RevocationCheck { denied: &denied, revocation: &revocation, fetched: &fetched, now };
-        let stamped = verify(&token, &self.message, roots, unrevoked).map_err(|error| match error {
-            TimestampError::Untrusted => StampError::Untrusted,
-            error => StampError::Invalid(error),
-        })?;
+        let (token, stamped) =
+            verify_response(response, &self.message, roots, now).map_err(|error| match error {
+                TimestampError::Untrusted => StampError::Untrusted,
+                error => StampError::Invalid(error),
+            })?;
         let info = Token::parse(&token).and_then(|token| Info::parse(token.content));
         let info = info.ok_or(StampError::Invalid(malformed))?;
         if info.hash != self.hash {
@@ -94,6 +91,35 @@ impl TimestampRequest {
         }
         Ok(Stamp { response: response.to_vec(), token })
     }
+}
+
+/// Verifies that `response`, which may be of any time, has a timestamp of `message` by an authority below one of the `roots`.
+/// For a signer, which need not ask for a timestamp that exists.
+///
+/// # Errors
+/// In all other cases.
+pub fn check_response(
+    response: &[u8],
+    message: &[u8],
+    roots: &Store,
+    now: Timestamp,
+) -> Result<(), TimestampError> {
+    verify_response(response, message, roots, now).map(|_| ())
+}
+
+/// The token of a response, and the time in it.
+fn verify_response(
+    response: &[u8],
+    message: &[u8],
+    roots: &Store,
+    now: Timestamp,
+) -> Result<(Vec<u8>, Stamped), TimestampError> {
+    let token = token_of(response).ok_or(TimestampError::Malformed)?;
+    let fetched = FetchedCrls::default();
+    let (denied, revocation) = (BTreeMap::new(), Revocation::default());
+    let unrevoked = RevocationCheck { denied: &denied, revocation: &revocation, fetched: &fetched, now };
+    let stamped = verify(&token, message, roots, unrevoked)?;
+    Ok((token, stamped))
 }
 
 /// The status of a response, from 0 to 255.

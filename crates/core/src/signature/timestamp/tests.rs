@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::digest::Digest;
+use crate::public_suites;
 use crate::trust::NotationSet;
 use crate::trust::x509::{FetchedCrls, Store};
 
@@ -52,7 +53,7 @@ fn outcome(result: Result<Stamped, TimestampError>) -> String {
 
 /// Every token in `directory`, verified as a timestamp of `notation`, against the table.
 #[track_caller]
-fn check(directory: &str, expected: &[(&str, &str)]) {
+fn check(suite: &str, directory: &str, expected: &[(&str, &str)]) {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(upstream(directory)).unwrap() {
         let path = entry.unwrap().path();
@@ -64,11 +65,20 @@ fn check(directory: &str, expected: &[(&str, &str)]) {
     let expected: BTreeMap<_, _> =
         expected.iter().map(|(name, outcome)| ((*name).to_owned(), (*outcome).to_owned())).collect();
     assert_eq!(found, expected, "{directory}");
+    report(suite, found.values());
+}
+
+/// Reports a suite whose accepted tokens have a time.
+#[track_caller]
+fn report<'a>(suite: &str, outcomes: impl Iterator<Item = &'a String>) {
+    let (accepted, refused): (Vec<_>, Vec<_>) = outcomes.partition(|outcome| outcome.contains(".."));
+    public_suites::report(suite, accepted.len(), refused.len());
 }
 
 #[test]
 fn the_tokens_of_tspclient_are_judged_as_upstream_judges_them() {
     check(
+        "tspclient-go: tokens",
         "tspclient-go/testdata",
         &[
             ("SHA1TimeStampToken", "Signature"),
@@ -99,6 +109,7 @@ fn the_tokens_of_tspclient_are_judged_as_upstream_judges_them() {
 #[test]
 fn the_cms_messages_of_tspclient_are_judged_as_upstream_judges_them() {
     check(
+        "tspclient-go: CMS messages",
         "tspclient-go/internal/cms/testdata",
         &[
             ("Sha1SignedData", "Malformed"),
@@ -128,10 +139,12 @@ fn the_cms_messages_of_tspclient_are_judged_as_upstream_judges_them() {
 #[test]
 fn the_tokens_of_notation_are_judged_as_upstream_judges_them() {
     check(
+        "notation-core-go: tokens",
         "notation-core-go/internal/timestamp/testdata",
         &[("TimeStampTokenWithInvalidSignature", "Signature")],
     );
     check(
+        "notation-go: tokens",
         "notation-go/verifier/testdata/timestamp/countersignature",
         &[
             ("TimeStampToken", "2021-09-17T14:09:09Z..2021-09-17T14:09:11Z"),
@@ -140,6 +153,25 @@ fn the_tokens_of_notation_are_judged_as_upstream_judges_them() {
             ("TimeStampTokenWithoutCertificate", "NoCertificate"),
         ],
     );
+}
+
+/// The token alone counts: what is unsigned around it says nothing.
+#[test]
+fn the_responses_of_tspclient_are_judged() {
+    let found =
+        ["granted.tsq", "malformed.tsq", "rejection.tsq", "validResponseWithSigningCertificateV1.tsr"].map(
+            |file| {
+                let response = fs::read(upstream(&format!("tspclient-go/testdata/{file}"))).unwrap();
+                let token = token_of(&response);
+                let outcome = token
+                    .map_or_else(|| "no token".to_owned(), |it| outcome(verify(&it, b"notation", &roots())));
+                (file, outcome)
+            },
+        );
+    // The last has no signingCertificateV2, only the older attribute with SHA-1.
+    let expected = ["2021-09-18T11:54:33Z..2021-09-18T11:54:35Z", "no token", "no token", "Malformed"];
+    assert_eq!(found.each_ref().map(|(_, outcome)| outcome.as_str()), expected);
+    report("tspclient-go: responses", found.iter().map(|(_, outcome)| outcome));
 }
 
 #[test]

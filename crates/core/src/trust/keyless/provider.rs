@@ -113,3 +113,6 @@ impl<D: sha2::Digest + Send> HashContext for Hash<D> {
         self.0.finalize().to_vec()
     }
 }
+
+#[cfg(test)]
+mod tests;

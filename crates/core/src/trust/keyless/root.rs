@@ -126,6 +126,11 @@ impl TrustedRoot {
         self.end
     }
 
+    /// The same where only its transparency logs count: for signatures by keys.
+    pub(in crate::trust) fn log_end(&self) -> Option<RootEnd> {
+        self.log_end
+    }
+
     /// That it will not cover new signatures any more by `horizon`, in words that do not change until then.
     pub fn ending(&self, horizon: Timestamp) -> Option<String> {
         self.ends_by(self.end, horizon)
@@ -142,6 +147,17 @@ impl TrustedRoot {
             "trusted root {} will not cover signatures made after {at}, when its last {what} expires",
             self.origin
         ))
+    }
+
+    /// The fingerprints of the keys of its transparency logs.
+    pub fn log_keys(&self) -> impl Iterator<Item = String> {
+        self.parsed.tlogs.iter().map(|log| PublicKey::fingerprint_of(log.public_key.raw_bytes.as_bytes()))
+    }
+
+    /// The root certificates of its certificate authorities, in DER.
+    pub fn authority_roots(&self) -> impl Iterator<Item = &[u8]> {
+        let chains = self.parsed.certificate_authorities.iter().map(|it| &it.cert_chain.certificates);
+        chains.filter_map(|chain| Some(chain.last()?.raw_bytes.as_bytes()))
     }
 
     /// What verifies with it.

@@ -1,6 +1,6 @@
 //! Certificates, which are primary keys with all that belongs to them, and keyrings (RFC 9580 section 10.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -311,11 +311,34 @@ impl Certificate {
 
     /// Whether one of its keys may sign at `now`.
     pub(crate) fn may_sign(&self, now: Timestamp) -> bool {
-        self.keys().any(|key| self.check(key.fingerprint(), u32::MAX, now.as_second()).is_ok())
+        self.keys().any(|key| self.check_at(key.fingerprint(), u32::MAX, now.as_second()).is_ok())
     }
 
     /// Checks that its key `key` may sign at `now`, in seconds since 1970, and has made nothing before it was itself made.
     pub(crate) fn check(&self, key: &Fingerprint, made: u32, now: i64) -> Result<(), OpenPgpError> {
+        use OpenPgpError::{NotBound, NotCertified, NotNow, Usage};
+        match self.check_at(key, made, now) {
+            Err(why @ (NotCertified { .. } | NotBound { .. } | Usage { .. })) if self.may_ever(key, made) => {
+                Err(NotNow { why: Box::new(why) })
+            }
+            other => other,
+        }
+    }
+
+    /// Whether [`Certificate::check_at`] succeeds at any time since its owner last said something: what is said has been
+    /// made, whatever the clock of the node says.
+    fn may_ever(&self, key: &Fingerprint, made: u32) -> bool {
+        let bindings = self.subkeys.iter().flat_map(SubKey::bindings);
+        let last = self.own().chain(bindings).filter_map(SelfSignature::created).max().unwrap_or(0);
+        let times: BTreeSet<u64> = self.boundaries().filter(|time| *time >= last.into()).collect();
+        times.len() > MAX_PARTS
+            || times
+                .into_iter()
+                .any(|time| i64::try_from(time).is_ok_and(|time| self.check_at(key, made, time).is_ok()))
+    }
+
+    /// As [`Certificate::check`], as if there were no other time.
+    fn check_at(&self, key: &Fingerprint, made: u32, now: i64) -> Result<(), OpenPgpError> {
         let primary = *self.fingerprint();
         if self.is_revoked() {
             return Err(OpenPgpError::Revoked { key: primary });

@@ -119,6 +119,9 @@ pub enum OpenPgpError {
     NotBound { subkey: Fingerprint, key: Fingerprint },
     #[error("signature is by key {key}, which is not a signing key")]
     Usage { key: Fingerprint },
+    /// One of the three above, but only because of the time: the clock of the node may be wrong.
+    #[error("{why}, but would count at another time")]
+    NotNow { why: Box<Self> },
     #[error("signature expired at {at}")]
     Expired { at: Timestamp },
     #[error("signing time {at} is in the future")]

@@ -88,6 +88,10 @@ impl SelfSignature {
         self.may_sign
     }
 
+    pub(super) fn created(&self) -> Option<u32> {
+        self.created
+    }
+
     /// Whether it is newer than something that was made at this second.
     pub(super) fn is_newer_than(&self, other: u32) -> bool {
         self.created.is_none_or(|created| created > other)

@@ -87,10 +87,15 @@ pub fn is_notation_algorithm(algorithm: Algorithm) -> bool {
 }
 
 /// The algorithms that cosign and containers/image sign with, by a key of this kind: the padding of RSA is PKCS #1 v1.5, and
-/// the hash depends on the release.
+/// the hash depends on the release. Azure Key Vault signs with the hash of the key's size (sigstore/sigstore
+/// `pkg/signature/kms/azure/client.go`).
 pub(crate) fn signing_algorithms(key: &[u8]) -> Vec<Algorithm> {
     match Kind::of(key) {
-        Some(Kind::Rsa) => vec![Algorithm::RsaPkcs1Sha256],
+        Some(Kind::Rsa) => match rsa::modulus_bytes(key) {
+            Some(384) => vec![Algorithm::RsaPkcs1Sha256, Algorithm::RsaPkcs1Sha384],
+            Some(512) => vec![Algorithm::RsaPkcs1Sha256, Algorithm::RsaPkcs1Sha512],
+            _ => vec![Algorithm::RsaPkcs1Sha256],
+        },
         Some(Kind::Ec(Curve::P256)) => vec![Algorithm::EcdsaSha256],
         Some(Kind::Ec(Curve::P384)) => vec![Algorithm::EcdsaSha384, Algorithm::EcdsaP384Sha256],
         Some(Kind::Ec(Curve::P521)) => vec![Algorithm::EcdsaSha512, Algorithm::EcdsaP521Sha256],

@@ -1,5 +1,7 @@
 //! Trust stores: the certificates that an operator trusts.
 
+use jiff::Timestamp;
+
 use super::certificate::Certificate;
 use super::chain::Chain;
 use super::error::X509Error;
@@ -32,6 +34,11 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// When each certificate expires.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = Timestamp> {
+        self.certificates().iter().map(|certificate| certificate.not_after)
     }
 
     /// Its certificates, for the hash of the policy, where it has this name.

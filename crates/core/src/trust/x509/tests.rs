@@ -9,6 +9,8 @@ use rcgen::{
 };
 
 use super::*;
+use crate::public_suites;
+use crate::trust::Algorithm;
 
 mod revocation;
 
@@ -254,7 +256,8 @@ fn a_leaf_is_no_anchor_unless_it_is_self_signed() {
 #[test]
 fn the_stores_of_notation_are_judged_as_upstream_judges_them() {
     const STORES: &str = "upstream/notation-go/verifier/testdata/truststore/x509";
-    for (file, expected) in [
+    const CORE: &str = "../../../../../notation-core-go/x509/testdata";
+    let stores = [
         ("ca/valid-trust-store/GlobalSign.der", "ok"),
         ("ca/valid-trust-store/GlobalSignRootCA.crt", "ok"),
         ("ca/valid-trust-store/NotationTestRoot.pem", "ok"),
@@ -270,14 +273,26 @@ fn the_stores_of_notation_are_judged_as_upstream_judges_them() {
         ("tsa/test-nonCA/wabbit-networks.io.crt", "ok"),
         ("tsa/test-nonSelfIssued/nonSelfIssued.crt", "NotARoot"),
         ("tsa/test-timestamp/globalsignRoot.cer", "ok"),
-    ] {
+        // Upstream reads both certificates; the second could be overlooked, and PEM says how many there are.
+        (&format!("{CORE}/multi-der.der"), "Malformed"),
+        (&format!("{CORE}/multi-pem.crt"), "ok"),
+        (&format!("{CORE}/invalid"), "Pem"),
+    ];
+    let mut accepted = 0;
+    for (file, expected) in stores {
         let mut store = Store::default();
         let mut result = store.add(&fixture(&format!("{STORES}/{file}")));
         if file.starts_with("tsa/") {
             result = result.and_then(|()| store.check_roots());
         }
+        accepted += usize::from(result.is_ok());
         assert_eq!(outcome(result), expected, "{file}");
     }
+    public_suites::report(
+        "notation-go and notation-core-go: trust stores",
+        accepted,
+        stores.len() - accepted,
+    );
     let root = Party::ca("root", None);
     let (mut many, mut same, own) = (Store::default(), Store::default(), root.own());
     assert_eq!(outcome((0..=MAX_STORE).try_for_each(|_| many.add(root.own().der()))), "LargeStore");
@@ -286,6 +301,106 @@ fn the_stores_of_notation_are_judged_as_upstream_judges_them() {
         "ok",
         "a certificate counts once"
     );
+}
+
+#[test]
+fn the_size_of_an_rsa_key_says_the_hash() {
+    for (key, other) in [
+        ("rsa2048", None),
+        ("rsa3072", Some(Algorithm::RsaPkcs1Sha384)),
+        ("rsa4096", Some(Algorithm::RsaPkcs1Sha512)),
+    ] {
+        let [certificate] = &certificates_of(&fixture(&format!("cli/{key}.root.pem"))).unwrap()[..] else {
+            panic!("not one")
+        };
+        let expected: Vec<Algorithm> = std::iter::once(Algorithm::RsaPkcs1Sha256).chain(other).collect();
+        assert_eq!(signing_algorithms(certificate.key()), expected, "{key}");
+    }
+}
+
+/// Upstream's own table, in `notation-go/verifier/verifier_test.go`, with what is different: here an identity of another kind is
+/// an error of the policy.
+#[test]
+fn the_identities_of_notation_go_are_judged() {
+    const CERTIFICATES: &str = "upstream/notation-go/verifier/testdata/verifier";
+    let certificate = |file: &str| certificates_of(&fixture(&format!("{CERTIFICATES}/{file}")));
+    let [signing, bad] =
+        ["signing-cert.pem", "bad-cert.pem"].map(|file| certificate(file).unwrap().remove(0));
+    let identities = [
+        (&["x509.subject:C=US,O=SomeOrg,ST=WA"][..], "accepted"),
+        (&["x509.subject:C=US,O=SomeOrg,ST=WA", "nonX509Prefix:my-custom-identity"], "Prefix"),
+        (&["x509.subject:C=US,O=SomeOrg,ST=WA", "x509.subject:C=IND,O=SomeOrg,ST=TS"], "accepted"),
+        (&["nonX509Prefix:my-custom-identity"], "Prefix"),
+        (&["*"], "accepted"),
+        (&["x509.subject:C=IND,O=SomeOrg,ST=TS"], "refused"),
+        (&["x509.subject:C=IND,O=SomeOrg,ST=TS", "nonX509Prefix:my-custom-identity"], "Prefix"),
+        (&["x509.subject:C=IND,O=SomeOrg,ST=TS", "x509.subject:C=LOL,O=LOL,ST=LOL"], "refused"),
+        (&["x509.subject:C=bad=#identity,O=LOL,ST=LOL"], "refused"),
+    ];
+    let judge = |leaf: &Certificate, texts: &[&str]| match Subjects::parse(texts.iter().copied()) {
+        Ok(subjects) if subjects.accept(leaf) => "accepted".to_owned(),
+        Ok(_) => "refused".to_owned(),
+        Err(error) => format!("{error:?}").split([' ', '(', '{']).next().unwrap().to_owned(),
+    };
+    for (texts, expected) in identities {
+        assert_eq!(judge(&signing, texts), expected, "{texts:?}");
+    }
+    // Its CN is `Bad=#CN`, which upstream's parser of names refuses. Here the attributes are compared, not a text.
+    assert_eq!(judge(&bad, &["x509.subject:C=US,O=SomeOrg,ST=WA"]), "accepted");
+    let accepted = identities.iter().filter(|(_, outcome)| *outcome == "accepted").count();
+    public_suites::report("notation-go: identities", accepted + 1, identities.len() - accepted);
+}
+
+/// sigstore-python made them for its rules of what a CA and a leaf is. The root issued the leaves; the two others issued nothing.
+/// sigstore-python refuses a CA without a key usage, one whose basic constraints are not critical, and a leaf without an extended
+/// key usage: rules of Fulcio, where a private PKI has those of RFC 5280.
+#[test]
+fn the_certificates_of_sigstore_verify_are_judged() {
+    let certificate = |name: &str| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("../../tests/fixtures/sigstore/x509/bogus-{name}.pem"));
+        certificates_of(&fs::read(path).unwrap()).unwrap().remove(0)
+    };
+    let certificates = [
+        ("root", "ok"),
+        ("root-invalid-ku", "KeyUsage"),
+        ("root-missing-ku", "ok"),
+        ("root-noncritical-bc", "ok"),
+        ("intermediate", "NotIssuedBy"),
+        ("intermediate-with-eku", "NotIssuedBy"),
+        ("leaf", "ok"),
+        ("leaf-invalid-eku", "ExtendedKeyUsage"),
+        ("leaf-invalid-ku", "KeyUsage"),
+        ("leaf-missing-eku", "ok"),
+    ];
+    let found = certificates.map(|(name, _)| {
+        let chain = if name.starts_with("leaf") { [name, "root"] } else { ["leaf", name] };
+        (name, outcome(Chain::check(chain.map(certificate).into(), Purpose::Signing)))
+    });
+    assert_eq!(found.each_ref().map(|(name, outcome)| (*name, outcome.as_str())), certificates);
+    let accepted = found.iter().filter(|(_, outcome)| outcome == "ok").count();
+    public_suites::report("sigstore-verify: usages of certificates", accepted, found.len() - accepted);
+}
+
+/// Where upstream looks for delta CRLs: they are not read, and do not hide the complete list.
+#[test]
+fn the_certificates_of_notation_core_go_are_read() {
+    const DIRECTORY: &str = "upstream/notation-core-go/revocation/crl/testdata/certificateWith";
+    let certificates = [
+        ("2DeltaCRL", "ok"),
+        ("DeltaCRL", "ok"),
+        ("IncompleteFreshestCRL", "ok"),
+        ("IncompleteFreshestCRL2", "ok"),
+        ("NonURIDeltaCRL", "ok"),
+        ("ZeroDeltaCRLURL", "ok"),
+    ];
+    let found = certificates.map(|(name, _)| {
+        let read = certificates_of(&fixture(&format!("{DIRECTORY}{name}.cer")));
+        (name, outcome(read))
+    });
+    assert_eq!(found.each_ref().map(|(name, outcome)| (*name, outcome.as_str())), certificates);
+    let accepted = found.iter().filter(|(_, outcome)| outcome == "ok").count();
+    public_suites::report("notation-core-go: certificates with delta CRLs", accepted, found.len() - accepted);
 }
 
 /// RFC 5280 section 4.1.2.5.

@@ -46,7 +46,7 @@ impl AttachOptions {
             return Err(AttachError::Classic);
         }
         let notation = match &self.certificate_chain {
-            Some(chain) if layout == Layout::Notation => Some(attaching.notation(chain)?),
+            Some(chain) if layout == Layout::Notation => Some(attaching.valid_notation(chain)?),
             None if layout == Layout::Notation => return Err(AttachError::NoChain),
             Some(_) => return Err(AttachError::OtherLayout { option: "--certificate-chain" }),
             None if self.expires_in.is_some() => {
@@ -54,7 +54,7 @@ impl AttachOptions {
             }
             None => None,
         };
-        Ok((notation, attaching.timestamps()?))
+        Ok((notation, attaching.timestamps()?.map(Arc::new)))
     }
 }
 

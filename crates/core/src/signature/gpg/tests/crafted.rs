@@ -4,6 +4,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use proptest::prelude::*;
 
 use super::*;
+use crate::signature::{Fault, SignatureError};
 use crate::trust::openpgp::Certificate;
 use crate::trust::{Algorithm, HashFunction, PssSalt, PublicKey};
 
@@ -54,6 +55,11 @@ fn number(kind: u8, value: u32) -> Vec<u8> {
 /// The usual hashed subpackets of a message.
 fn made() -> Vec<Vec<u8>> {
     vec![number(CREATED, MADE)]
+}
+
+/// What is said about a key so many hours later.
+fn says(hour: u32, flags: u8) -> Vec<Vec<u8>> {
+    vec![number(CREATED, MADE + hour * 3600), subpacket(KEY_FLAGS, &[flags])]
 }
 
 /// The usual hashed subpackets about a key.
@@ -298,8 +304,8 @@ fn a_sub_key_signs_if_both_keys_say_so() {
         ("of another type", about(SIGN), vec![subpacket(EMBEDDED, &wrong)], "NotBound"),
         ("not a signature", [about(SIGN), hidden].concat(), vec![], "NotBound"),
         ("the second one", about(SIGN), vec![subpacket(EMBEDDED, b"x"), back.clone()], "ok"),
-        ("an end of the back-signature", about(SIGN), vec![old], "NotBound"),
-        ("an end of the binding", ended, vec![back.clone()], "NotBound"),
+        ("an end of the back-signature", about(SIGN), vec![old], "NotNow"),
+        ("an end of the binding", ended, vec![back.clone()], "NotNow"),
         ("for certification", about(CERTIFY), vec![back.clone()], "Usage"),
         ("without flags", made(), vec![back.clone()], "Usage"),
         (
@@ -351,12 +357,27 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
+/// A scan must not remove an image because the clock of the node is wrong.
+#[test]
+fn a_key_that_counts_at_another_time_is_not_refused_for_good() {
+    let one = author(1);
+    let not_now = Some(Fault::KeyNotValidNow);
+    for (name, packets, expected) in [
+        ("ended", vec![one.user(&[says(0, SIGN), vec![number(EXPIRES, 3600)]].concat())], not_now),
+        ("signs later", vec![one.user(&says(0, CERTIFY)), one.user(&says(48, SIGN))], not_now),
+        ("never signs", vec![one.user(&says(0, CERTIFY))], None),
+        ("signs no longer", vec![one.user(&says(0, SIGN)), one.user(&says(1, CERTIFY))], None),
+    ] {
+        let opened = set(&one.keyring(&packets)).open(&one.usual_message(), at(NOW));
+        assert_eq!(SignatureError::from(opened.unwrap_err()).fault(), expected, "{name}");
+    }
+}
+
 #[test]
 fn what_the_owner_says_last_about_a_key_counts() {
     let one = author(1);
-    let at_hour = |hour: u32| MADE + hour * 3600;
     let says = |hour: u32, flags: u8, seconds: u32| {
-        let mut said = vec![number(CREATED, at_hour(hour)), subpacket(KEY_FLAGS, &[flags])];
+        let mut said = says(hour, flags);
         if seconds != 0 {
             said.push(number(KEY_EXPIRES, seconds));
         }
@@ -388,7 +409,7 @@ fn what_the_owner_says_last_about_a_key_counts() {
         (
             "an end of what was said",
             vec![one.user(&[says(0, SIGN, 0), vec![number(EXPIRES, 3600)]].concat())],
-            "NotCertified",
+            "NotNow",
         ),
     ] {
         assert_eq!(

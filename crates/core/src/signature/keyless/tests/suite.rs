@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
+use crate::public_suites;
 
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
 const LOGIN: &str = "https://github.com/login/oauth";
@@ -144,8 +145,23 @@ fn the_suite_of_sigstore_verify_passes() {
     for &(bundle, root_name, why) in REJECTED {
         assert_eq!(outcome(bundle, &set(root_name, GITHUB, BEACON), false), why, "{bundle}");
     }
-    println!("accepted {} of {}, rejected {}", ACCEPTED.len(), files.len(), REJECTED.len());
-    assert_eq!((ACCEPTED.len(), REJECTED.len()), (14, 10));
+    public_suites::report("sigstore-verify and sigstore-bundle: bundles", ACCEPTED.len(), REJECTED.len());
+}
+
+#[test]
+fn the_trusted_roots_of_the_libraries_are_read() {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/sigstore/roots");
+    let (mut accepted, mut refused) = (0, Vec::new());
+    for file in std::fs::read_dir(directory).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        match TrustedRoot::parse(name.clone(), &text(&format!("roots/{name}"))) {
+            Ok(_) => accepted += 1,
+            Err(error) => refused.push(format!("{name}: {error}")),
+        }
+    }
+    // It has timestamp authorities alone: nobody's certificate would count.
+    assert_eq!(refused, ["github-timestamps.json: it has no certificate authority"]);
+    public_suites::report("sigstore-verify and sigstore-trust-root: trusted roots", accepted, refused.len());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Envelopes by the real notation, and those of the tests of notation-go and notation-core-go.
 
 use super::*;
+use crate::public_suites;
 
 const NOW: &str = "2026-12-01T00:00:00Z";
 
@@ -60,7 +61,7 @@ fn notation_is_read_with_each_key_type_in_both_envelopes() {
             assert_eq!(refused(&tsa, &subject, NOW), "NoTimestamp", "{name}");
             let after = NotationSet { timestamps: TimestampCheck::AfterExpiry, ..tsa };
             assert_eq!(refused(&after, &subject, NOW), "ok", "{name}");
-            assert_eq!(refused(&after, &subject, "2200-01-01T00:00:00Z"), "NoTimestamp", "{name}");
+            assert_eq!(refused(&after, &subject, "2200-01-01T00:00:00Z"), "Expired", "{name}");
         }
     }
     assert_eq!(accepted, 12);
@@ -78,11 +79,13 @@ fn each_fault_is_told_apart() {
     let revoked = BTreeMap::from([(Digest::of(leaf.leaf().key()).to_string(), "stolen".to_owned())]);
     let subjects = Subjects::parse(["x509.subject: C=US, ST=WA, O=other"]).unwrap();
     let with_tsa = NotationSet { tsa: own.ca.clone(), ..own.clone() };
+    let after_expiry = NotationSet { timestamps: TimestampCheck::AfterExpiry, ..with_tsa.clone() };
     for (file, trust, now, expected) in [
         ("p256.jws", trust(store(["cli/p384.root.pem"])), NOW, Fault::UntrustedCertificate),
         ("p256.jws", NotationSet { subjects, ..own.clone() }, NOW, Fault::WrongIdentity),
         ("p256.jws", NotationSet { revoked, ..own.clone() }, NOW, Fault::CertificateRevoked),
         ("p256.jws", own.clone(), "2200-01-01T00:00:00Z", Fault::CertificateNotValidNow),
+        ("p256.jws", after_expiry, "2200-01-01T00:00:00Z", Fault::CertificateNotValidNow),
         ("p256.jws", with_tsa, NOW, Fault::NoSigningTime),
         ("expiry.cose", own, "2027-01-01T00:00:00Z", Fault::SignatureExpired),
     ] {
@@ -166,6 +169,50 @@ fn the_envelopes_of_notation_go_are_judged_as_upstream_judges_them() {
         ("sig_env_with_metadata.json", "Untrusted"),
     ];
     assert_eq!(found, owned(&expected));
+    report("notation-go: envelopes", &found);
+}
+
+/// A suite is reported where its outcomes are asserted.
+fn report(suite: &str, outcomes: &[(String, String)]) {
+    let accepted = outcomes.iter().filter(|(_, outcome)| outcome == "ok").count();
+    public_suites::report(suite, accepted, outcomes.len() - accepted);
+}
+
+/// Those that upstream copies or parses only. The leaf of a `.sig` is its own root.
+#[test]
+fn the_other_envelopes_of_notation_are_judged() {
+    let digest =
+        Digest::parse("sha256:19dbd2e48e921426ee8ace4dc892edfb2ecdc1d1a72d5416c83670c30acecef0").unwrap();
+    let subject = subject(&digest, TYPE, 481);
+    let cose = fixture("upstream/notation-core-go/signature/cose/testdata/conformance.json");
+    let cose: serde_json::Value = serde_json::from_slice(&cose).unwrap();
+    let hex = cose["expectedOutput"]["cborHex"].as_str().unwrap();
+    let found = [
+        ("cose_signature.sig", fixture("upstream/notation-go/internal/testdata/cose_signature.sig")),
+        ("jws_signature.sig", fixture("upstream/notation-go/internal/testdata/jws_signature.sig")),
+        // What a signer must write: with an unknown critical attribute, and without certificates. Upstream never verifies them.
+        ("conformance.json of COSE", crate::digest::bytes_of_hex(&hex.to_lowercase()).unwrap()),
+        (
+            "conformance.json of JWS",
+            fixture("upstream/notation-core-go/signature/jws/testdata/conformance.json"),
+        ),
+    ]
+    .map(|(name, envelope)| {
+        let opened = if envelope[0] == 0xd2 { cose::open(&envelope) } else { jws::open(&envelope) };
+        let mut ca = Store::default();
+        if let Some(root) = opened.ok().and_then(|opened| opened.chain.last().map(|der| der.to_vec())) {
+            ca.add(&root).unwrap();
+        }
+        (name.to_owned(), outcome(&verify(&envelope, &trust(ca), &subject, at(NOW))))
+    });
+    let expected = [
+        ("cose_signature.sig", "ok"),
+        ("jws_signature.sig", "ok"),
+        ("conformance.json of COSE", "Attribute"),
+        ("conformance.json of JWS", "Malformed"),
+    ];
+    assert_eq!(found[..], owned(&expected));
+    report("notation-go and notation-core-go: other envelopes", &found);
 }
 
 /// The certificates of these envelopes are trusted here: upstream's tests judge only their times.
@@ -191,7 +238,9 @@ fn the_timestamps_of_notation_go_are_judged_as_upstream_judges_them() {
         ("timestampBeforeNotBefore.sig", "Outside"),
         ("withoutTimestamp.sig", "NoTimestamp"),
     ];
-    assert_eq!(with_tsa("test-timestamp/globalsignRoot.cer"), owned(&expected));
+    let found = with_tsa("test-timestamp/globalsignRoot.cer");
+    assert_eq!(found, owned(&expected));
+    report("notation-go: envelopes with timestamps", &found);
     let untrusted = expected.map(|(name, _)| match name {
         "withoutTimestamp.sig" => (name, "NoTimestamp"),
         _ => (name, "timestamp: Untrusted"),

@@ -30,11 +30,13 @@ fn what_is_written_is_verified_and_found_again() {
     let leaf = Certificate::parse(&author.certificate).unwrap();
     let foreign = Certificate::parse(&Author::new().certificate).unwrap();
     let end = at("2026-12-02T00:00:00Z");
-    let own = |envelope: &[u8], subject: &Subject<'_>| is_own_signature(envelope, &leaf, subject);
+    let found = |envelope: &[u8], subject: &Subject<'_>| own_signature(envelope, &leaf, subject);
+    let own = |envelope: &[u8], subject: &Subject<'_>| found(envelope, subject).is_some();
     for kind in EnvelopeType::ALL {
         let envelope = written(&author, kind, &plain, None, None);
         assert_eq!(author.judge(&envelope), "ok", "{kind:?}");
-        assert!(own(&envelope, &plain) && !is_own_signature(&envelope, &foreign, &plain), "{kind:?}");
+        assert_eq!(found(&envelope, &plain), Some(OwnSignature { envelope: kind, expiry: None }));
+        assert_eq!(own_signature(&envelope, &foreign, &plain), None, "{kind:?}");
         let mut forged = envelope.clone();
         let last = forged.len() - 3;
         forged[last] ^= 1;
@@ -45,7 +47,7 @@ fn what_is_written_is_verified_and_found_again() {
             assert!(!own(&envelope, &wrong), "{kind:?} {wrong:?}");
         }
         let envelope = written(&author, kind, &annotated, Some(end), Some(b"a token"));
-        assert!(own(&envelope, &annotated), "{kind:?}");
+        assert_eq!(found(&envelope, &annotated), Some(OwnSignature { envelope: kind, expiry: Some(end) }));
         assert!(!own(&envelope, &plain), "{kind:?}: it signs an annotation, too");
         assert_eq!(author.judge(&envelope), "ok", "{kind:?}");
         let late = verify(&envelope, &author.trust, &annotated, end).unwrap_err();

@@ -1,0 +1,134 @@
+# Keeps one node as the chart describes it. Runs in the chart's privileged pods: sh -c SCRIPT installer install|uninstall
+#
+#   HOST           the root of the node
+#   CONFIGURATION  the files for the node's /etc/pullgate: a volume of ConfigMaps and Secrets
+#   CHART          what the chart says now: `image` and `expectations.toml`
+#   STATE          a directory in memory; STATE/ready exists while the node is as it should be
+#   IMAGE          the image of this pod
+#   INTERVAL       seconds between two rounds
+set -u
+umask 077
+etc=$HOST/etc/pullgate
+# The files that the chart wrote to the node, so that it removes what it no longer has.
+written=$etc/.chart-files
+# How the daemon is to load them, until it has.
+pending=$etc/.chart-pending
+
+say() { printf 'installer: %s\n' "$*" >&2; }
+
+# The shell waits for a child before it acts on a signal, so a sleeping child must be in the background.
+pause() { sleep "$1" & wait "$!"; }
+
+# The names of the files below a directory, one a line.
+names_of() { (cd "$1" && find . -type f | sed 's|^\./||' | sort); }
+
+unchanged() { # FROM NAMES
+  [ -e "$written" ] && [ "$2" = "$(cat "$written")" ] || return 1
+  printf '%s\n' "$2" | while read -r name; do cmp -s "$1/$name" "$etc/$name" || exit 1; done
+}
+
+remove_written() { # DIRECTORY
+  [ -e "$written" ] || return 0
+  while read -r name; do rm -f "$1/$name" || return 1; done <"$written"
+}
+
+# The configuration as it will be: what is on the node, without what the chart wrote before, with what it has now.
+compose() { # FROM NAMES NEXT
+  rm -rf "$3" && cp -a "$etc" "$3" && remove_written "$3" || return 1
+  printf '%s\n' "$2" | while read -r name; do
+    mkdir -p "$(dirname "$3/$name")" && cp "$1/$name" "$3/$name" || exit 1
+  done
+}
+
+# Checked under the path that it will have, because its files name each other by that path.
+check() { # NEXT
+  unshare --mount sh -ec '
+    mount --bind "$1" /etc/pullgate
+    pullgate policy check
+    pullgate policy test "$2/expectations.toml"
+    [ ! -e /etc/pullgate/expectations.toml ] || pullgate policy test /etc/pullgate/expectations.toml
+  ' check "$1" "$CHART" >&2
+}
+
+# Replaces each file as a whole. The daemon reads the policy only when it is asked to.
+put() { # FROM NAMES
+  printf '%s\n' "$2" | while read -r name; do
+    mkdir -p "$(dirname "$etc/$name")" && cp "$1/$name" "$etc/$name.chart" && mv "$etc/$name.chart" "$etc/$name" || exit 1
+  done || return 1
+  [ ! -e "$written" ] || while read -r name; do
+    printf '%s\n' "$2" | grep -Fqx -e "$name" || rm -f "$etc/$name" || return 1
+  done <"$written"
+  printf '%s\n' "$2" >"$written"
+}
+
+differ() { # FILE FILE
+  [ -e "$1" ] || [ -e "$2" ] || return 1
+  ! cmp -s "$1" "$2"
+}
+
+# The daemon reads pullgate.toml only when it starts.
+verb_for() { # NEXT
+  if differ "$1/pullgate.toml" "$etc/pullgate.toml" || grep -sqx restart "$pending"; then
+    echo restart
+  else
+    echo reload
+  fi
+}
+
+systemctl_of_node() { nsenter --target 1 --mount -- systemctl "$@"; }
+
+load() {
+  [ -e "$pending" ] || return 0
+  case $(systemctl_of_node is-active pullgate.service) in
+    active | activating | reloading) systemctl_of_node "$(cat "$pending")" pullgate.service || return 1 ;;
+    # It reads the files when it starts.
+    inactive | deactivating | failed | unknown) ;;
+    *) return 1 ;;
+  esac
+  rm -f "$pending"
+}
+
+configure() {
+  [ -d "$etc" ] || mkdir -m 0755 "$etc" || return 1
+  # kubelet replaces all files of a volume at once, by the link `..data`.
+  from=$(readlink -f "$CONFIGURATION/..data") && names=$(names_of "$from") || return 1
+  if ! unchanged "$from" "$names"; then
+    compose "$from" "$names" "$STATE/next" && check "$STATE/next" || return 1
+    verb=$(verb_for "$STATE/next") && echo "$verb" >"$pending" && put "$from" "$names" || return 1
+    rm -rf "$STATE/next"
+    say "wrote the configuration of the chart to /etc/pullgate"
+  fi
+  load
+}
+
+# While a new version rolls out, a node has two pods for a short time. The old one still writes the configuration, because
+# the new image may not be admitted without it, but no longer installs.
+install() {
+  configured=yes
+  configure || configured=no
+  # Without a policy of the chart, the node would refuse all images.
+  [ -e "$written" ] || return 1
+  if [ "$(cat "$CHART/image")" = "$IMAGE" ]; then
+    pullgate node install --root "$HOST" || return 1
+  fi
+  [ "$configured" = yes ]
+}
+
+uninstall() {
+  pullgate node uninstall --root "$HOST" && remove_written "$etc" && rm -f "$written" "$pending"
+}
+
+trap 'exit 0' TERM INT
+# One pod at a time changes the node.
+exec 9>"$HOST/run/pullgate-installer.lock" || exit 1
+while :; do
+  flock 9
+  if "$1"; then
+    touch "$STATE/ready"
+  else
+    say "$1 failed; trying again in $INTERVAL s"
+    rm -f "$STATE/ready"
+  fi
+  flock -u 9
+  pause "$INTERVAL"
+done
