@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build package demo test fuzz lint fmt clippy doc cycles deny bench
+.PHONY: build package release demo test fuzz lint fmt clippy doc cycles deny bench
 
 # The two programs. Built separately, because in one build cargo merges their features, and the daemon on nodes would load
 # PKCS#11 modules.
@@ -13,7 +13,12 @@ build:
 # Packages for this kind of machine, in target/package.
 package:
 	tests/environment/packages
-	packaging/package deb
+	packaging/package deb rpm tarball
+
+# All packages, built twice and compared, with signed checksums. KEY is the place of the key, as for `pullgate-signer sign`.
+release:
+	tests/environment/packages
+	packaging/release target/release-files $(if $(KEY),--key '$(KEY)')
 
 # Shows which images run and which do not, on a temporary node.
 demo:

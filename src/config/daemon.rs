@@ -84,7 +84,7 @@ pullgate_config::options! {
     /// `[listen]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Listen {
-        /// The socket that kubelet uses as its `imageServiceEndpoint`. If systemd passes a socket, that one is used instead.
+        /// The socket that kubelet uses as its `imageServiceEndpoint`. If systemd passes a socket, as `pullgate.socket` does, `[listen]` has no effect.
         socket: PathBuf = "socket", SOCKET.or("/run/pullgate/pullgate.sock");
         /// A group whose members may connect. Every caller that can connect can pull with the rights of this daemon.
         group: Option<String> = "group", GROUP.optional("none", "\"pullgate\"");

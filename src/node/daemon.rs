@@ -41,6 +41,15 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let mut signals = Signals::new().map_err(DaemonError::Signals)?;
     let socket =
         UnixSocket::open(&config.listen.socket, config.listen.group.as_deref(), config.listen.mode())?;
+    let inherited = socket.inherited();
+    if let Some(path) = &inherited
+        && (*path != config.listen.socket || config.listen.group.is_some())
+    {
+        tracing::warn!(
+            socket = %path.display(),
+            "systemd passed the socket, so [listen] has no effect; set path, mode and group in pullgate.socket"
+        );
+    }
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_break_glass(Box::new(config::BreakGlassFile::of(root)));
     let state = Arc::new(State::new(jiff::Timestamp::now()));
@@ -65,7 +74,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
         tokio::spawn(cri::serve(Arc::clone(&proxy), listener, async { drop(stopped.await) }, GRACE));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        socket = %config.listen.socket.display(),
+        socket = %inherited.as_ref().unwrap_or(&config.listen.socket).display(),
         runtime = %config.runtime.socket.display(),
         "serving"
     );

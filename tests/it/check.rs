@@ -139,7 +139,18 @@ fn link_targets_of_documents_are_installed() {
         .output()
         .unwrap();
     assert!(install.status.success(), "{install:?}");
-    let root = destination.path().join("usr/share/doc/pullgate");
+    for program in ["pullgate", "pullgate-signer"] {
+        links_resolve(&destination.path().join("usr/share/doc").join(program));
+    }
+    for unit in std::fs::read_dir(destination.path().join("usr/lib/systemd/system")).unwrap() {
+        let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
+        for named in text.lines().filter_map(|line| line.strip_prefix("Documentation=file:/")) {
+            assert!(destination.path().join(named).is_file(), "{named}");
+        }
+    }
+}
+
+fn links_resolve(root: &Path) {
     assert!(root.join("config/break-glass.toml").is_file() && root.join("docs/coverage.md").is_file());
     let documents = ["", "docs", "docs/design", "docs/install"]
         .into_iter()
@@ -159,12 +170,6 @@ fn link_targets_of_documents_are_installed() {
         }
     }
     assert!(links > 10, "{links}");
-    for unit in std::fs::read_dir(destination.path().join("usr/lib/systemd/system")).unwrap() {
-        let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
-        for named in text.lines().filter_map(|line| line.strip_prefix("Documentation=file:/")) {
-            assert!(destination.path().join(named).is_file(), "{named}");
-        }
-    }
 }
 
 /// A refresh that succeeds for one repository and fails for another exits with 3, after which systemd skips what is to start

@@ -45,6 +45,11 @@ fn an_activated_socket_is_served_and_kept() {
     let answer = daemon.wait_until("serving", || kubelet.image_fs_info().ok());
     assert_eq!(answer.image_filesystems.len(), 1);
     assert!(!own.exists(), "it creates no socket");
+    let log = std::fs::read_to_string(home.path().join("pullgate.log")).unwrap();
+    let says = |message: &str| {
+        log.lines().any(|line| line.contains(message) && line.contains(handed.to_str().unwrap()))
+    };
+    assert!(says("systemd passed the socket, so [listen] has no effect") && says("\"serving\""), "{log}");
     assert_eq!(daemon.stop(), Some(0));
     assert!(std::fs::metadata(&handed).unwrap().file_type().is_socket(), "it is systemd's to remove");
 }

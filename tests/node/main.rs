@@ -28,6 +28,7 @@ mod around;
 mod attested;
 mod attestor;
 mod cancelled;
+mod charts;
 mod circle;
 mod clock;
 mod command;

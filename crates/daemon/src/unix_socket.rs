@@ -84,6 +84,13 @@ impl UnixSocket {
         Ok(Self { listener, created: Some((path.to_owned(), inode)) })
     }
 
+    /// The path of a socket that systemd passed. `None` for other sockets.
+    #[must_use]
+    pub fn inherited(&self) -> Option<PathBuf> {
+        let address = self.created.is_none().then(|| self.listener.local_addr().ok()).flatten()?;
+        address.as_pathname().map(Path::to_owned)
+    }
+
     /// The listener, registered with the event loop.
     ///
     /// # Errors

@@ -284,7 +284,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[runtime]\nsocket = \"/run/pullgate/pullgate.sock\"\nimage-socket = \"/run/pullgate/control.sock\"",
-            "x:1:1: `socket` in [runtime] is the `socket` of [listen]\n  hint: write the socket of the runtime; pullgate would call itself\nx:1:1: `image-socket` in [runtime] is the `socket` of [control]\n  hint: write the socket of the runtime; pullgate would call itself",
+            "x:1:1: `image-socket` in [runtime] is the `socket` of [control]\n  hint: write the socket of the runtime; pullgate would call itself\nx:1:1: `socket` in [runtime] is the `socket` of [listen]\n  hint: write the socket of the runtime; pullgate would call itself",
         ),
         (
             "[gate]\ncheckpoint-restore = true",
@@ -384,7 +384,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

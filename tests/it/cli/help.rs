@@ -50,6 +50,7 @@ fn of_the_program_that_signs() {
         "pullgate-signer keys public",
         "pullgate-signer keys list",
         "pullgate-signer keys fetch",
+        "pullgate-signer keys sign",
         "pullgate-signer generate",
         "pullgate-signer generate schema",
     ]));

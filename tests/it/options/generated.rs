@@ -109,7 +109,7 @@ fn the_installed_files_are_where_their_readers_look() {
         "usr/share/man/man5/pullgate-policy.toml.5",
         "usr/share/bash-completion/completions/pullgate",
         "usr/share/bash-completion/completions/pullgate-signer",
-        "usr/share/zsh/site-functions/_pullgate",
+        "usr/share/zsh/vendor-completions/_pullgate",
         "usr/share/fish/vendor_completions.d/pullgate.fish",
     ] {
         assert!(root.path().join(path).is_file(), "{path}");

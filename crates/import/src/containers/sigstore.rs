@@ -61,11 +61,9 @@ impl Converter<'_> {
     ) -> Result<Option<String>, ImportError> {
         let fulcio: Fulcio = serde_json::from_value(value.clone())
             .map_err(|error| shape(subject, format!("fulcio: {error}")))?;
-        let file = match (&fulcio.ca_path, &fulcio.ca_data) {
-            (Some(path), None) => self.file(path)?,
-            (None, Some(data)) => decoded(subject, "caData", data)?,
-            _ => return Err(shape(subject, "fulcio: it needs exactly one of caPath and caData")),
-        };
+        if fulcio.ca_path.is_some() == fulcio.ca_data.is_some() {
+            return Err(shape(subject, "fulcio: it needs exactly one of caPath and caData"));
+        }
         let refused = match self.root {
             None => {
                 "it requires a certificate of Fulcio: name a trusted_root.json that lists this CA with --trust-root"
@@ -79,6 +77,10 @@ impl Converter<'_> {
         let Some(root) = self.root.filter(|_| refused.is_empty()) else {
             self.draft.note(Effect::Stricter, subject, format!("{refused}; images are refused"));
             return Ok(None);
+        };
+        let file = match (&fulcio.ca_path, &fulcio.ca_data) {
+            (Some(path), _) => self.file(path)?,
+            (None, data) => decoded(subject, "caData", data.as_deref().unwrap_or_default())?,
         };
         let wanted = certificates_of(&file).map_err(|error| shape(subject, format!("fulcio: {error}")))?;
         let wanted = wanted.iter().map(|it| it.der().to_vec()).collect();

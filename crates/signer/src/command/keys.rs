@@ -4,6 +4,7 @@ mod fetch;
 mod generate;
 mod list;
 mod public;
+mod sign;
 
 use std::path::Path;
 
@@ -21,6 +22,8 @@ pub(super) enum KeysCommand {
     List(list::List),
     /// Fetch and store the public keys that the policy names by `source`
     Fetch(fetch::Fetch),
+    /// Sign a file, so that openssl and cosign verify-blob can verify it
+    Sign(Box<sign::SignFile>),
 }
 
 impl KeysCommand {
@@ -34,6 +37,7 @@ impl KeysCommand {
             Self::Public(public) => public.run(),
             Self::List(list) => list.run(root),
             Self::Fetch(fetch) => fetch.run(root),
+            Self::Sign(sign) => sign.run(),
         }
     }
 }

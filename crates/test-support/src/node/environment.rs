@@ -47,6 +47,16 @@ pub fn stargz(name: &str) -> PathBuf {
     installed(&format!("stargz/bin/{name}"))
 }
 
+/// What the tests of the charts run: `helm` or `jv`.
+pub fn chart_tool(name: &str) -> PathBuf {
+    installed(&format!("charts/bin/{name}"))
+}
+
+/// The JSON schemas of the API of a release of Kubernetes.
+pub fn kubernetes_schemas(release: &str) -> PathBuf {
+    installed(&format!("charts/schemas/{release}"))
+}
+
 /// An installed image, as an OCI layout.
 pub fn image(name: &str) -> PathBuf {
     installed(&format!("images/{name}"))
@@ -55,6 +65,12 @@ pub fn image(name: &str) -> PathBuf {
 /// One of the programs in `tests/environment`.
 pub fn script(name: &str) -> PathBuf {
     crate::repository().join("tests/environment").join(name)
+}
+
+/// The directory of everything, with the Debian root in it.
+pub(super) fn with_root() -> PathBuf {
+    installed("root/lib/systemd/systemd");
+    root()
 }
 
 /// The line of `versions` that begins with `package NAME`, without the name.

@@ -76,7 +76,7 @@ fn a_certificate_of_a_private_pki_signs_attestations() {
     let set = || pki.set(&format!("email:{SIGNER}"));
     let leaf = Digest::of(crate::trust::x509::Certificate::parse(pki.leaf.der()).unwrap().key()).to_string();
     let denied = PkiSet { revoked: BTreeMap::from([(leaf, "stolen".to_owned())]), ..set() };
-    let revocation = Revocation::new(RevocationMode::Required, false);
+    let revocation = Revocation::new(RevocationMode::Required, true);
     let unknown = PkiSet { revocation, ..set() };
     let party = Party::release();
     for (name, attached, set, digest, expected) in [
