@@ -136,6 +136,9 @@ _pullgate__signer() {
             pullgate__signer__subcmd__help__subcmd__keys,public)
                 cmd="pullgate__signer__subcmd__help__subcmd__keys__subcmd__public"
                 ;;
+            pullgate__signer__subcmd__help__subcmd__keys,sign)
+                cmd="pullgate__signer__subcmd__help__subcmd__keys__subcmd__sign"
+                ;;
             pullgate__signer__subcmd__import,binauthz)
                 cmd="pullgate__signer__subcmd__import__subcmd__binauthz"
                 ;;
@@ -199,6 +202,9 @@ _pullgate__signer() {
             pullgate__signer__subcmd__keys,public)
                 cmd="pullgate__signer__subcmd__keys__subcmd__public"
                 ;;
+            pullgate__signer__subcmd__keys,sign)
+                cmd="pullgate__signer__subcmd__keys__subcmd__sign"
+                ;;
             pullgate__signer__subcmd__keys__subcmd__help,fetch)
                 cmd="pullgate__signer__subcmd__keys__subcmd__help__subcmd__fetch"
                 ;;
@@ -213,6 +219,9 @@ _pullgate__signer() {
                 ;;
             pullgate__signer__subcmd__keys__subcmd__help,public)
                 cmd="pullgate__signer__subcmd__keys__subcmd__help__subcmd__public"
+                ;;
+            pullgate__signer__subcmd__keys__subcmd__help,sign)
+                cmd="pullgate__signer__subcmd__keys__subcmd__help__subcmd__sign"
                 ;;
             *)
                 ;;
@@ -609,7 +618,7 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__help__subcmd__keys)
-            opts="generate public list fetch"
+            opts="generate public list fetch sign"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -665,6 +674,20 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__help__subcmd__keys__subcmd__public)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__help__subcmd__keys__subcmd__sign)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -795,12 +818,16 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__import__subcmd__containers)
-            opts="-h --out-file --algorithm --widen --config --help"
+            opts="-h --trust-root --out-file --algorithm --widen --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --trust-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --out-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1101,7 +1128,7 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__keys)
-            opts="-h --config --help generate public list fetch help"
+            opts="-h --config --help generate public list fetch sign help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1211,7 +1238,7 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__keys__subcmd__help)
-            opts="generate public list fetch help"
+            opts="generate public list fetch sign help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1294,6 +1321,20 @@ _pullgate__signer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pullgate__subcmd__signer__subcmd__keys__subcmd__help__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pullgate__subcmd__signer__subcmd__keys__subcmd__list)
             opts="-h --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1329,6 +1370,80 @@ _pullgate__signer() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pin-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pkcs11-module)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-ram-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-credentials)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-assume-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-role-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-secret-id-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__keys__subcmd__sign)
+            opts="-h --key --algorithm --passphrase-file --passphrase-fd --pin-file --pkcs11-module --kms-ram-role --kms-credentials --kms-profile --kms-assume-role --vault-token-file --vault-role-id --vault-secret-id-file --key-ca --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --algorithm)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --passphrase-file)
