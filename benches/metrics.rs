@@ -89,7 +89,6 @@ fn main() {
         .collect();
     times.sort_unstable();
     row(&format!("scrape {bytes} bytes with {PULLS} pulls behind it"), times[times.len() / 2], SCRAPE);
-    row("… the slowest of a hundred", times[times.len() * 99 / 100], SCRAPE);
 }
 
 /// What the record of a pull adds when it ends.

@@ -4,6 +4,7 @@ mod daemon;
 mod generate;
 mod image_verifier;
 mod local_gate;
+mod node;
 mod policy;
 mod scan;
 mod serve;
@@ -64,6 +65,9 @@ enum Command {
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// Put pullgate before this node's kubelet, or take it out again
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Generate man pages, completions and schemas
     #[command(subcommand)]
     Generate(pullgate_cli::Generate<generate::File>),
@@ -91,6 +95,7 @@ impl Arguments {
             Command::Scan(scan) => scan.run(root),
             Command::Status(status) => status.run(root),
             Command::Trust(trust) => trust.run(root),
+            Command::Node(node) => node.run(root),
             Command::Generate(generate) => generate.run(Self::command()),
             Command::ImageVerifier(verifier) => verifier.run(root),
         }

@@ -15,5 +15,6 @@ pub mod cri;
 pub mod gate;
 pub mod ledger;
 pub mod node;
+pub mod node_install;
 pub mod telemetry;
 pub mod tuf_client;

@@ -38,8 +38,8 @@ pullgate_daemon::families! {
     AUDITED = Counter "pullgate_audited_pulls_total" ["reason"];
     /// Duration of the steps of pulls, as in the log.
     STEPS = Histogram "pullgate_pull_step_seconds" ["step"];
-    /// Answers of the runtime about an image on the node that pullgate replaced, because the image is not admitted, by reason
-    /// code. Each query of kubelet counts.
+    /// How often pullgate replaced the runtime's answer about an image on the node, because the policy does not admit the
+    /// image, by reason code. Every query of kubelet counts.
     WITHHELD = Counter "pullgate_images_withheld_total" ["reason"];
     /// Containers and checkpoints that were refused, by reason code.
     CONTAINERS = Counter "pullgate_containers_refused_total" ["reason"];
@@ -93,9 +93,9 @@ pullgate_daemon::families! {
     CLOSED = Counter "pullgate_connections_closed_idle_total";
     /// Connections that found no room.
     TURNED_AWAY = Counter "pullgate_connections_refused_total";
-    /// The next end of something that the policy trusts, by kind: `key`; `certificate` of an authority; `root`, a trusted
-    /// root that will not cover new signatures any more; `repository`, the root of a TUF repository. If nothing of a kind
-    /// ends in the future, there is no sample.
+    /// When the next of the things that the policy trusts ends, by kind: `key`; `certificate` of an authority; `root`, a
+    /// trusted root, which then covers only older signatures; `repository`, the root of a TUF repository. If nothing of a
+    /// kind ends in the future, there is no sample.
     EXPIRY = Gauge "pullgate_trust_expiry_timestamp_seconds" ["kind"];
     /// How many of the things that the policy trusts have ended, by kind.
     EXPIRED = Gauge "pullgate_trust_expired" ["kind"];

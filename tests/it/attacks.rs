@@ -8,6 +8,7 @@ mod bounds;
 mod busy;
 mod calls;
 mod catalogue;
+mod certified;
 mod claims;
 pub(crate) mod credentials;
 mod crowds;

@@ -21,6 +21,7 @@ mod ledger;
 mod marks;
 mod memory;
 mod metrics;
+mod node_install;
 mod options;
 mod output;
 mod pull;

@@ -26,10 +26,9 @@ pod or a user, so the number of series is bounded: the daemon has fewer than 500
 
 ## On nodes
 
-The daemon has no metrics until `pullgate.toml` says where, and it is restarted:
+The daemon has no metrics until you set `listen` or `textfile` in the section `[metrics]` of `pullgate.toml`, and restart it:
 
 ```toml
-[metrics]
 listen = \"127.0.0.1:9464\"
 ```
 
@@ -46,7 +45,6 @@ scrape_configs:
 If node_exporter runs on the nodes anyway, it can read the metrics from a file, and pullgate needs no port:
 
 ```toml
-[metrics]
 textfile = \"/var/lib/prometheus/node-exporter/pullgate.prom\"
 ```
 

@@ -58,8 +58,7 @@ fn node() -> Node {
     Node::start_with(Release::V2_1, |policy, key| {
         let until = Timestamp::now() + SignedDuration::from_hours(10 * 24);
         let policy = policy.authenticator_with(RELEASE, key, &format!("not-after = {until}"));
-        let policy = policy.require("**", &[RELEASE]).allow_unsigned("registry.k8s.io");
-        policy.require("registry.example.com/audited", &[RELEASE]).continued("mode = \"audit\"")
+        policy.require("**", &[RELEASE]).allow_unsigned("registry.k8s.io")
     })
 }
 
@@ -224,6 +223,13 @@ fn every_query_of_the_dashboard_has_data() {
     prometheus.query("pullgate_pulls_total");
     let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
     let audited = node.push("audited/app:1");
+    let policy = node.pullgate.configuration().join("policy.toml");
+    let rule = format!(
+        "[[namespace]]\nscope = \"{}/audited\"\nrequire = {{ all = [{RELEASE:?}] }}\nmode = \"audit\"\n",
+        node.registry.host()
+    );
+    directory::write(&policy, fs::read_to_string(&policy).unwrap() + &rule);
+    assert_eq!(node.pullgate.reload_as_it_is()["generation"], 2);
     let kubelet = node.kubelet_through_pullgate();
     for image in [&signed, &audited] {
         kubelet.pull(&Pod::of(image.by_tag())).unwrap();

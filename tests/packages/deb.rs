@@ -78,11 +78,13 @@ fn an_update_keeps_edited_configuration_and_what_is_enabled() {
     // Also=: enabling the service enables its socket.
     root.run("systemctl enable pullgate.service");
     root.run("for file in policy pullgate signer; do echo '# edited' >>/etc/pullgate/$file.toml; done");
+    root.run("chmod 0700 /etc/pullgate/keys");
     for package in PACKAGES {
         install(&root, package, NEXT);
         assert_eq!(root.run(&format!("dpkg-query --showformat '${{Version}}' --show {package}")), NEXT);
     }
     assert_eq!(root.run("cat /etc/pullgate/*.toml | grep -c '^# edited'"), "3\n");
+    assert_eq!(root.run("stat --format=%a /etc/pullgate/keys"), "700\n");
     assert_eq!(root.run("ls /etc/pullgate"), "keys\npolicy.d\npolicy.toml\npullgate.toml\nsigner.toml\n");
     assert_eq!(root.run("systemctl is-enabled pullgate.socket pullgate.service"), "enabled\nenabled\n");
 }
@@ -141,6 +143,31 @@ fn each_package_leaves_the_configuration_and_state_of_the_other() {
         "{purged:?}"
     );
     assert_eq!(root.changes(), ["etc/pullgate", "etc/pullgate/keys", "etc/pullgate/keys/release.key"]);
+}
+
+#[test]
+fn a_purge_deletes_no_private_key() {
+    let root = RootCopy::new();
+    for package in PACKAGES {
+        install(&root, package, VERSION);
+    }
+    root.run("cd /etc/pullgate/keys; openssl genpkey -algorithm ed25519 >release.key 2>/dev/null || echo 'PRIVATE KEY' >release.key; echo 'PUBLIC KEY' >release.pem");
+    root.run("apt-get purge --quiet --yes pullgate-signer");
+    let purged = root.try_run("apt-get purge --quiet --yes pullgate");
+    let said = String::from_utf8_lossy(&purged.stderr);
+    assert!(said.contains("private keys are left in /etc/pullgate/keys"), "{purged:?}");
+    assert_eq!(root.changes(), ["etc/pullgate", "etc/pullgate/keys", "etc/pullgate/keys/release.key"]);
+}
+
+/// The package was removed, and then the chart or an archive installed pullgate again.
+#[test]
+fn a_purge_keeps_what_another_installation_uses() {
+    let root = RootCopy::new();
+    install(&root, "pullgate", VERSION);
+    root.run("apt-get remove --quiet --yes pullgate");
+    root.run("touch /usr/bin/pullgate; mkdir -p /run/pullgate /var/lib/pullgate; touch /run/pullgate/pullgate.sock /var/lib/pullgate/node.json");
+    root.run("apt-get purge --quiet --yes pullgate");
+    root.run("test -e /run/pullgate/pullgate.sock && test -e /var/lib/pullgate/node.json && test -d /etc/pullgate/policy.d");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::registry::MANIFEST;
 use crate::secrets;
+use crate::signer::envelope_by;
 
 /// The serial number of the signer's certificate.
 const SERIAL: u64 = 7;
@@ -110,6 +111,15 @@ impl Notary {
             ("dev.cosignproject.cosign/signature", STANDARD.encode(signature)),
             ("dev.sigstore.cosign/certificate", pullgate::trust::pem::write("CERTIFICATE", leaf)),
         ]
+    }
+
+    /// An envelope with a statement, and the annotations beside it under the tag `.att`.
+    pub fn attest(&self, statement: &str) -> (String, Vec<(&'static str, String)>) {
+        let envelope = envelope_by(statement, |message| self.signer.sign(message).unwrap());
+        let mut annotations = self.annotations(b"");
+        // cosign leaves it empty: the signature is in the envelope.
+        annotations[0].1.clear();
+        (envelope.to_string(), annotations)
     }
 
     /// The list of what is revoked, from 2026 until the begin of a year.

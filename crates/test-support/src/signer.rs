@@ -161,11 +161,16 @@ pub fn attestation_bundle(statement: &str, signer: &Signer) -> String {
 
 /// A DSSE envelope with a signed statement.
 pub fn envelope(statement: &str, signer: &Signer) -> Value {
+    envelope_by(statement, |message| signer.sign(message))
+}
+
+/// A DSSE envelope with a statement that `sign` signs.
+pub fn envelope_by(statement: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Value {
     let message = format!("DSSEv1 {} {STATEMENT} {} {statement}", STATEMENT.len(), statement.len());
     json!({
         "payload": STANDARD.encode(statement),
         "payloadType": STATEMENT,
-        "signatures": [{ "sig": STANDARD.encode(signer.sign(message.as_bytes())) }],
+        "signatures": [{ "sig": STANDARD.encode(sign(message.as_bytes())) }],
     })
 }
 

@@ -48,7 +48,7 @@ fn judge(
     if !terms.asks_for(unverified.predicate_type()) {
         return false;
     }
-    let judged = terms.judge(vec![terms.read(statement)], *NOW);
+    let judged = terms.judge(vec![terms.read(statement)], &BTreeSet::new(), *NOW);
     judged.iter().all(|judged| {
         if let Err(unmet) = &judged.outcome {
             let message = unmet.to_string();

@@ -6,14 +6,22 @@ use super::{Check, Checked};
 use crate::gate::Finding;
 use crate::policy::Condition;
 use crate::signature::attestation::{Reading, Unverified};
-use crate::signature::{Attachment, Attempts, Known, SignatureError};
+use crate::signature::{Attachment, Attempts, Fault, Known, SignatureError};
 use pullgate_core::untrusted::error_chain;
+
+/// The attestations for one condition.
+#[derive(Default)]
+struct Readings {
+    read: Vec<Reading>,
+    /// The authenticators with another attestation, of which is not known whether its certificate is revoked.
+    unknown: BTreeSet<String>,
+}
 
 /// Adds what was found about the attestations, condition by condition.
 ///
 /// One document is in memory at a time. Each is verified once for each condition and each authenticator that it trusts.
 pub(super) fn check(check: &Check, checked: &mut Checked) {
-    let mut readings: BTreeMap<&str, Vec<Reading>> = BTreeMap::new();
+    let mut readings: BTreeMap<&str, Readings> = BTreeMap::new();
     for attachment in &check.attachments {
         if check.is_stopped() {
             return;
@@ -31,8 +39,8 @@ pub(super) fn check(check: &Check, checked: &mut Checked) {
         }
     }
     for condition in &check.conditions {
-        let readings = readings.remove(condition.name()).unwrap_or_default();
-        for judged in condition.terms().judge(readings, checked.at) {
+        let Readings { read, unknown } = readings.remove(condition.name()).unwrap_or_default();
+        for judged in condition.terms().judge(read, &unknown, checked.at) {
             checked.findings.push(Finding {
                 place: judged.place,
                 authenticator: judged.authenticator,
@@ -53,7 +61,7 @@ fn read<'c>(
     check: &'c Check,
     unverified: &Unverified<'_>,
     checked: &mut Checked,
-    readings: &mut BTreeMap<&'c str, Vec<Reading>>,
+    readings: &mut BTreeMap<&'c str, Readings>,
 ) {
     let asks = |condition: &&Condition| condition.terms().asks_for(unverified.predicate_type());
     let asking: Vec<&Condition> = check.conditions.iter().filter(asks).collect();
@@ -68,10 +76,15 @@ fn read<'c>(
         for condition in trusting {
             match unverified.verify_knowing(authenticator, &check.digest, known) {
                 Ok(statement) => {
-                    readings.entry(condition.name()).or_default().push(condition.terms().read(statement));
+                    let readings = readings.entry(condition.name()).or_default();
+                    readings.read.push(condition.terms().read(statement));
                 }
                 Err(error) => {
                     checked.crls_to_fetch.extend(error.crls_to_fetch().iter().cloned());
+                    if error.fault() == Some(Fault::RevocationUnknown) {
+                        let readings = readings.entry(condition.name()).or_default();
+                        readings.unknown.insert(authenticator.name().to_owned());
+                    }
                     let by = Some(authenticator.name());
                     checked.findings.push(failed(unverified.place(), by, condition, &error));
                 }

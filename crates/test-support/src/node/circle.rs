@@ -65,12 +65,12 @@ pub const STEPS: &[Step] = &[
     },
     Step {
         what: "signed by the old key: pulled",
-        expected: "refused: no-valid-signature",
+        expected: "refused: key-revoked",
         take: |circle| circle.run("team/first:1"),
     },
     Step {
         what: "  used as it is on the node",
-        expected: "not shown: no-valid-signature",
+        expected: "not shown: key-revoked",
         take: |circle| circle.run_what_is_present("team/first:1"),
     },
     Step {

@@ -1,6 +1,6 @@
 //! Which of several statements counts for a condition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -80,9 +80,9 @@ struct Newest {
 /// does, and one of an unknown time is never older than another: a good result that is replayed beside a newer bad one
 /// does not count.
 pub(super) fn judge(
-    condition: &str,
-    max_age: Option<SignedDuration>,
+    (condition, max_age): (&str, Option<SignedDuration>),
     readings: Vec<Reading>,
+    unknown: &BTreeSet<String>,
     now: Timestamp,
 ) -> Vec<Judged> {
     let Some(max_age) = max_age else {
@@ -92,7 +92,8 @@ pub(super) fn judge(
         });
         return judged.collect();
     };
-    let mut newest: BTreeMap<String, Newest> = BTreeMap::new();
+    let of_unknown = |name: &String| (name.clone(), Newest { time: None, unknown: true });
+    let mut newest: BTreeMap<String, Newest> = unknown.iter().map(of_unknown).collect();
     for reading in &readings {
         let newest = newest.entry(reading.authenticator.clone()).or_default();
         match reading.known_time() {

@@ -1,6 +1,6 @@
 //! What a statement must say to meet a condition of the policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -99,9 +99,11 @@ impl StatementTerms {
     }
 
     /// Decides about all statements that were [read](Self::read): for each, in this order, a proof or why it does not count.
+    /// `unknown` are the authenticators by which there are statements of which is not known whether they count: these may be
+    /// the newest.
     #[must_use]
-    pub fn judge(&self, readings: Vec<Reading>, now: Timestamp) -> Vec<Judged> {
-        reading::judge(&self.condition, self.max_age, readings, now)
+    pub fn judge(&self, readings: Vec<Reading>, unknown: &BTreeSet<String>, now: Timestamp) -> Vec<Judged> {
+        reading::judge((&self.condition, self.max_age), readings, unknown, now)
     }
 
     /// Everything that can change a verdict, for the hash of the policy.

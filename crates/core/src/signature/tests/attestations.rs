@@ -1,5 +1,7 @@
 //! Attestations against conditions. Unless a row says otherwise, the signature of an attestation is valid.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::super::attestation::{
@@ -22,7 +24,7 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn set<const N: usize>(texts: [&str; N]) -> std::collections::BTreeSet<String> {
+fn set<const N: usize>(texts: [&str; N]) -> BTreeSet<String> {
     texts.into_iter().map(str::to_owned).collect()
 }
 
@@ -97,7 +99,7 @@ fn judge(terms: &StatementTerms, attachments: &[Attachment], by: &Authenticator,
             Err(error) => return crate::untrusted::error_chain(&error),
         }
     }
-    let mut judged = terms.judge(readings, now()).into_iter();
+    let mut judged = terms.judge(readings, &BTreeSet::new(), now()).into_iter();
     let failed = judged.find_map(|judged| match judged.outcome {
         Ok(proof) => {
             assert_eq!((proof.condition(), proof.authenticator()), (Some("the-condition"), "release"));

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::cosign::verified;
 use super::*;
 use crate::public_suites;
 use crate::signature::keyless::CertificateAnnotations;
@@ -88,16 +89,8 @@ fn found(answer: &Result<Proof, SignatureError>) -> String {
 }
 
 fn judge(attachment: &Attachment, signers: Signers, digest: &Digest, name: &str) -> String {
-    let repositories = [name.to_owned()];
-    let subject = Subject {
-        digest,
-        repositories: &repositories,
-        content: ("", 0),
-        annotations: &BTreeMap::new(),
-        identity: RepositoryIdentity::default(),
-    };
     let by = Authenticator::of("containers".to_owned(), signers);
-    found(&verify(attachment, &by, &subject, "2026-12-01T00:00:00Z".parse().unwrap()))
+    found(&verified(attachment, &by, (digest, name), "2026-12-01T00:00:00Z".parse().unwrap()))
 }
 
 #[test]

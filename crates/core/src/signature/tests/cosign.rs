@@ -50,6 +50,16 @@ fn attachments(case: &Path) -> Vec<Attachment> {
 }
 
 fn check(attachment: &Attachment, by: &Authenticator, digest: &Digest, name: &str) -> String {
+    outcome(&verified(attachment, by, (digest, name), Timestamp::UNIX_EPOCH))
+}
+
+/// Verifies that it names this digest and this repository.
+pub(super) fn verified(
+    attachment: &Attachment,
+    by: &Authenticator,
+    (digest, name): (&Digest, &str),
+    now: Timestamp,
+) -> Result<Proof, SignatureError> {
     let repositories = [name.to_owned()];
     let subject = Subject {
         digest,
@@ -58,7 +68,7 @@ fn check(attachment: &Attachment, by: &Authenticator, digest: &Digest, name: &st
         annotations: &BTreeMap::new(),
         identity: RepositoryIdentity::default(),
     };
-    outcome(&verify(attachment, by, &subject, Timestamp::UNIX_EPOCH))
+    verify(attachment, by, &subject, now)
 }
 
 fn image(case: &Path) -> Digest {

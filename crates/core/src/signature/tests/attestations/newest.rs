@@ -29,7 +29,7 @@ fn counted(terms: &StatementTerms, attachments: &[Attachment]) -> (usize, Option
         let unverified = Unverified::of(attachment).unwrap().unwrap();
         terms.read(unverified.verify(&party.authenticator, &digest, now()).unwrap())
     });
-    let judged = terms.judge(readings.collect(), now());
+    let judged = terms.judge(readings.collect(), &BTreeSet::new(), now());
     let proofs: Vec<Proof> = judged.into_iter().filter_map(|judged| judged.outcome.ok()).collect();
     let until = proofs.iter().filter_map(Proof::until).min().map(|until| until.to_string());
     (proofs.len(), until)
@@ -104,7 +104,19 @@ fn each_authenticator_has_its_newest() {
         terms.read(Unverified::of(attachment).unwrap().unwrap().verify(by, &digest, now()).unwrap())
     };
     let readings = vec![read(&by_release, &release.authenticator), read(&by_audit, &audit)];
-    let judged: Vec<_> =
-        terms.judge(readings, now()).into_iter().map(|it| (it.authenticator, it.outcome.is_ok())).collect();
+    let judged: Vec<_> = terms
+        .judge(readings, &BTreeSet::new(), now())
+        .into_iter()
+        .map(|it| (it.authenticator, it.outcome.is_ok()))
+        .collect();
     assert_eq!(judged, [("release".to_owned(), true), ("audit".to_owned(), false)]);
+    // Another one of `release`, of which is not known whether its certificate is revoked, may be newer.
+    for (unknown, limited, unlimited) in [("release", false, true), ("audit", true, true)] {
+        let unknown = BTreeSet::from([unknown.to_owned()]);
+        for (max_age, counts) in [(Some(7), limited), (None, unlimited)] {
+            let reading = read(&by_release, &release.authenticator);
+            let judged = terms_of(max_age).judge(vec![reading], &unknown, now());
+            assert_eq!(judged[0].outcome.is_ok(), counts, "{unknown:?} {max_age:?}");
+        }
+    }
 }
