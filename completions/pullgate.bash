@@ -25,6 +25,9 @@ _pullgate() {
             pullgate,image-verifier)
                 cmd="pullgate__subcmd__image__subcmd__verifier"
                 ;;
+            pullgate,node)
+                cmd="pullgate__subcmd__node"
+                ;;
             pullgate,policy)
                 cmd="pullgate__subcmd__policy"
                 ;;
@@ -76,6 +79,9 @@ _pullgate() {
             pullgate__subcmd__help,image-verifier)
                 cmd="pullgate__subcmd__help__subcmd__image__subcmd__verifier"
                 ;;
+            pullgate__subcmd__help,node)
+                cmd="pullgate__subcmd__help__subcmd__node"
+                ;;
             pullgate__subcmd__help,policy)
                 cmd="pullgate__subcmd__help__subcmd__policy"
                 ;;
@@ -103,6 +109,15 @@ _pullgate() {
             pullgate__subcmd__help__subcmd__generate,schema)
                 cmd="pullgate__subcmd__help__subcmd__generate__subcmd__schema"
                 ;;
+            pullgate__subcmd__help__subcmd__node,install)
+                cmd="pullgate__subcmd__help__subcmd__node__subcmd__install"
+                ;;
+            pullgate__subcmd__help__subcmd__node,plan)
+                cmd="pullgate__subcmd__help__subcmd__node__subcmd__plan"
+                ;;
+            pullgate__subcmd__help__subcmd__node,uninstall)
+                cmd="pullgate__subcmd__help__subcmd__node__subcmd__uninstall"
+                ;;
             pullgate__subcmd__help__subcmd__policy,check)
                 cmd="pullgate__subcmd__help__subcmd__policy__subcmd__check"
                 ;;
@@ -114,6 +129,30 @@ _pullgate() {
                 ;;
             pullgate__subcmd__help__subcmd__trust,fetch)
                 cmd="pullgate__subcmd__help__subcmd__trust__subcmd__fetch"
+                ;;
+            pullgate__subcmd__node,help)
+                cmd="pullgate__subcmd__node__subcmd__help"
+                ;;
+            pullgate__subcmd__node,install)
+                cmd="pullgate__subcmd__node__subcmd__install"
+                ;;
+            pullgate__subcmd__node,plan)
+                cmd="pullgate__subcmd__node__subcmd__plan"
+                ;;
+            pullgate__subcmd__node,uninstall)
+                cmd="pullgate__subcmd__node__subcmd__uninstall"
+                ;;
+            pullgate__subcmd__node__subcmd__help,help)
+                cmd="pullgate__subcmd__node__subcmd__help__subcmd__help"
+                ;;
+            pullgate__subcmd__node__subcmd__help,install)
+                cmd="pullgate__subcmd__node__subcmd__help__subcmd__install"
+                ;;
+            pullgate__subcmd__node__subcmd__help,plan)
+                cmd="pullgate__subcmd__node__subcmd__help__subcmd__plan"
+                ;;
+            pullgate__subcmd__node__subcmd__help,uninstall)
+                cmd="pullgate__subcmd__node__subcmd__help__subcmd__uninstall"
                 ;;
             pullgate__subcmd__policy,check)
                 cmd="pullgate__subcmd__policy__subcmd__check"
@@ -158,7 +197,7 @@ _pullgate() {
 
     case "${cmd}" in
         pullgate)
-            opts="-h -V --config --help --version serve verify policy scan status trust generate image-verifier help"
+            opts="-h -V --config --help --version serve verify policy scan status trust node generate image-verifier help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -318,7 +357,7 @@ _pullgate() {
             return 0
             ;;
         pullgate__subcmd__help)
-            opts="serve verify policy scan status trust generate image-verifier help"
+            opts="serve verify policy scan status trust node generate image-verifier help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -404,6 +443,62 @@ _pullgate() {
         pullgate__subcmd__help__subcmd__image__subcmd__verifier)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__help__subcmd__node)
+            opts="install uninstall plan"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__help__subcmd__node__subcmd__install)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__help__subcmd__node__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__help__subcmd__node__subcmd__uninstall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -567,6 +662,184 @@ _pullgate() {
                     return 0
                     ;;
                 --daemon-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node)
+            opts="-h --config --help install uninstall plan help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__help)
+            opts="install uninstall plan help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__help__subcmd__install)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__help__subcmd__uninstall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__install)
+            opts="-h --root --healthz --timeout --retry --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --healthz)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__plan)
+            opts="-h --root --healthz --timeout --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --healthz)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__node__subcmd__uninstall)
+            opts="-h --root --healthz --timeout --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --healthz)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

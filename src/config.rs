@@ -64,6 +64,7 @@ impl ConfigFile {
                 about: "sockets, registries and limits of the pullgate daemon",
                 place: "The daemon reads `/etc/pullgate/pullgate.toml` at startup. The file is optional.",
                 options: documentation::<DaemonConfig>(DAEMON_FILE),
+                types: Vec::new(),
             },
             Self::Policy => FileDoc {
                 heading: "policy.toml and policy.d/*.toml",
@@ -72,6 +73,7 @@ impl ConfigFile {
                 place: "`/etc/pullgate/policy.toml` and `/etc/pullgate/policy.d/*.toml` form one policy. `pullgate policy check` \
                         reports every problem in them; a reload of the daemon applies them.",
                 options: policy::policy_options(),
+                types: policy::keys_by_type(),
             },
             Self::BreakGlass => FileDoc {
                 heading: BREAK_GLASS_FILE,
@@ -79,6 +81,7 @@ impl ConfigFile {
                 about: "exceptions from the policy of pullgate, for an emergency",
                 place: "The daemon reads `/etc/pullgate/break-glass.toml` at each decision. The file usually does not exist.",
                 options: break_glass::break_glass_options(),
+                types: Vec::new(),
             },
             Self::Expectations => FileDoc {
                 heading: "Expectations, for `pullgate policy test`",
@@ -86,6 +89,7 @@ impl ConfigFile {
                 about: "what the policy of pullgate is expected to decide",
                 place: "A file for `pullgate policy test`, under any name.",
                 options: expectations::expectation_options(),
+                types: Vec::new(),
             },
         }
     }

@@ -15,6 +15,20 @@ pub struct FileDoc {
     /// Where it is, and who reads it when.
     pub place: &'static str,
     pub options: Vec<OptionDoc>,
+    /// The tables whose `type` decides which keys they may have.
+    pub types: Vec<TypeKeys>,
+}
+
+/// The keys that a table may have if its `type` is this one.
+#[derive(Debug)]
+pub struct TypeKeys {
+    /// The header of the table.
+    pub header: &'static str,
+    /// The value of `type`.
+    pub name: &'static str,
+    /// Whether a table without `type` has this type.
+    pub is_default: bool,
+    pub keys: Vec<&'static str>,
 }
 
 /// What documentation, sample files, man pages and schemas say about one option.

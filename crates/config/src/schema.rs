@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::description::{FileDoc, Many, OptionDoc, OptionKind, Range, Unset};
+use crate::description::{FileDoc, Many, OptionDoc, OptionKind, Range, TypeKeys, Unset};
 
 /// Where the schemas are installed.
 pub const DIRECTORY: &str = "/usr/share/pullgate/schema";
@@ -26,7 +26,7 @@ const DIGEST_PATTERN: &str = "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$";
 pub fn schema(file: &FileDoc, name: &str) -> String {
     let options: Vec<(Vec<&str>, &OptionDoc)> =
         file.options.iter().map(|option| (path_of(option), option)).collect();
-    let mut root = Tables(&options).table(&[]);
+    let mut root = Tables { options: &options, types: &file.types }.table(&[]);
     root.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
     root.insert("$id".to_owned(), json!(format!("file://{DIRECTORY}/{name}.json")));
     root.insert("title".to_owned(), json!(file.heading));
@@ -45,15 +45,18 @@ fn header(text: &str) -> Vec<&str> {
     text.trim_matches(['[', ']']).split('.').filter(|name| !name.is_empty()).collect()
 }
 
-/// The options of a file by their path.
-struct Tables<'o>(&'o [(Vec<&'o str>, &'o OptionDoc)]);
+/// The options of a file by their path, and the keys of types.
+struct Tables<'o> {
+    options: &'o [(Vec<&'o str>, &'o OptionDoc)],
+    types: &'o [TypeKeys],
+}
 
 impl Tables<'_> {
     /// The table at this path.
     fn table(&self, path: &[&str]) -> Map<String, Value> {
         let mut properties = Map::new();
         let mut required = Vec::new();
-        for (at, option) in self.0 {
+        for (at, option) in self.options {
             if let Some((key, above)) = at.split_last()
                 && above == path
             {
@@ -67,6 +70,11 @@ impl Tables<'_> {
         table.insert("properties".to_owned(), Value::Object(properties));
         if !required.is_empty() {
             table.insert("required".to_owned(), json!(required));
+        }
+        let types = self.types.iter().filter(|of| header(of.header) == path).map(only_its_keys);
+        let types: Vec<Value> = types.collect();
+        if !types.is_empty() {
+            table.insert("allOf".to_owned(), json!(types));
         }
         table
     }
@@ -142,6 +150,16 @@ impl Tables<'_> {
             }
         }
     }
+}
+
+/// That a table of this type has no other keys.
+fn only_its_keys(TypeKeys { name, is_default, keys, .. }: &TypeKeys) -> Value {
+    // What is said of a property also holds where it is missing.
+    let needed: &[&str] = if *is_default { &[] } else { &["type"] };
+    json!({
+        "if": { "properties": { "type": { "const": name } }, "required": needed },
+        "then": { "propertyNames": { "enum": keys } },
+    })
 }
 
 /// One value or the list. What is said of a type is not compared with values of another type, so that most of it can be said

@@ -207,6 +207,7 @@ pub fn signer_documentation() -> FileDoc {
         about: "which images pullgate-signer signs, and with which keys",
         place: "`pullgate-signer` reads `/etc/pullgate/signer.toml`. `pullgate-signer check` reports every problem in it.",
         options: signer_options(),
+        types: Vec::new(),
     }
 }
 

@@ -97,6 +97,9 @@ const OF_SHAPE: [&str; 9] = [
     ": unknown value ",
 ];
 
+/// A time in quotes, which is the same for a schema as one without: JSON has only texts.
+const OF_TIME: &str = " is a string\n  hint: it must be a date-time";
+
 /// The largest file that is compared.
 const MAX_BYTES: usize = 64 << 10;
 
@@ -114,7 +117,8 @@ pub fn agrees(schema: &str, text: &str, said: Result<(), String>) {
     match said {
         Ok(()) => assert_eq!(found, "", "the schema of {schema} refuses a file that loads:\n{text}"),
         Err(said) => {
-            let shape = OF_SHAPE.into_iter().find(|words| said.contains(words));
+            let comparable = said.replace(OF_TIME, "");
+            let shape = OF_SHAPE.into_iter().find(|words| comparable.contains(words));
             assert!(
                 shape.is_none() || !found.is_empty(),
                 "the schema of {schema} accepts a file of which the program says {shape:?}:\n{said}\n{text}"

@@ -17,6 +17,7 @@ use crate::signature::attestation::{
     TermsKind, Vulnerabilities,
 };
 use crate::trust::Pattern;
+use pullgate_config::description::TypeKeys;
 use pullgate_config::duration::{AGES, parse_number};
 use pullgate_config::kind::{Choice, Kind as _};
 use pullgate_config::options::ReadByHand;
@@ -48,16 +49,28 @@ impl Type {
         ("custom", Self::Custom),
     ];
 
-    /// The keys of this type alone.
+    /// The keys that a table of this type may have.
     fn keys(self) -> Vec<&'static str> {
-        ReadByHand::keys(match self {
+        let own = match self {
             Self::Provenance => options::PROVENANCE,
             Self::Vulnerabilities => options::VULNERABILITIES,
             Self::Sbom => options::SBOM,
             Self::Summary => options::SUMMARY,
             Self::Custom => options::CUSTOM,
-        })
+        };
+        [options::ATTESTATION, own].map(ReadByHand::keys).concat()
     }
+}
+
+/// The keys of each type.
+pub(super) fn keys_by_type() -> impl Iterator<Item = TypeKeys> {
+    let header = "[attestation.NAME]";
+    Type::ALL.into_iter().map(move |(name, kind)| TypeKeys {
+        header,
+        name,
+        is_default: false,
+        keys: kind.keys(),
+    })
 }
 
 /// Reads one condition.
@@ -82,8 +95,7 @@ fn read_condition(
 ) -> Option<Condition> {
     let kind = read_type(document, name, &at, &value)?;
     let what = format!("[attestation.{name}]");
-    let keys = [ReadByHand::keys(options::ATTESTATION), kind.keys()].concat();
-    let mut table = document.table(value, &what, &keys)?;
+    let mut table = document.table(value, &what, &kind.keys())?;
     table.take("type");
     let mut reader = Reader { document, name, at };
     let by = reader.required(&mut table, "by", "\"ci\"");

@@ -10,7 +10,7 @@ use pullgate_test::programs;
 
 use super::documents::assert_written;
 
-const HOW: &str = "write it with `UPDATE=1 cargo test --test it options::`";
+const HOW: &str = "write it with `make generate`";
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -69,7 +69,7 @@ fn files_are_what_the_programs_generate() {
             files_in(&there).difference(&wanted).for_each(|old| fs::remove_file(there.join(old)).unwrap());
         }
         for (path, text) in expected.iter().filter(|(path, _)| path.starts_with(&prefix)) {
-            assert_written(path, text, "options::");
+            assert_written(path, text);
         }
         assert_eq!(files_in(&there), wanted, "{directory}: {HOW}");
     }
@@ -253,6 +253,17 @@ zpty -d shell
                 "[authenticator.a]\nsalt-length = \"max\"",
             ),
             ("policy", "[authenticator.a]", "[authenticator.\"a b\"]"),
+            ("policy", "[authenticator.a]\nverify = \"remote\"", "[authenticator.a]\nissuer = \"https://a\""),
+            (
+                "policy",
+                "[authenticator.a]\ntype = \"gpg\"\narmored = \"a\"",
+                "[authenticator.a]\ntype = \"gpg\"\nkeys = [{ file = \"a\" }]",
+            ),
+            (
+                "policy",
+                "[attestation.a]\ntype = \"sbom\"\nby = \"a\"\nformats = [\"spdx\"]",
+                "[attestation.a]\ntype = \"sbom\"\nby = \"a\"\nbuilder = \"a\"",
+            ),
             ("policy", "[[namespace]]\nscope = \"**\"", "[[namespace]]\nmode = \"audit\""),
             (
                 "policy",
