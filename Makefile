@@ -73,3 +73,4 @@ bench:
 	$(CARGO) bench --bench ledger
 	$(CARGO) bench --bench metrics
 	$(CARGO) bench --bench verification
+	$(CARGO) test --features all-tests --test systemd restarts_and_an_update

@@ -353,7 +353,7 @@ impl Gate {
     }
 
     /// Whether the same question about the same image would get the same verdict now: the policy in force and the evidence
-    /// are the same, no break-glass exception is open, and the verdict has not expired.
+    /// are the same, no break-glass exception is in force, and the verdict has not expired.
     pub fn is_current(&self, verdict: &CachedVerdict) -> bool {
         verdict.is_current(self)
     }

@@ -2,11 +2,16 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use crate::report::table;
 use crate::slow::{ROUND_TRIP, RecordedRequest, Slow, in_sequence};
 use crate::{Caller, Callers, event_loop, say};
+use pullgate_test::node::attested;
+use pullgate_test::node::notation::Authority;
+use pullgate_test::node::policy::Policy;
 use pullgate_test::node::signing::Layout;
-use pullgate_test::node::{Node, Release, environment};
+use pullgate_test::node::{Node, Release, environment, require_release};
 use tokio::runtime::Runtime;
 
 const HEAD: [&str; 8] = [
@@ -25,6 +30,9 @@ pub(crate) fn run(release: Release) {
     let node = Node::start(release);
     let slow = Slow::start(node.registry.host());
     let cosign = node.cosign();
+    let authority = Authority::make(node.directory(), "acme");
+    let notary = authority.issue(("acme", "release"), "p256", "");
+    node.pullgate.reload(&policy(&node, slow.host(), &authority));
     let push = |name: &str, layout: Layout| {
         let image = node.push(name).at(slow.host());
         cosign.sign(&image.by_digest(), &node.release, layout, None);
@@ -35,20 +43,31 @@ pub(crate) fn run(release: Release) {
         push(&format!("bench/{name}:1"), layout)
     });
     let [warm, classic, bundle, referrers] = &images;
+    let [notation, notation_referrers] = ["by-tag", "by-referrers"].map(|name| {
+        let image = node.push(&format!("notation/{name}:1")).at(slow.host());
+        node.notation().sign(&image.by_digest(), &notary, "jws", &[]);
+        image
+    });
+    let attested = push("attested/app:1", Layout::Classic);
+    let scan = attested::report(Timestamp::now(), "Low");
+    cosign.attest(&attested.by_digest(), &node.release, Layout::Classic, ("vuln", &scan));
     let far = Far { node: &node, slow: &slow, callers: Callers::new(&node), events: event_loop() };
     // On a running node connections are open, and it is known that the registry uses plain HTTP.
     far.pull(&warm.by_tag());
     slow.delay(true);
     say("pulling from a distant registry");
     let mut rows = vec![
-        far.row("cold, classic signature", 2, &classic.by_tag()),
-        far.row("cold, bundle by the fallback tag", 4, &bundle.by_tag()),
+        far.row("cold, classic signature", Some(2), &classic.by_tag()),
+        far.row("cold, bundle by the fallback tag", Some(4), &bundle.by_tag()),
+        far.row("cold, Notation by the fallback tag", None, &notation.by_tag()),
+        far.row("cold, classic signature and attestation", None, &attested.by_tag()),
     ];
     slow.offer_referrers(true);
-    rows.push(far.row("cold, bundle by the referrers API", 4, &referrers.by_tag()));
+    rows.push(far.row("cold, bundle by the referrers API", Some(4), &referrers.by_tag()));
+    rows.push(far.row("cold, Notation by the referrers API", None, &notation_referrers.by_tag()));
     slow.offer_referrers(false);
-    rows.push(far.row("known tag", 1, &classic.by_tag()));
-    rows.push(far.row("known digest", 0, &classic.by_digest()));
+    rows.push(far.row("known tag", Some(1), &classic.by_tag()));
+    rows.push(far.row("known digest", Some(0), &classic.by_digest()));
     for (what, image) in [("classic", classic), ("bundle", bundle)] {
         let begin = Instant::now();
         slow.take();
@@ -73,6 +92,16 @@ pub(crate) fn run(release: Release) {
     table(HEAD, &rows);
 }
 
+/// The node's policy, and rules for images that are signed in other ways.
+fn policy(node: &Node, host: &str, authority: &Authority) -> Policy {
+    let policy = require_release(Policy::deny(), &node.release).add_lines(&format!(
+        "[authenticator.notary]\ntype = \"notation\"\nca = [{:?}]\nidentities = [\"*\"]",
+        authority.certificate().display().to_string()
+    ));
+    let policy = policy.require(&format!("{host}/notation"), &["notary"]);
+    attested::require_scans(policy, &format!("{host}/attested"))
+}
+
 struct Far<'a> {
     node: &'a Node,
     slow: &'a Slow,
@@ -81,7 +110,7 @@ struct Far<'a> {
 }
 
 impl Far<'_> {
-    fn row(&self, what: &str, target: usize, name: &str) -> [String; 8] {
+    fn row(&self, what: &str, target: Option<usize>, name: &str) -> [String; 8] {
         self.slow.take();
         // The same pull by containerd alone: its time and its requests.
         let direct = self.pull_by(&self.callers.direct, name);
@@ -92,12 +121,12 @@ impl Far<'_> {
         let is_own = |recorded: &&RecordedRequest| recorded.agent.starts_with("pullgate");
         let own = in_sequence(recorded.iter().filter(is_own));
         let requests = recorded.iter().filter(is_own).count();
-        let verdict = if own <= target { "met" } else { "**missed**" };
+        let verdict = |target| if own <= target { "met" } else { "**missed**" };
         let added = (proxied - direct).max(0.0);
         [
             what.to_owned(),
             own.to_string(),
-            format!("≤ {target}: {verdict}"),
+            target.map(|target| format!("≤ {target}: {}", verdict(target))).unwrap_or_default(),
             format!("{both} − {alone}"),
             requests.to_string(),
             (recorded.len() - requests).to_string(),

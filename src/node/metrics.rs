@@ -74,10 +74,10 @@ pullgate_daemon::families! {
     UNWRITTEN = Gauge "pullgate_ledger_unwritten_entries";
     /// 1 if evidence is kept in memory only, because the disk cannot be used: it is lost when the daemon stops.
     MEMORY_ONLY = Gauge "pullgate_ledger_in_memory_only";
-    /// Break-glass exceptions that are open now. Pulls that one admitted have the reason `break-glass` in
+    /// Number of break-glass exceptions in force. A pull that an exception admitted has the reason `break-glass` in
     /// `pullgate_pulls_total`.
     EXCEPTIONS = Gauge "pullgate_break_glass_exceptions";
-    /// 1 if the break-glass file is invalid, so that no exception is open.
+    /// 1 if the break-glass file is invalid, so that no exception is in force.
     INVALID = Gauge "pullgate_break_glass_invalid";
     /// Images and containers in the last scan of the node, by verdict. Without a scan, there is no sample.
     SCANNED = Gauge "pullgate_scan_images" ["verdict"];
@@ -93,11 +93,11 @@ pullgate_daemon::families! {
     CLOSED = Counter "pullgate_connections_closed_idle_total";
     /// Connections that found no room.
     TURNED_AWAY = Counter "pullgate_connections_refused_total";
-    /// When the next of the things that the policy trusts ends, by kind: `key`; `certificate` of an authority; `root`, a
+    /// Time at which the next key, certificate or root of the policy expires, by kind: `key`; `certificate` of an authority; `root`, a
     /// trusted root, which then covers only older signatures; `repository`, the root of a TUF repository. If nothing of a
     /// kind ends in the future, there is no sample.
     EXPIRY = Gauge "pullgate_trust_expiry_timestamp_seconds" ["kind"];
-    /// How many of the things that the policy trusts have ended, by kind.
+    /// Number of keys, certificates and roots of the policy that have expired, by kind.
     EXPIRED = Gauge "pullgate_trust_expired" ["kind"];
 }
 

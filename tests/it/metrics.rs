@@ -52,7 +52,7 @@ The directory is the one in the option `--collector.textfile.directory` of node_
 permits `/var/lib/prometheus/node-exporter`; for another directory, add `ReadWritePaths=` to the unit with
 `systemctl edit pullgate`. pullgate removes the file when it stops.
 
-A thread of its own serves the metrics, so scrapes do not delay pulls. `pullgate status` reports the same numbers, from the same
+A separate thread serves the metrics, so scrapes do not delay pulls. `pullgate status` reports the same numbers, from the same
 counters.
 
 ## Dashboard and alerts

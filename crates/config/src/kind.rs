@@ -132,7 +132,7 @@ impl<T: From<&'static str>> Kind<Vec<T>> for List<T> {
     }
 
     fn describe(&self) -> Description {
-        let bounds = format!("list of at most {}, each {}", self.most, self.form.bounds);
+        let bounds = format!("list of at most {}; each: {}", self.most, self.form.bounds);
         let required = !self.example.is_empty();
         let unset = if required { Unset::Required } else { Unset::Default(format!("{:?}", self.default)) };
         let is = Description::new(self.form.kind, unset, bounds);

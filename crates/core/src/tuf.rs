@@ -33,7 +33,7 @@ pub const MAX_TIMESTAMP_BYTES: usize = 16 * 1024;
 
 /// The metadata that is trusted so far. It is given in this order: newer roots, what was seen before, then timestamp,
 /// snapshot and targets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Trusted {
     root: Metadata<Root>,
     timestamp: Option<Metadata<TimestampRole>>,

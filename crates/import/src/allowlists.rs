@@ -124,7 +124,7 @@ pub(super) fn apply(
             if requirement.closed {
                 guards.insert((scope.clone(), namespace.clone()), requirement.clone());
             } else if pods.is_some() {
-                let reason = format!("on the list of {origin}");
+                let reason = format!("in the allowlist of {origin}");
                 let rule = Rule::new(origin.clone(), scope.clone(), Action::Allow(reason));
                 draft.rules.push(rule.of_pods(&pods_of(namespace)));
             }
@@ -136,7 +136,7 @@ pub(super) fn apply(
             }
         }
         if pods.is_none() {
-            let action = Action::Allow(format!("on the list of {origin}"));
+            let action = Action::Allow(format!("in the allowlist of {origin}"));
             draft.rules.push(Rule::new(origin.clone(), scope.clone(), action));
         }
     }

@@ -139,8 +139,10 @@ impl Converter {
             check_namespace("GenericAttestationPolicy", &namespace)?;
             // As the API server lists them, and so kritis evaluates them.
             policies.sort_by(|one, other| one.name.cmp(&other.name));
-            let names: Vec<&str> = policies.iter().map(|it| it.name.as_str()).collect();
-            let origin = format!("GenericAttestationPolicy {} of namespace {namespace}", names.join(", "));
+            let names: Vec<String> = policies.iter().map(|it| format!("{:?}", it.name)).collect();
+            let kind =
+                if names.len() == 1 { "GenericAttestationPolicy" } else { "GenericAttestationPolicies" };
+            let origin = format!("{kind} {} in namespace {namespace:?}", names.join(", "));
             let closed = policies.iter().any(|policy| policy.authorities.is_empty());
             let action = if closed {
                 Action::Deny(format!(

@@ -154,7 +154,8 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
             policies.iter().map(|policy| alternative(&mut draft, policy, &names)).collect();
         let action = combine(&mut draft, &subject, &alternatives);
         let from: Vec<String> = policies.iter().map(|policy| format!("{:?}", policy.name)).collect();
-        let origin = format!("Security Center policy {}", from.join(", "));
+        let kind = if from.len() == 1 { "policy" } else { "policies" };
+        let origin = format!("Security Center {kind} {}", from.join(", "));
         draft.rules.push(Rule::new(origin, EVERYTHING.to_owned(), action).of_pods(namespace));
     }
     draft.note_shared_keys();

@@ -100,7 +100,7 @@ pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
         _ => {
             let hint = "write `ram-role`, or `credentials-file` (with `profile`), or `access-key-id` and \
                         `access-key-secret-file`; with none of them, the access key comes from the environment";
-            pass.problem("", "[keys.kms] must name one way to authenticate", hint);
+            pass.problem("", "[keys.kms] must name one complete way to authenticate, or no way", hint);
             None
         }
     };
@@ -146,7 +146,7 @@ pub fn login(pass: &mut Pass<'_, '_, '_>) -> VaultAuth {
         _ => {
             let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); with none of them, \
                         the token comes from the environment";
-            pass.problem("", "[keys.vault] must name one way to authenticate", hint);
+            pass.problem("", "[keys.vault] must name one complete way to authenticate, or no way", hint);
             None
         }
     };

@@ -144,7 +144,7 @@ fn bounds(pass: &mut Pass<'_, '_, '_>, rate: u64) -> Bounds {
         ),
         rate: pass.option(
             "requests-per-second",
-            &["Maximum number of requests to the service per second. Alibaba Cloud KMS allows 200 per account."],
+            &["Maximum number of requests to the service per second."],
             &count(rate, 1, 10_000),
         ),
         concurrency: pass.option(

@@ -3,8 +3,8 @@
 use super::SignError;
 use pullgate_registry::{Class, RegistryError};
 
-const BUSY: &str = "the registry did not answer properly, which says nothing about the image: run the same command again; \
-                    it does not sign again what is already signed";
+const BUSY: &str = "the request to the registry failed, so the state of the image is unknown: run the same command again; \
+                    images that are already signed are not signed a second time";
 const LOGIN: &str = "signatures are stored beside the image: log in (--username, --password-stdin) as an account that may \
                      push to this repository";
 const UNKNOWN: &str = "the registry has no such repository or image, or hides it from this account: check that the name is \

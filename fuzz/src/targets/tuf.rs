@@ -44,9 +44,7 @@ fn content(path: &str) -> Vec<u8> {
     metadata["signed"].to_string().into_bytes()
 }
 
-fn trusted() -> Trusted {
-    Trusted::pinned(&ROOT).unwrap()
-}
+static TRUSTED: LazyLock<Trusted> = LazyLock::new(|| Trusted::pinned(&ROOT).unwrap());
 
 fn is_trusted(outcome: Result<(), TufError>) -> bool {
     if let Err(error) = &outcome {
@@ -57,8 +55,8 @@ fn is_trusted(outcome: Result<(), TufError>) -> bool {
     outcome.is_ok()
 }
 
-fn with_timestamp() -> Trusted {
-    let mut trusted = trusted();
+static WITH_TIMESTAMP: LazyLock<Trusted> = LazyLock::new(|| {
+    let mut trusted = TRUSTED.clone();
     let timestamp = json!({
         "_type": "timestamp",
         "spec_version": "1.0.31",
@@ -68,7 +66,13 @@ fn with_timestamp() -> Trusted {
     });
     trusted.timestamp(&sign(timestamp.to_string().as_bytes()), *NOW).unwrap();
     trusted
-}
+});
+
+static WITH_SNAPSHOT: LazyLock<Trusted> = LazyLock::new(|| {
+    let mut trusted = WITH_TIMESTAMP.clone();
+    trusted.snapshot(&sign(&content("tests/fixtures/tuf/reference/snapshot.json")), *NOW).unwrap();
+    trusted
+});
 
 pub(super) const PINNED_ROOT: Target = Target {
     name: "root of TUF",
@@ -84,14 +88,14 @@ pub(super) const PINNED_ROOT: Target = Target {
 pub(super) const NEXT_ROOT: Target = Target {
     name: "next root of TUF",
     seeds: || vec![root(2).to_string().into_bytes()],
-    parse: |input| is_trusted(trusted().next_root(&sign(input))),
+    parse: |input| is_trusted(TRUSTED.clone().next_root(&sign(input))),
 };
 
 pub(super) const TIMESTAMP: Target = Target {
     name: "timestamp of TUF",
     seeds: || vec![content("tests/fixtures/tuf/reference/timestamp.json")],
     parse: |input| {
-        let mut trusted = trusted();
+        let mut trusted = TRUSTED.clone();
         is_trusted(trusted.timestamp(&sign(input), *NOW).and_then(|()| trusted.wanted_snapshot().map(drop)))
     },
 };
@@ -100,7 +104,7 @@ pub(super) const SNAPSHOT: Target = Target {
     name: "snapshot of TUF",
     seeds: || vec![content("tests/fixtures/tuf/reference/snapshot.json")],
     parse: |input| {
-        let mut trusted = with_timestamp();
+        let mut trusted = WITH_TIMESTAMP.clone();
         is_trusted(trusted.snapshot(&sign(input), *NOW).and_then(|()| trusted.wanted_targets().map(drop)))
     },
 };
@@ -109,9 +113,7 @@ pub(super) const TARGETS: Target = Target {
     name: "targets of TUF",
     seeds: || vec![content("tests/fixtures/tuf/reference/targets.json")],
     parse: |input| {
-        let mut trusted = with_timestamp();
-        let snapshot = content("tests/fixtures/tuf/reference/snapshot.json");
-        trusted.snapshot(&sign(&snapshot), *NOW).unwrap();
+        let mut trusted = WITH_SNAPSHOT.clone();
         is_trusted(trusted.targets(&sign(input), *NOW).and_then(|()| trusted.target("file1.txt").map(drop)))
     },
 };

@@ -130,9 +130,7 @@ fn instance(pass: &mut Pass<'_, '_, '_>) -> Option<AcrSettings> {
 
 fn read_host(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
     let hint = "write it as `registry.example.com`, or with its port, without `https://` and without `*`";
-    document.parsed(key, value, ["is not the name of a host", hint], |text| {
-        is_host(text).then(|| text.to_owned())
-    })
+    document.parsed(key, value, ["is not a host name", hint], |text| is_host(text).then(|| text.to_owned()))
 }
 
 fn read_name(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {

@@ -220,7 +220,7 @@ fn credentials_are_names_of_closed_files() {
     assert!(!said.contains("is incomplete"), "they are: {said}");
     for (text, expected) in [
         ("[[registry.credential]]\nhost = \"r.example\"", "x:1:1: [[registry.credential]] is incomplete"),
-        ("[[registry.credential]]\nhost = \"*.example\"", "is not the name of a host"),
+        ("[[registry.credential]]\nhost = \"*.example\"", "is not a host name"),
         ("[registry]\ncredential = 1", "`credential` is an integer"),
         ("[registry.acr]\nregion = \"a/b\"", "`region` is not a name"),
         (
@@ -308,7 +308,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[registry]\ntoken-services = [\"https://auth.example.com\"]",
-            "x:2:19: `token-services` is not the name of a host\n  hint: write it as `registry.example.com`, or with its port, without `https://` and without `*`",
+            "x:2:19: `token-services` is not a host name\n  hint: write it as `registry.example.com`, or with its port, without `https://` and without `*`",
         ),
         (
             "[registry]\nwait-for-signature = \"2m\"",
@@ -457,10 +457,19 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
         ("[keys]\ndirectory = \"keys\"".to_owned(), "`directory` is not an absolute path"),
         ("[keys]\nauthorities = [\"ca.pem\"]".to_owned(), "`authorities` is not an absolute path"),
         ("[keys]\nfetch-timeout = \"0s\"".to_owned(), "write a value from 100ms to 2m; the default is 15s"),
-        ("[keys.kms]\naccess-key-id = \"id\"".to_owned(), "[keys.kms] must name one way to authenticate"),
-        (format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""), "one way to authenticate"),
+        (
+            "[keys.kms]\naccess-key-id = \"id\"".to_owned(),
+            "[keys.kms] must name one complete way to authenticate",
+        ),
+        (
+            format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""),
+            "one complete way to authenticate",
+        ),
         ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
-        ("[keys.vault]\nrole-id = \"r\"".to_owned(), "[keys.vault] must name one way to authenticate"),
+        (
+            "[keys.vault]\nrole-id = \"r\"".to_owned(),
+            "[keys.vault] must name one complete way to authenticate",
+        ),
         ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address`: the address"),
         ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` is not valid"),
     ] {

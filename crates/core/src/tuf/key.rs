@@ -6,13 +6,13 @@ use crate::digest::bytes_of_hex;
 use crate::trust::{Algorithm, PssSalt, PublicKey, pem};
 
 /// A key as metadata has it (section 4.2 of the specification).
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Key {
     scheme: String,
     keyval: KeyValue,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct KeyValue {
     public: String,
 }

@@ -17,7 +17,7 @@ const BOUNDS: Bounds = Bounds { depth: 16, values: 1 << 14, keys: Keys::Exact };
 const MAX_SIGNATURES: usize = 64;
 
 /// Metadata with signatures, which are not verified yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Metadata<T> {
     pub(super) version: u64,
     pub(super) expires: Timestamp,
@@ -27,7 +27,7 @@ pub(super) struct Metadata<T> {
     bytes: Vec<u8>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Signature {
     keyid: String,
     /// Hexadecimal; empty for a signer who has not signed yet.

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 const MAX_KEYS: usize = 64;
 
 /// Which keys sign each role.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Root {
     #[serde(default)]
     pub(super) consistent_snapshot: bool,
@@ -21,7 +21,7 @@ pub(super) struct Root {
     roles: BTreeMap<String, Signers>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Signers {
     keyids: BTreeSet<String>,
     threshold: usize,
@@ -42,7 +42,7 @@ impl Root {
 }
 
 /// Which snapshot is the current one.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct TimestampRole {
     meta: BTreeMap<String, Pin>,
 }
@@ -54,7 +54,7 @@ impl TimestampRole {
 }
 
 /// Which metadata of targets is the current one.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Snapshot {
     pub(super) meta: BTreeMap<String, Pin>,
 }
@@ -66,19 +66,19 @@ impl Snapshot {
 }
 
 /// The files of the repository.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Targets {
     pub(super) targets: BTreeMap<String, TargetFile>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct TargetFile {
     pub(super) length: u64,
     pub(super) hashes: BTreeMap<String, String>,
 }
 
 /// A version of metadata, and perhaps its size and digests.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Pin {
     pub(super) version: u64,
     length: Option<u64>,

@@ -173,8 +173,8 @@ pub(super) fn keys(
     }
     grafeas_keys::add(&mut keys, &authority.spec.public_keys, &subject, draft)?;
     if keys.pkix.iter().any(|key| key.algorithm().is_pss()) && is_of_attestor {
-        let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy only one as long as the hash; the signer of \
-                    kritis uses longer salts: to accept its signatures, set salt-length = \"maximum\"";
+        let text = "kritis accepts RSA-PSS signatures with a salt of any length, but this policy accepts only a salt as long as \
+                    the hash; the signer of kritis uses longer salts, so set salt-length = \"maximum\" to accept its signatures";
         draft.note(Effect::Stricter, subject, text);
     }
     Ok((keys, is_of_attestor))

@@ -27,8 +27,8 @@ pub(super) struct Import {
     /// Write the policy to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
     out_file: Option<PathBuf>,
-    /// Algorithm for keys whose algorithm the documents do not name: for RSA keys required (RSA_PSS_SHA_256,
-    /// RSA_PKCS1_SHA_256, …), for others only if it is not the usual one (ECDSA_P384_SHA_256, ED25519PH, …)
+    /// Algorithm of the keys for which the input names no algorithm; required for RSA keys (RSA_PSS_SHA_256,
+    /// RSA_PKCS1_SHA_256, …), and for other keys if they do not use the default algorithm (ECDSA_P384_SHA_256, ED25519PH, …)
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
     /// Where pullgate has no exact equivalent, allow more than the original instead of less, and report each case

@@ -34,7 +34,7 @@ const RULE: &[ReadByHand] = read_by_hand! {
     "name": Pattern(NAME), REQUIRED, "at most 64 letters, digits, `-`, `_` and `.`";
     /// The authenticator whose key signs.
     "authenticator": Text, REQUIRED, "the name of an authenticator";
-    /// The algorithm that you expect of the key; if the authenticator has another one, the file is not valid.
+    /// The expected signing algorithm. If the authenticator has a different `algorithm`, `signer.toml` is not valid.
     "algorithm": Text, "the authenticator's", "the authenticator's";
     /// The images that are signed.
     "scope": Text | [1..=MAX_SCOPES], REQUIRED, "a scope, or 1 to 100 of them";

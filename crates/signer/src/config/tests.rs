@@ -277,12 +277,12 @@ fn key_options_are_read() {
         );
     }
     for (from, to, expected) in [
-        ("assume-role", "ram-role = \"r\"\nassume-role", "must name one way to authenticate"),
-        ("access-key-id = \"LTAI\"\n", "", "must name one way to authenticate"),
+        ("assume-role", "ram-role = \"r\"\nassume-role", "must name one complete way to authenticate"),
+        ("access-key-id = \"LTAI\"\n", "", "must name one complete way to authenticate"),
         ("assume-role = \"acs:ram::1:role/signer\"\n", "", "need `assume-role`"),
         ("https://sts", "http://sts", "`sts`: the address"),
         ("https://vault", "http://vault", "`address`: the address"),
-        ("role-id = \"signer\"\n", "", "[keys.vault] must name one way to authenticate"),
+        ("role-id = \"signer\"\n", "", "[keys.vault] must name one complete way to authenticate"),
         ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` is not valid"),
         ("sessions = 2", "sessions = 65", "`sessions` is out of range"),
         ("timeout = \"7s\"", "timeout = 7", "`timeout` is not"),
@@ -307,13 +307,13 @@ fn an_invalid_option_is_not_also_reported_as_missing() {
         ("username = 3\npassword-file = \"/none\"", "must be set together"),
         ("[listen]\ncertificate = \"/c\"\nkey = \"/none\"\nclients = \"/a\"", "must be set together"),
         ("[listen]\ncertificate = \"c\"\nkey = \"/none\"", "must be set together"),
-        ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "one way to authenticate"),
-        ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "one way to authenticate"),
+        ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "way to authenticate"),
+        ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "way to authenticate"),
         (
             "[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"",
-            "one way to authenticate",
+            "way to authenticate",
         ),
-        ("[keys.vault]\ntoken-file = \"/none\"", "one way to authenticate"),
+        ("[keys.vault]\ntoken-file = \"/none\"", "way to authenticate"),
     ] {
         let problems = load(&format!("{registry}{wrong}")).unwrap_err();
         assert!(problems.contains("/none cannot be read") && !problems.contains(halves), "{problems}");
@@ -323,8 +323,8 @@ fn an_invalid_option_is_not_also_reported_as_missing() {
         ("password-file = \"/none\"", "must be set together"),
         ("[listen]\nkey = \"/none\"", "must be set together"),
         ("[listen]\nclients = \"/a\"", "must be set together"),
-        ("[keys.kms]\naccess-key-secret-file = \"/none\"", "one way to authenticate"),
-        ("[keys.vault]\nsecret-id-file = \"/none\"", "one way to authenticate"),
+        ("[keys.kms]\naccess-key-secret-file = \"/none\"", "way to authenticate"),
+        ("[keys.vault]\nsecret-id-file = \"/none\"", "way to authenticate"),
     ] {
         let problems = load(&format!("{registry}{half}")).unwrap_err();
         assert!(problems.contains(expected), "{half}: {problems}");
