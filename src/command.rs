@@ -2,6 +2,7 @@
 
 mod daemon;
 mod doctor;
+mod generate;
 mod image_verifier;
 mod local_gate;
 mod node;
@@ -73,6 +74,9 @@ enum Command {
     /// Put pullgate before this node's kubelet, or take it out again
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Generate man pages, completions and schemas
+    #[command(subcommand)]
+    Generate(pullgate_cli::Generate<generate::File>),
     /// Verify one image for containerd's image verifier plugin
     ImageVerifier(image_verifier::ImageVerifier),
 }
@@ -100,6 +104,7 @@ impl Arguments {
             Command::Doctor(doctor) => doctor.run(root),
             Command::Trust(trust) => trust.run(root),
             Command::Node(node) => node.run(root),
+            Command::Generate(generate) => generate.run(Self::command()),
             Command::ImageVerifier(verifier) => verifier.run(root),
         }
     }

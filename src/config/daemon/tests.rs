@@ -3,8 +3,17 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use pullgate_test::schema::agrees;
+
 use super::*;
 use crate::registry::{CredentialProgram, CredentialProtocol, Environment, ImageGlob};
+
+/// The schema says the same.
+fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
+    let read = super::read(name, text);
+    agrees("daemon", text, read.as_ref().map(drop).map_err(ToString::to_string));
+    read
+}
 
 const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
 
@@ -183,7 +192,7 @@ fn credential_programs_are_read_in_the_order_in_which_they_are_asked() {
             "`timeout` is out of range",
         ),
         ("[[registry.credential-helper]]\nhosts = [\"a\"]", "set `command` and `hosts`"),
-        ("[[registry.credential-helper]]\ncommand = \"/a\"\nhosts = [\"*.a\"]", "is not the name of a host"),
+        ("[[registry.credential-helper]]\ncommand = \"/a\"\nhosts = [\"*.a\"]", "is not a host name"),
     ] {
         let problems = read("x", text).unwrap_err().to_string();
         assert!(problems.contains(expected) && !problems.contains("hunter2"), "{text}: {problems}");
