@@ -6,6 +6,7 @@ mod accept;
 mod admitted_answers;
 mod create;
 mod deadline;
+mod decided;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;

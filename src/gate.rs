@@ -348,7 +348,7 @@ impl Gate {
     }
 
     /// As [`Gate::check_present`] without a pod, for a caller that gets the same question and image again. It need not ask
-    /// while the returned verdict [is current](Gate::is_current); there is none if that cannot be known.
+    /// while the second verdict [is current](Gate::is_current); there is none if that cannot be known.
     ///
     /// # Errors
     /// As [`Gate::check_present`].
@@ -356,8 +356,8 @@ impl Gate {
         &self,
         asked: &str,
         present: &Present,
-    ) -> Result<Option<CachedVerdict>, Refusal> {
-        Ok(present::check(self, asked, present, None).await?.1)
+    ) -> Result<(PresentVerdict, Option<CachedVerdict>), Refusal> {
+        present::check(self, asked, present, None).await
     }
 
     /// Whether the same question about the same image would get the same verdict now: the policy in force and the evidence

@@ -6,6 +6,7 @@ pub mod doctor;
 mod ledger_usage;
 pub mod metrics;
 mod reload;
+pub mod report;
 pub mod scan;
 pub mod state;
 pub mod trust_roots;

@@ -29,6 +29,7 @@ const MAX_QUOTE_BYTES: usize = 300;
 pub struct Refusal {
     reason: Reason,
     line: String,
+    rule: Option<String>,
 }
 
 impl Refusal {
@@ -40,6 +41,16 @@ impl Refusal {
     /// The line that explains it: image, rule, what was required, what was found, what to do.
     pub fn line(&self) -> &str {
         &self.line
+    }
+
+    /// The rule that refuses the image, with file and line, if it is known.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// The same, by the rule with this label.
+    pub(super) fn by(self, label: &str) -> Self {
+        Self { rule: Some(label.to_owned()), ..self }
     }
 
     /// What kubelet makes of it.
@@ -247,7 +258,7 @@ impl Refusal {
         let suffix = format!(" [{reason}]");
         let line = format!("image {} {text}", quote(image));
         let line = sanitize_to(&line, MAX_LINE_BYTES.saturating_sub(suffix.len())) + &suffix;
-        Self { reason, line }
+        Self { reason, line, rule: None }
     }
 }
 

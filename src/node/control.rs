@@ -25,6 +25,7 @@ pub use serve::Control;
 pub use status::{BreakGlass, Counts, Exception, Gates, Ledger, Runtime, Status};
 pub use verdict::{Verdict, pinned, verdict};
 
+use super::report::{DecisionReport, ReportFilter};
 use super::scan::Report;
 use crate::doctor;
 
@@ -47,6 +48,8 @@ pub enum ControlRequest {
     Scan,
     /// Findings of `pullgate doctor`, for status and metrics.
     Doctor(doctor::Report),
+    /// The record of decisions.
+    Report(ReportFilter),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,6 +63,8 @@ pub enum ControlReply {
     Scan(Report),
     /// For [`ControlRequest::Doctor`].
     Recorded,
+    /// For [`ControlRequest::Report`].
+    Report(DecisionReport),
     /// The request is valid, but failed for this reason.
     Failed(String),
 }
@@ -72,6 +77,8 @@ impl ControlRequest {
             Self::Status => 1 << 20,
             // 1000 images with 10 names each, at 1500 bytes per finding, are 15 MB.
             Self::Scan => 32 << 20,
+            // The rows of a report are limited to less.
+            Self::Report(_) => 32 << 20,
         }
     }
 }

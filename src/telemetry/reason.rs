@@ -50,6 +50,11 @@ macro_rules! reasons {
                 }
             }
 
+            /// The reason with this code.
+            pub fn of_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.code() == code)
+            }
+
             /// What kubelet makes of it.
             pub fn kind(self) -> Kind {
                 match self {

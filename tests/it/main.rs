@@ -28,6 +28,8 @@ mod output;
 mod pull;
 mod readme;
 mod registry;
+mod report;
+mod serving;
 mod sign;
 mod signer;
 mod trust;
