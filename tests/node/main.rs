@@ -51,6 +51,7 @@ mod options;
 mod policy;
 mod refused;
 mod registries;
+mod report;
 mod rows;
 mod sandbox;
 mod scan;
