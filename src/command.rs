@@ -1,6 +1,8 @@
 //! The command line: one module per subcommand.
 
 mod daemon;
+mod doctor;
+mod generate;
 mod image_verifier;
 mod local_gate;
 mod node;
@@ -64,12 +66,17 @@ enum Command {
     Report(report::Report),
     /// Show daemon status
     Status(status::Status),
+    /// Find out whether this node enforces its policy
+    Doctor(doctor::Doctor),
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
     /// Put pullgate before this node's kubelet, or take it out again
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Generate man pages, completions and schemas
+    #[command(subcommand)]
+    Generate(pullgate_cli::Generate<generate::File>),
     /// Verify one image for containerd's image verifier plugin
     ImageVerifier(image_verifier::ImageVerifier),
 }
@@ -94,8 +101,10 @@ impl Arguments {
             Command::Scan(scan) => scan.run(root),
             Command::Report(report) => report.run(root),
             Command::Status(status) => status.run(root),
+            Command::Doctor(doctor) => doctor.run(root),
             Command::Trust(trust) => trust.run(root),
             Command::Node(node) => node.run(root),
+            Command::Generate(generate) => generate.run(Self::command()),
             Command::ImageVerifier(verifier) => verifier.run(root),
         }
     }

@@ -135,6 +135,12 @@ impl Proxy {
         self.connections.counts()
     }
 
+    /// The processes that have a connection, as far as the kernel reports them.
+    pub fn callers(&self) -> Vec<u32> {
+        let peers = self.connections.peers().into_iter();
+        peers.filter_map(|peer| u32::try_from(peer.pid?).ok()).collect()
+    }
+
     /// The name of the sandbox image as containerd records it; `None` until the runtime has reported it.
     pub fn sandbox_image_name(&self) -> Option<String> {
         self.sandbox.load().as_ref().map(|name| recent_answers::canonical(name))

@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 mod ledger_usage;
 pub mod metrics;
 mod reload;

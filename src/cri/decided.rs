@@ -41,13 +41,16 @@ impl<'a> Decided<'a> {
         decided.admitted(decisions, verdict.reason(), verdict.audited());
     }
 
-    /// Counts a refused image.
+    /// Counts a refused image, unless it is the canary of `pullgate doctor`, which nobody wants to run.
     pub fn refused(&self, decisions: &Decisions, refusal: &Refusal) {
         self.refused_for(decisions, refusal.reason(), refusal.rule());
     }
 
     /// As [`Decided::refused`], for this reason and by this rule.
     pub fn refused_for(&self, decisions: &Decisions, reason: Reason, rule: Option<&str>) {
+        if reason.is_canary() {
+            return;
+        }
         let verdict = match (self.call, reason.kind()) {
             (Call::ImageStatus, _) => Verdict::Withheld,
             (_, Kind::NotFound) => Verdict::Undecided,

@@ -119,6 +119,21 @@ impl Refusal {
         )
     }
 
+    /// The canary, which the policy refuses.
+    pub(super) fn canary(image: &str, refusal: &Self) -> Self {
+        let text = format!("is the canary of `pullgate doctor`; the policy refuses it: {}", refusal.line());
+        Self::new(Reason::Canary, image, &text)
+    }
+
+    /// The canary, which the policy does not refuse.
+    pub(super) fn canary_admitted(image: &str, rule: &str, why: Reason) -> Self {
+        let text = format!(
+            "is the canary of `pullgate doctor` and has no signature, but {} admits it [{why}]; pullgate refuses it anyway",
+            quote(rule)
+        );
+        Self::new(Reason::CanaryAdmitted, image, &text)
+    }
+
     /// A container's image is not an image on the node: containerd takes such a text for the path of a checkpoint.
     pub fn not_an_image(image: &str) -> Self {
         Self::new(

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::control::Control;
+use super::doctor;
 use super::metrics::{MetricsSource, MetricsThread};
 use super::reload::{self, PolicyFile};
 use super::report::{DecisionRecord, Recorder};
@@ -64,6 +65,9 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     }
     let upstream = super::upstream(config);
     let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
+    state.serves_at(inherited.as_ref().unwrap_or(&config.listen.socket));
+    let examining =
+        tokio::spawn(doctor::examine_self(Arc::clone(&proxy), config.clone(), Arc::clone(&state)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
     let record = config.report.enabled;
     let record = record.then(|| Arc::new(DecisionRecord::begin(config, Arc::clone(&proxy))));
@@ -114,6 +118,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     watchdog.abort();
     sandbox.abort();
     scanning.abort();
+    examining.abort();
     drop((control, control_socket));
     drop(stop);
     match ended {

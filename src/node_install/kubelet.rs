@@ -270,7 +270,7 @@ fn drop_in(unit: &str) -> PathBuf {
 }
 
 /// `Kubernetes v1.31.0`, `k3s version v1.31.4+k3s1 (…)`, `rke2 version v1.31.4+rke2r1 (…)`.
-fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u32), NodeError> {
+pub(super) fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u32), NodeError> {
     let program = arguments.first().map_or("", |it| it.trim_start_matches(['@', '-', ':', '+', '!', '|']));
     let text = host::output(host, program, &["--version"])?;
     let parse = |word: &str| {
@@ -284,14 +284,17 @@ fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u32), NodeErr
 
 /// Lines with an image endpoint, and the path of each: in YAML, JSON, or as `kubelet-arg`. One that is empty counts as none.
 fn endpoints_in(text: &str) -> Vec<(usize, String)> {
+    values_in(text, &["imageServiceEndpoint", "image-service-endpoint"])
+}
+
+/// Lines with one of these keys, and the path of a socket that is its value.
+pub(crate) fn values_in(text: &str, keys: &[&str]) -> Vec<(usize, String)> {
     let in_line = |line: &str| {
         let line = line.trim_start();
         if line.starts_with('#') {
             return None;
         }
-        let after = ["imageServiceEndpoint", "image-service-endpoint"]
-            .iter()
-            .find_map(|key| line.split_once(key).map(|(_, after)| after))?;
+        let after = keys.iter().find_map(|key| line.split_once(key).map(|(_, after)| after))?;
         let value = after.trim_start_matches(['"', '\'', ' ', '\t', ':', '=']);
         let end = value.find(|it: char| it.is_whitespace() || "\"',#}]".contains(it)).unwrap_or(value.len());
         value.get(..end).filter(|it| !it.is_empty()).map(path_of)

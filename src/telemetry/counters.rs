@@ -50,9 +50,10 @@ impl Pulls {
         self.pulled.sum() + self.failed.sum() + self.cancelled.sum()
     }
 
-    /// Pulls that were refused.
+    /// Pulls that were refused, without those of the canary.
     pub fn refused(&self) -> u64 {
-        self.refused.sum() + self.unreadable.get()
+        let refused = self.refused.iter().filter(|(reason, _)| !reason.is_canary());
+        refused.map(|(_, count)| count).sum::<u64>() + self.unreadable.get()
     }
 }
 

@@ -12,6 +12,7 @@ mod check;
 mod cli;
 mod connections;
 mod deadlines;
+mod doctor;
 mod elsewhere;
 mod forward;
 mod gates;

@@ -20,7 +20,9 @@ fn installing_starts_and_enables_nothing_and_leaves_kubelet_alone() {
     }
     let enabled = root.try_run(&format!("systemctl is-enabled {UNITS}"));
     assert_eq!(String::from_utf8_lossy(&enabled.stdout), "disabled\n".repeat(4));
-    let outside = |path: &&String| !path.contains("/pullgate") && !path.starts_with("usr/share/lintian/");
+    // zsh wants files of completions to begin with `_`.
+    let is_own = |path: &&String| path.contains("/pullgate") || path.contains("/_pullgate");
+    let outside = |path: &&String| !is_own(path) && !path.starts_with("usr/share/lintian/");
     let changes = root.changes();
     assert_eq!(changes.iter().filter(outside).collect::<Vec<_>>(), Vec::<&String>::new());
     assert!(
@@ -47,6 +49,7 @@ fn the_files_belong_to_root_and_nobody_else_can_change_them() {
         "/usr/bin/pullgate",
         "/usr/bin/pullgate-signer",
         "/usr/lib/systemd/system/pullgate.socket",
+        "/usr/share/pullgate/npd/pullgate.json",
         "/usr/share/pullgate/kubelet/kubelet-image-service-endpoint.conf",
         "/usr/share/pullgate/kubelet/kubelet.service.d/10-pullgate.conf",
         "/usr/share/doc/pullgate/docs/install.md",

@@ -178,8 +178,12 @@ impl Drop for Record<'_> {
                 );
             }
             Outcome::Refused(refusal) => {
-                let (reason, line) = (refusal.reason().code(), refusal.line());
-                record!(warn, "refused", "pull refused", reason, line,);
+                let (reason, line) = (refusal.reason(), refusal.line());
+                if reason.is_canary() {
+                    record!(info, "refused", "canary refused", reason = reason.code(), line,);
+                } else {
+                    record!(warn, "refused", "pull refused", reason = reason.code(), line,);
+                }
             }
             Outcome::Cancelled => {
                 record!(info, "cancelled", "the caller cancelled the pull, or its deadline passed",)

@@ -96,6 +96,10 @@ impl Control {
         match request {
             ControlRequest::Verdict { name, digest } => self.verdict(name, digest, peer).await,
             ControlRequest::Status => ControlReply::Status(Box::new(self.status().await)),
+            ControlRequest::Doctor(report) => {
+                self.state.examined(report.clone());
+                ControlReply::Recorded
+            }
             ControlRequest::Scan => tokio::time::timeout(SCAN_TIME, self.scan()).await.unwrap_or_else(|_| {
                 ControlReply::Failed(format!("the scan of the node takes longer than {SCAN_TIME:?}"))
             }),

@@ -44,6 +44,28 @@ const EFFECTS: Effects = &[
         "[registry] acr.access-key-id",
         "[registry] acr.access-key-secret-file",
     ]),
+    ("pullgate.toml", options::programs::a_credential_provider_opens_the_registries_that_it_is_for, &[
+        "[registry] credential-provider.command",
+        "[registry] credential-provider.match-images",
+    ]),
+    ("pullgate.toml", options::programs::a_program_gets_its_own_arguments_and_environment, &[
+        "[registry] credential-provider.args",
+        "[registry] credential-provider.environment",
+        "[registry] credential-provider.api-version",
+        "[registry] credential-helper.environment",
+    ]),
+    ("pullgate.toml", options::programs::credentials_are_cached_as_the_program_says, &[
+        "[registry] credential-provider.default-cache-duration",
+        "[registry] credential-helper.cache-duration",
+    ]),
+    ("pullgate.toml", options::programs::a_program_that_does_not_end_is_killed_with_what_it_started, &[
+        "[registry] credential-provider.timeout",
+        "[registry] credential-helper.timeout",
+    ]),
+    ("pullgate.toml", options::programs::a_credential_helper_returns_a_password_or_an_identity_token, &[
+        "[registry] credential-helper.command",
+        "[registry] credential-helper.hosts",
+    ]),
     ("pullgate.toml", attacks::sources::signatures_in_another_repository_are_found, &[
         "[registry] signatures.scope",
         "[registry] signatures.image",

@@ -6,9 +6,12 @@ use pullgate_core::signature::EnvelopeType;
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 use pullgate_sign::Layout;
+use pullgate_test::schema::agrees;
 
 fn load(text: &str) -> Result<SignerSettings, String> {
-    read("signer.toml", text, Path::new("/etc/pullgate")).map_err(|problems| problems.to_string())
+    let read = read("signer.toml", text, Path::new("/etc/pullgate")).map_err(|problems| problems.to_string());
+    agrees("signer", text, read.as_ref().map(drop).map_err(Clone::clone));
+    read
 }
 
 const WHOLE: &str = r#"
@@ -306,10 +309,7 @@ fn an_invalid_option_is_not_also_reported_as_missing() {
         ("[listen]\ncertificate = \"c\"\nkey = \"/none\"", "must be set together"),
         ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "way to authenticate"),
         ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "way to authenticate"),
-        (
-            "[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"",
-            "way to authenticate",
-        ),
+        ("[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"", "way to authenticate"),
         ("[keys.vault]\ntoken-file = \"/none\"", "way to authenticate"),
     ] {
         let problems = load(&format!("{registry}{wrong}")).unwrap_err();
