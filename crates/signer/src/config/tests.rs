@@ -306,10 +306,7 @@ fn an_invalid_option_is_not_also_reported_as_missing() {
         ("[listen]\ncertificate = \"c\"\nkey = \"/none\"", "must be set together"),
         ("[keys.kms]\naccess-key-id = \"i\"\naccess-key-secret-file = \"/none\"", "way to authenticate"),
         ("[keys.kms]\ncredentials-file = \"/none\"\nprofile = \"p\"", "way to authenticate"),
-        (
-            "[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"",
-            "way to authenticate",
-        ),
+        ("[keys.vault]\nrole-id = \"i\"\nsecret-id-file = \"/none\"\nmount = \"m\"", "way to authenticate"),
         ("[keys.vault]\ntoken-file = \"/none\"", "way to authenticate"),
     ] {
         let problems = load(&format!("{registry}{wrong}")).unwrap_err();
