@@ -29,5 +29,6 @@ mod readme;
 mod registry;
 mod sign;
 mod signer;
+mod terminal;
 mod trust;
 mod unchecked;
