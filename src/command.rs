@@ -1,11 +1,13 @@
 //! The command line: one module per subcommand.
 
 mod daemon;
+mod doctor;
 mod generate;
 mod image_verifier;
 mod local_gate;
 mod node;
 mod policy;
+mod report;
 mod scan;
 mod serve;
 mod status;
@@ -60,8 +62,12 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Check every image and running container on this node against the policy
     Scan(scan::Scan),
+    /// Show what was decided on this node, first what audit mode let through
+    Report(report::Report),
     /// Show daemon status
     Status(status::Status),
+    /// Find out whether this node enforces its policy
+    Doctor(doctor::Doctor),
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
@@ -81,7 +87,8 @@ pub fn run() -> ExitCode {
 }
 
 fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
-    let matches = pullgate_cli::parse(Arguments::command(), words, &RETIRED)?;
+    let words = image_verifier::with_command(words);
+    let matches = pullgate_cli::parse(Arguments::command(), &words, &RETIRED)?;
     Arguments::from_arg_matches(&matches)
 }
 
@@ -93,7 +100,9 @@ impl Arguments {
             Command::Verify(verify) => verify.run(root),
             Command::Policy(policy) => policy.run(root),
             Command::Scan(scan) => scan.run(root),
+            Command::Report(report) => report.run(root),
             Command::Status(status) => status.run(root),
+            Command::Doctor(doctor) => doctor.run(root),
             Command::Trust(trust) => trust.run(root),
             Command::Node(node) => node.run(root),
             Command::Generate(generate) => generate.run(Self::command()),

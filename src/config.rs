@@ -24,7 +24,7 @@ use pullgate_keys::service_options as services;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{
-    Control, DaemonConfig, Keys, Listen, Log, Metrics, Registry, Runtime, Scan, Trust, load_daemon,
+    Control, DaemonConfig, Keys, Listen, Log, Metrics, Registry, Report, Runtime, Scan, Trust, load_daemon,
     load_daemon_text,
 };
 pub use expectations::{Expectation, ExpectedRule, load_expectations};

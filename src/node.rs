@@ -2,14 +2,18 @@
 
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 mod ledger_usage;
 pub mod metrics;
 mod reload;
+pub mod report;
 pub mod scan;
 pub mod state;
 pub mod trust_roots;
 
 use std::sync::Arc;
+
+pub(crate) use reload::fetch_keys;
 
 use crate::config::DaemonConfig;
 use crate::containerd::Upstream;

@@ -7,11 +7,13 @@
 mod host;
 mod install;
 mod kubelet;
+mod peers;
 mod plan;
 mod probe;
 mod record;
 mod tree;
 mod unit;
+mod view;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,8 +22,11 @@ use std::time::Duration;
 
 pub use host::{Host, Ran, RealHost};
 pub use install::{install, plan, uninstall};
+pub(crate) use kubelet::values_in;
 pub use plan::Plan;
-use tree::Tree;
+pub(crate) use tree::Tree;
+pub(crate) use unit::flag;
+pub(crate) use view::{configured_kubelet, kubelet_version};
 
 /// How to work on a node.
 #[derive(Clone, Debug)]

@@ -19,9 +19,12 @@ use toml::de::DeValue;
 use tracing::Level;
 
 mod credentials;
+mod host;
 mod keys;
 mod metrics;
+mod programs;
 mod registry;
+mod report;
 mod sources;
 mod trust;
 mod warnings;
@@ -29,6 +32,7 @@ mod warnings;
 pub use keys::Keys;
 pub use metrics::Metrics;
 pub use registry::Registry;
+pub use report::Report;
 pub use trust::Trust;
 
 /// The most bytes of the file: 256 KiB.
@@ -72,6 +76,8 @@ pullgate_config::options! {
         trust: Trust = "trust", Section("[trust]");
         /// Metrics for Prometheus, which docs/metrics.md lists. Off, unless `listen` or `textfile` is set.
         metrics: Metrics = "metrics", Section("[metrics]");
+        /// The record of decisions that `pullgate report` shows (docs/report.md).
+        report: Report = "report", Section("[report]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
         /// Limits on requests to registries, and on their responses.

@@ -37,6 +37,7 @@ pub(crate) mod documents;
 mod effects;
 mod generated;
 mod policy;
+pub(crate) mod programs;
 mod samples;
 pub(crate) mod settings;
 
