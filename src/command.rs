@@ -87,7 +87,8 @@ pub fn run() -> ExitCode {
 }
 
 fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
-    let matches = pullgate_cli::parse(Arguments::command(), words, &RETIRED)?;
+    let words = image_verifier::with_command(words);
+    let matches = pullgate_cli::parse(Arguments::command(), &words, &RETIRED)?;
     Arguments::from_arg_matches(&matches)
 }
 
