@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build package release demo test fuzz lint fmt clippy doc cycles deny bench
+.PHONY: build package release demo generate test fuzz lint fmt clippy doc cycles deny bench
 
 # The two programs. Built separately, because in one build cargo merges their features, and the daemon on nodes would load
 # PKCS#11 modules.
@@ -25,6 +25,14 @@ demo:
 	tests/environment/install
 	$(CARGO) build --release --workspace --bins --example demo
 	$(CARGO) run --quiet --release --example demo
+
+# Writes everything that is generated and checked in: docs/options.md, docs/metrics.md, config, docs/man, completions, schemas,
+# and the snapshots of the command lines. Read what changed.
+generate:
+	$(CARGO) build --workspace --bins
+	UPDATE=1 $(CARGO) test --features pullgate/all-tests --test it -- \
+		documents_are_what_is_generated files_are_what_the_programs_generate the_page_is_generated
+	INSTA_UPDATE=always $(CARGO) test --features pullgate/all-tests --test it -- cli::
 
 # Every test. The last line is the totals.
 test:

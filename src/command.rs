@@ -1,10 +1,13 @@
 //! The command line: one module per subcommand.
 
 mod daemon;
+mod doctor;
+mod generate;
 mod image_verifier;
 mod local_gate;
 mod node;
 mod policy;
+mod report;
 mod scan;
 mod serve;
 mod status;
@@ -59,14 +62,21 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Check every image and running container on this node against the policy
     Scan(scan::Scan),
+    /// Show what was asked for on this node, and what rules in audit mode would have refused
+    Report(report::Report),
     /// Show daemon status
     Status(status::Status),
+    /// Find out whether this node enforces its policy
+    Doctor(doctor::Doctor),
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
     /// Put pullgate before this node's kubelet, or take it out again
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Generate man pages, completions and schemas
+    #[command(subcommand)]
+    Generate(pullgate_cli::Generate<generate::File>),
     /// Verify one image for containerd's image verifier plugin
     ImageVerifier(image_verifier::ImageVerifier),
 }
@@ -90,9 +100,12 @@ impl Arguments {
             Command::Verify(verify) => verify.run(root),
             Command::Policy(policy) => policy.run(root),
             Command::Scan(scan) => scan.run(root),
+            Command::Report(report) => report.run(root),
             Command::Status(status) => status.run(root),
+            Command::Doctor(doctor) => doctor.run(root),
             Command::Trust(trust) => trust.run(root),
             Command::Node(node) => node.run(root),
+            Command::Generate(generate) => generate.run(Self::command()),
             Command::ImageVerifier(verifier) => verifier.run(root),
         }
     }

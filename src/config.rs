@@ -17,13 +17,14 @@ mod policy;
 use std::path::Path;
 
 use jiff::Timestamp;
+use pullgate_config::description::FileDoc;
 use pullgate_config::options::{OptionDoc, documentation};
 use pullgate_config::{document, file, problem, suggest};
 use pullgate_keys::service_options as services;
 
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{
-    Control, DaemonConfig, Keys, Listen, Log, Metrics, Registry, Runtime, Scan, Trust, load_daemon,
+    Control, DaemonConfig, Keys, Listen, Log, Metrics, Registry, Report, Runtime, Scan, Trust, load_daemon,
     load_daemon_text,
 };
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
@@ -40,13 +41,64 @@ pub const DEFAULT_DIRECTORY: &str = "/etc/pullgate";
 /// The daemon's own file in that directory.
 pub const DAEMON_FILE: &str = "pullgate.toml";
 
+/// A file that the node reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigFile {
+    Daemon,
+    Policy,
+    BreakGlass,
+    Expectations,
+}
+
+impl ConfigFile {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Daemon, Self::Policy, Self::BreakGlass, Self::Expectations];
+
+    /// The documentation of the file, with all its options.
+    #[must_use]
+    pub fn documentation(self) -> FileDoc {
+        match self {
+            Self::Daemon => FileDoc {
+                heading: DAEMON_FILE,
+                page: "pullgate.toml",
+                about: "sockets, registries and limits of the pullgate daemon",
+                place: "The daemon reads `/etc/pullgate/pullgate.toml` at startup. The file is optional.",
+                options: documentation::<DaemonConfig>(DAEMON_FILE),
+                types: Vec::new(),
+            },
+            Self::Policy => FileDoc {
+                heading: "policy.toml and policy.d/*.toml",
+                page: "pullgate-policy.toml",
+                about: "which images a node with pullgate runs",
+                place: "`/etc/pullgate/policy.toml` and `/etc/pullgate/policy.d/*.toml` form one policy. `pullgate policy check` \
+                        reports every problem in them; a reload of the daemon applies them.",
+                options: policy::policy_options(),
+                types: policy::keys_by_type(),
+            },
+            Self::BreakGlass => FileDoc {
+                heading: BREAK_GLASS_FILE,
+                page: "pullgate-break-glass.toml",
+                about: "exceptions from the policy of pullgate, for an emergency",
+                place: "The daemon reads `/etc/pullgate/break-glass.toml` at each decision. The file usually does not exist.",
+                options: break_glass::break_glass_options(),
+                types: Vec::new(),
+            },
+            Self::Expectations => FileDoc {
+                heading: "Expectations, for `pullgate policy test`",
+                page: "pullgate-expectations.toml",
+                about: "what the policy of pullgate is expected to decide",
+                place: "A file for `pullgate policy test`, under any name.",
+                options: expectations::expectation_options(),
+                types: Vec::new(),
+            },
+        }
+    }
+}
+
 /// Every option of every file that the node reads, in the order of the documentation.
 #[must_use]
 pub fn all_options() -> Vec<OptionDoc> {
-    let daemon = documentation::<DaemonConfig>(DAEMON_FILE);
-    let others =
-        [policy::policy_options(), break_glass::break_glass_options(), expectations::expectation_options()];
-    daemon.into_iter().chain(others.into_iter().flatten()).collect()
+    ConfigFile::ALL.into_iter().flat_map(|file| file.documentation().options).collect()
 }
 
 /// Loads the configuration of the daemon in `root`, and the policy beside it with the keys that the daemon has stored. Does

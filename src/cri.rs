@@ -6,6 +6,7 @@ mod accept;
 mod admitted_answers;
 mod create;
 mod deadline;
+mod decided;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -131,6 +132,12 @@ impl Proxy {
     /// The connections of callers.
     pub fn connections(&self) -> ConnectionCounts {
         self.connections.counts()
+    }
+
+    /// The processes that have a connection, as far as the kernel reports them.
+    pub fn callers(&self) -> Vec<u32> {
+        let peers = self.connections.peers().into_iter();
+        peers.filter_map(|peer| u32::try_from(peer.pid?).ok()).collect()
     }
 
     /// The name of the sandbox image as containerd records it; `None` until the runtime has reported it.

@@ -6,6 +6,7 @@
 mod admission;
 mod admitted_document;
 mod cached_verdict;
+mod canary;
 mod check;
 mod checkpoint;
 mod content;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 pub use crate::telemetry::Kind;
 pub use admitted_document::AdmittedDocument;
 pub use cached_verdict::CachedVerdict;
+pub use canary::CANARY;
 pub use content::{Content, NoContent, Target};
 pub use evidence_writer::PendingEvidence;
 pub use explanation::Explanation;
@@ -218,6 +220,12 @@ impl Gate {
             .map_err(|error| Refusal::invalid_reference(&request.image, &error))?;
         let break_glass = self.break_glass.get().map(|source| source.exceptions(jiff::Timestamp::now()));
         let policy = self.policy();
+        if canary::is_canary(&reference) {
+            let (refusal, explained) =
+                canary::refuse(request, &reference, policy.as_deref(), break_glass.as_ref());
+            *explanation = explained;
+            return Err(refusal);
+        }
         let lookup = Lookup::new(self.shared.clone(), Arc::new(request.clone()), reference);
         let evaluation = PullEvaluation::new(lookup, policy, break_glass);
         let (decided, explained) = evaluation.decide(self.settings.timeout).await;
@@ -340,7 +348,7 @@ impl Gate {
     }
 
     /// As [`Gate::check_present`] without a pod, for a caller that gets the same question and image again. It need not ask
-    /// while the returned verdict [is current](Gate::is_current); there is none if that cannot be known.
+    /// while the second verdict [is current](Gate::is_current); there is none if that cannot be known.
     ///
     /// # Errors
     /// As [`Gate::check_present`].
@@ -348,8 +356,8 @@ impl Gate {
         &self,
         asked: &str,
         present: &Present,
-    ) -> Result<Option<CachedVerdict>, Refusal> {
-        Ok(present::check(self, asked, present, None).await?.1)
+    ) -> Result<(PresentVerdict, Option<CachedVerdict>), Refusal> {
+        present::check(self, asked, present, None).await
     }
 
     /// Whether the same question about the same image would get the same verdict now: the policy in force and the evidence

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod containerd;
 pub mod cri;
+pub mod doctor;
 pub mod gate;
 pub mod ledger;
 pub mod node;

@@ -2,9 +2,11 @@
 
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 mod ledger_usage;
 pub mod metrics;
 mod reload;
+pub mod report;
 pub mod scan;
 pub mod state;
 pub mod trust_roots;

@@ -13,6 +13,7 @@ mod probe;
 mod record;
 mod tree;
 mod unit;
+mod view;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +22,11 @@ use std::time::Duration;
 
 pub use host::{Host, Ran, RealHost};
 pub use install::{install, plan, uninstall};
+pub(crate) use kubelet::values_in;
 pub use plan::Plan;
-use tree::Tree;
+pub(crate) use tree::Tree;
+pub(crate) use unit::flag;
+pub(crate) use view::{configured_kubelet, kubelet_version};
 
 /// How to work on a node.
 #[derive(Clone, Debug)]

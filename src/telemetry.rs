@@ -1,6 +1,7 @@
 //! Telemetry: logs, counters and the table of reason codes.
 
 pub mod counters;
+pub mod decisions;
 pub mod reason;
 pub mod steps;
 

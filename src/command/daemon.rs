@@ -62,7 +62,10 @@ impl Daemon {
 fn probe(socket: &Path, request: &ControlRequest) -> Result<(), AskError> {
     match request {
         ControlRequest::Scan => ask(socket, &ControlRequest::Status, PROBE_TIMEOUT).map(drop),
-        ControlRequest::Verdict { .. } | ControlRequest::Status => Ok(()),
+        ControlRequest::Verdict { .. }
+        | ControlRequest::Status
+        | ControlRequest::Report(_)
+        | ControlRequest::Doctor(_) => Ok(()),
     }
 }
 

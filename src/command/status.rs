@@ -162,6 +162,9 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
         }
         None => row("last scan", "never".to_owned()),
     }
+    if let Some(report) = &status.doctor {
+        row("doctor", format!("{}, at {}", report.summary(), report.at));
+    }
     for root in &status.trust_roots {
         let names = root.authenticators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let until = match (&root.end, &root.what) {

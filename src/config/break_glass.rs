@@ -12,7 +12,7 @@ use super::suggest;
 use crate::policy::{
     BreakGlass, BreakGlassSource, Exception, ExceptionTarget, LONGEST_EXCEPTION, MAX_EXCEPTIONS, Scope,
 };
-use pullgate_config::options::{OptionDoc, ReadByHand};
+use pullgate_config::options::{OptionDoc, REQUIRED, ReadByHand};
 use pullgate_config::read_by_hand;
 
 /// The file in the configuration directory.
@@ -23,18 +23,24 @@ const MAX_BYTES: u64 = 256 * 1024;
 
 const OPEN: &[ReadByHand] = read_by_hand! {
     /// The digest of the image or index that may run, under any name.
-    "digest": Text, "", "a digest; this or `scope`";
+    "digest": Digest, "", "a digest; this or `scope`";
     /// The scope of the images that may run.
     "scope": Text, "", "a scope; this or `digest`";
     /// Why they may run. It is logged at each use.
-    "reason": Text, "", "one line";
+    "reason": Sentence, REQUIRED, "one line";
     /// When the exception ends.
-    "until": Time, "", "a date and time, at most 7 days ahead";
+    "until": Time, REQUIRED, "a date and time, at most 7 days ahead";
+};
+
+const TABLES: &[ReadByHand] = read_by_hand! {
+    /// Exceptions: each one for an image or index, or for all images of a scope.
+    "open": Table("[[open]]") [0..=MAX_EXCEPTIONS], "", "";
 };
 
 /// The options of break-glass.toml.
 pub(super) fn break_glass_options() -> Vec<OptionDoc> {
-    let all = ReadByHand::describe("[[open]]", "", OPEN);
+    let tables = ReadByHand::describe("", "", TABLES);
+    let all = tables.chain(ReadByHand::describe("[[open]]", "", OPEN));
     all.map(|option| OptionDoc { file: BREAK_GLASS_FILE, ..option }).collect()
 }
 
@@ -148,6 +154,8 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use pullgate_test::schema::agrees;
+
     use super::*;
     use crate::reference::Repository;
 
@@ -161,6 +169,7 @@ mod tests {
         let now = NOW.parse().unwrap();
         let image = Repository::parse("r.io/team/app").unwrap();
         let read = BreakGlassFile::of(directory.path()).read_guarded(now, guard);
+        agrees("break-glass", text, read.as_ref().map(drop).map_err(ToString::to_string));
         read.map(|glass| glass.exception_for(&image, None, now).is_some())
             .map_err(|problems| problems.to_string())
     }

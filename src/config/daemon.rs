@@ -11,6 +11,7 @@ use crate::cri::CriSettings;
 use crate::ledger::LedgerSettings;
 use crate::telemetry::log::Format;
 use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::description::Range;
 use pullgate_config::kind::{Choice, Flag, Form, OptionKind, PATH, Section, off_or};
 use pullgate_config::options::{Options as _, Pass};
 use pullgate_daemon::http::Address;
@@ -18,9 +19,12 @@ use toml::de::DeValue;
 use tracing::Level;
 
 mod credentials;
+mod host;
 mod keys;
 mod metrics;
+mod programs;
 mod registry;
+mod report;
 mod sources;
 mod trust;
 mod warnings;
@@ -28,6 +32,7 @@ mod warnings;
 pub use keys::Keys;
 pub use metrics::Metrics;
 pub use registry::Registry;
+pub use report::Report;
 pub use trust::Trust;
 
 /// The most bytes of the file: 256 KiB.
@@ -38,9 +43,12 @@ const MAX_BYTES: u64 = 256 * 1024;
 const MAX_SOCKET_PATH: usize = 85;
 
 const SOCKET: Form<PathBuf> =
-    Form { kind: OptionKind::Path, bounds: "absolute path, at most 85 bytes", read: read_socket };
+    Form { kind: OptionKind::AbsolutePath, bounds: "absolute path, at most 85 bytes", read: read_socket };
 const GROUP: Form<String> = Form { kind: OptionKind::Text, bounds: "a group of this node", read: read_group };
-const MODE: Form<u32> = Form { kind: OptionKind::Text, bounds: "0600, 0620, 0660", read: read_mode };
+const MODE: Form<u32> = Form { kind: OptionKind::Either(MODES), bounds: "0600, 0620, 0660", read: read_mode };
+/// A text in octal, or a number as `0o660`.
+const MODES: &[OptionKind] = &[OptionKind::Pattern("^0*6[026]0$"), OptionKind::Number(MODE_NUMBERS)];
+const MODE_NUMBERS: Range = Range { units: &[], bare: true, minimum: 0o600, maximum: 0o660, word: "" };
 
 pullgate_config::options! {
     /// Everything in `pullgate.toml`.
@@ -68,6 +76,8 @@ pullgate_config::options! {
         trust: Trust = "trust", Section("[trust]");
         /// Metrics for Prometheus, which docs/metrics.md lists. Off, unless `listen` or `textfile` is set.
         metrics: Metrics = "metrics", Section("[metrics]");
+        /// The record of decisions that `pullgate report` shows (docs/report.md).
+        report: Report = "report", Section("[report]");
         /// Log messages, on standard error.
         log: Log = "log", Section("[log]");
         /// Limits on requests to registries, and on their responses.

@@ -7,7 +7,7 @@ use super::file::Guard;
 use super::problem::Problems;
 use crate::policy::{Mode, Scope, ScopeError};
 use pullgate_config::kind::{Choice, Kind as _};
-use pullgate_config::options::{OptionDoc, ReadByHand};
+use pullgate_config::options::{OptionDoc, REQUIRED, ReadByHand};
 use pullgate_config::read_by_hand;
 
 /// The most bytes of the file: 4 MiB.
@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 const CASE: &[ReadByHand] = read_by_hand! {
     /// The image as a pod names it.
-    "image": Text, "", "an image";
+    "image": Text, REQUIRED, "an image";
     /// The Kubernetes namespace of the pod.
     "pod-namespace": Text, "unknown", "a name";
     /// The scope of the rule that is expected to apply.
@@ -26,9 +26,15 @@ const CASE: &[ReadByHand] = read_by_hand! {
     "mode": Choice, "any", "enforce, audit, off";
 };
 
+const TABLES: &[ReadByHand] = read_by_hand! {
+    /// Cases: each one an image, and what the policy is expected to decide about it.
+    "case": Table("[[case]]") [0..=usize::MAX], REQUIRED, "";
+};
+
 /// The options of a file of expectations.
 pub(super) fn expectation_options() -> Vec<OptionDoc> {
-    let all = ReadByHand::describe("[[case]]", "", CASE);
+    let tables = ReadByHand::describe("", "", TABLES);
+    let all = tables.chain(ReadByHand::describe("[[case]]", "", CASE));
     all.map(|option| OptionDoc { file: "expectations", ..option }).collect()
 }
 

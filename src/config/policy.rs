@@ -15,6 +15,7 @@ use crate::keys::PinnedKey;
 use crate::policy::{Policy, PolicyError, Rule, ties};
 use crate::signature::reads_attestations;
 use crate::trust::ROOT_NOTICE;
+use pullgate_config::description::TypeKeys;
 use pullgate_config::options::OptionDoc;
 
 mod advice;
@@ -35,6 +36,11 @@ pub use source::{DeclaredKey, KnownKeys};
 /// The options of policy.toml and policy.d/*.toml.
 pub(super) fn policy_options() -> Vec<OptionDoc> {
     options::all()
+}
+
+/// The tables of them whose `type` decides which keys they may have.
+pub(super) fn keys_by_type() -> Vec<TypeKeys> {
+    authenticator::keys_by_type().chain(attestation::keys_by_type()).collect()
 }
 
 /// The most bytes of one policy file: 4 MiB, several times what the most rules need.

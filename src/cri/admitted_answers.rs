@@ -90,7 +90,7 @@ mod tests {
     async fn verdict(gate: &Gate, asked: &str) -> CachedVerdict {
         let id = crate::digest::Digest::of(b"image").to_string();
         let present = Present { id, ..Present::default() };
-        gate.check_present_to_cache(asked, &present).await.unwrap().expect("it rests on the policy alone")
+        gate.check_present_to_cache(asked, &present).await.unwrap().1.expect("it rests on the policy alone")
     }
 
     #[tokio::test]

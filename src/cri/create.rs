@@ -10,11 +10,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
+use super::decided::Decided;
 use super::{MAX_NAME_BYTES, Peer, Proxy, RuntimeContent, frame, read_message, status};
 use crate::api::Image;
 use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, PresentVerdict, Refusal};
+use crate::telemetry::decisions::Call;
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 pub(super) use request::CreateRequest;
 use request::{Changes, UsedImage};
@@ -73,34 +75,58 @@ async fn checked(
 async fn check_images(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Changes, Refusal> {
     let mut changes = Changes::default();
     for volume in create.volumes() {
-        let found = check_image(proxy, volume, create.pod()).await?;
+        let found = check_image(proxy, volume, create.pod()).await;
+        let found = counted(proxy, (create, volume), found)?;
         changes.volumes.push(found.and_then(|(_, image)| volume.changed_id(&image)));
     }
-    let Some((verdict, image)) = check_image(proxy, create.image(), create.pod()).await? else {
+    let found = check_own_image(proxy, create).await;
+    let Some((verdict, image)) = counted(proxy, (create, create.image()), found)? else {
         return Ok(changes);
     };
-    if !proxy.settings.checkpoint_restore {
-        // Asked again: the checks may have waited, and a pull meanwhile may have added the name that containerd uses first.
-        let now = query_runtime(proxy, create.image(), presence::image(&proxy.upstream, &image.id)).await?;
-        let absent = || Refusal::absent(create.image().image);
-        let now = now.filter(|now| now.id == image.id).ok_or_else(absent)?;
-        let (records, content) = (checkpoint::records(&now), RuntimeContent::of(&proxy.upstream));
-        let found = proxy.gate.checkpoint_record(create.image().image, &records, &content).await?;
-        if let Some(record) = found {
-            return Err(Refusal::checkpoint_image(create.image().name(), record));
-        }
-    }
     changes.image = create.image().changed_id(&image);
     changes.user_specified = proxy.settings.pin_user_specified_image.then(|| verdict.pinned()).flatten();
     Ok(changes)
 }
 
-/// The verdict on an image; `None` for a checkpoint, where that is allowed.
-async fn check_image(
+/// What is known about an image that may be used; `None` for a checkpoint, where that is allowed.
+type Found = Option<(PresentVerdict, Image)>;
+
+/// As [`check_image`] for the container's own image, which must not be a checkpoint either.
+async fn check_own_image(proxy: &Proxy, create: &CreateRequest<'_>) -> Result<Found, Refusal> {
+    let found = check_image(proxy, create.image(), create.pod()).await?;
+    if let Some((_, image)) = &found
+        && !proxy.settings.checkpoint_restore
+    {
+        // Asked again: the checks may have waited, and a pull meanwhile may have added the name that containerd uses first.
+        let now = query_runtime(proxy, create.image(), presence::image(&proxy.upstream, &image.id)).await?;
+        let absent = || Refusal::absent(create.image().image);
+        let now = now.filter(|now| now.id == image.id).ok_or_else(absent)?;
+        let (records, content) = (checkpoint::records(&now), RuntimeContent::of(&proxy.upstream));
+        let record = proxy.gate.checkpoint_record(create.image().image, &records, &content).await?;
+        if let Some(record) = record {
+            return Err(Refusal::checkpoint_image(create.image().name(), record));
+        }
+    }
+    Ok(found)
+}
+
+/// Counts the decision about one image of a container for the report.
+fn counted(
     proxy: &Proxy,
-    used: &UsedImage<'_>,
-    pod: Option<&Pod>,
-) -> Result<Option<(PresentVerdict, Image)>, Refusal> {
+    (create, used): (&CreateRequest<'_>, &UsedImage<'_>),
+    found: Result<Found, Refusal>,
+) -> Result<Found, Refusal> {
+    let decided = Decided::new(Call::CreateContainer, used.name(), create.pod());
+    match &found {
+        Ok(Some((verdict, _))) => decided.present(&proxy.counters.decisions, verdict),
+        Ok(None) => {}
+        Err(refusal) => decided.refused(&proxy.counters.decisions, refusal),
+    }
+    found
+}
+
+/// The verdict on an image.
+async fn check_image(proxy: &Proxy, used: &UsedImage<'_>, pod: Option<&Pod>) -> Result<Found, Refusal> {
     let is_id = Digest::parse(used.image).is_ok();
     let found = query_runtime(proxy, used, presence::image(&proxy.upstream, used.image)).await?;
     let Some(image) = found else {

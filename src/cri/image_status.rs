@@ -18,6 +18,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 
+use super::decided::Decided;
 use super::frame::{MAX_MESSAGE_BYTES, PREFIX_BYTES};
 use super::message::{SPEC_ANNOTATIONS, SPEC_IMAGE, text};
 use super::runtime_answer::RuntimeAnswer;
@@ -25,6 +26,7 @@ use super::wire::{self, WireError};
 use super::{MAX_NAME_BYTES, Peer, Proxy, RuntimeContent, read_message, status};
 use crate::containerd::Body;
 use crate::gate::{Present, Refusal};
+use crate::telemetry::decisions::Call;
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 
 /// How many names of one image are read at most. The runtime's answer is bounded in bytes as well.
@@ -70,9 +72,15 @@ async fn decide(
     let Some(present) = present else { return Ok(answer.into_response()) };
     let present = proxy.gate.read_content(present, &RuntimeContent::of(&proxy.upstream)).await;
     match proxy.gate.check_present_to_cache(query.image, &present).await {
-        Ok(verdict) => {
-            if let Some(verdict) = verdict {
-                proxy.admitted_answers.keep(query.image, message, verdict);
+        Ok((verdict, to_cache)) => {
+            if let Some(cached) = to_cache {
+                proxy.admitted_answers.keep(query.image, message, cached);
+            }
+            // An admitted image is asked about again and again, and its pull was counted.
+            let pulled = || proxy.recent_answers.is_pulled(query.image, &present.id, &proxy.policy_hash());
+            if !verdict.audited().is_empty() && !pulled() {
+                let decided = Decided::new(Call::ImageStatus, query.image, None);
+                decided.present(&proxy.counters.decisions, &verdict);
             }
             proxy.recent_answers.present(query.image);
             Ok(answer.into_response())
@@ -99,6 +107,7 @@ fn withhold(
     }
     let safe = query.has_annotations && !recent.is_present(query.image);
     proxy.counters.withheld.add(refusal.reason());
+    Decided::new(Call::ImageStatus, query.image, None).refused(&proxy.counters.decisions, refusal);
     tracing::info!(
         image = sanitize_to(query.image, MAX_NAME_BYTES),
         id = sanitize_to(&present.id, MAX_NAME_BYTES),

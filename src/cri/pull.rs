@@ -71,7 +71,7 @@ pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer
 
 /// Decides about an image, and forwards the pull if it is admitted.
 pub(super) async fn pull(proxy: &Proxy, call: PullCall, peer: Peer) -> Response<Body> {
-    let mut record = Record::begin(&proxy.counters.pulls, (call.request.image(), call.request.pod()), peer);
+    let mut record = Record::begin(&proxy.counters, (call.request.image(), call.request.pod()), peer);
     let answer = match run(proxy, call, &mut record).await {
         Ok(answer) => answer.into_response(),
         Err(answer) => answer,

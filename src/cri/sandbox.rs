@@ -10,11 +10,13 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::decided::Decided;
 use super::pull::{self, PullCall, PullRequest};
 use super::{Peer, Proxy, RuntimeContent};
 use crate::api::{Image, ImageSpec, PullImageRequest};
 use crate::containerd::{presence, sandbox};
 use crate::gate::Present;
+use crate::telemetry::decisions::Call;
 
 /// How often it is checked: the runtime may have restarted with another configuration, or the image may be gone.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -104,7 +106,9 @@ async fn check(proxy: &Proxy) -> Result<SandboxImage, String> {
 async fn is_admitted(proxy: &Proxy, name: &str, image: &Image) -> bool {
     let content = RuntimeContent::of(&proxy.upstream);
     let present = proxy.gate.read_content(Present::from(image), &content).await;
-    proxy.gate.check_present(name, &present, None).await.is_ok()
+    let Ok(verdict) = proxy.gate.check_present(name, &present, None).await else { return false };
+    Decided::new(Call::ImageStatus, name, None).present(&proxy.counters.decisions, &verdict);
+    true
 }
 
 async fn in_time<T, E: fmt::Display>(answer: impl Future<Output = Result<T, E>>) -> Result<T, String> {

@@ -73,6 +73,7 @@ impl Outcome {
 
     /// The rule refuses the image, but is in audit mode.
     pub(super) fn audited(rule: &Rule, refusal: Refusal, digest: Option<Digest>) -> Result<Self, Refusal> {
+        let refusal = refusal.by(rule.label());
         if rule.mode() != Mode::Audit {
             return Err(refusal);
         }

@@ -29,6 +29,7 @@ const MAX_QUOTE_BYTES: usize = 300;
 pub struct Refusal {
     reason: Reason,
     line: String,
+    rule: Option<String>,
 }
 
 impl Refusal {
@@ -40,6 +41,16 @@ impl Refusal {
     /// The line that explains it: image, rule, what was required, what was found, what to do.
     pub fn line(&self) -> &str {
         &self.line
+    }
+
+    /// The rule that refuses the image, with file and line, if it is known.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// The same, by the rule with this label.
+    pub(super) fn by(self, label: &str) -> Self {
+        Self { rule: Some(label.to_owned()), ..self }
     }
 
     /// What kubelet makes of it.
@@ -106,6 +117,21 @@ impl Refusal {
             image,
             "is refused because of an internal error of pullgate; see its log on the node",
         )
+    }
+
+    /// The canary, which the policy refuses.
+    pub(super) fn canary(image: &str, refusal: &Self) -> Self {
+        let text = format!("is the canary of `pullgate doctor`; the policy refuses it: {}", refusal.line());
+        Self::new(Reason::Canary, image, &text)
+    }
+
+    /// The canary, which the policy does not refuse.
+    pub(super) fn canary_admitted(image: &str, rule: &str, why: Reason) -> Self {
+        let text = format!(
+            "is the canary of `pullgate doctor` and has no signature, but {} admits it [{why}]; pullgate refuses it anyway",
+            quote(rule)
+        );
+        Self::new(Reason::CanaryAdmitted, image, &text)
     }
 
     /// A container's image is not an image on the node: containerd takes such a text for the path of a checkpoint.
@@ -232,7 +258,7 @@ impl Refusal {
         let suffix = format!(" [{reason}]");
         let line = format!("image {} {text}", quote(image));
         let line = sanitize_to(&line, MAX_LINE_BYTES.saturating_sub(suffix.len())) + &suffix;
-        Self { reason, line }
+        Self { reason, line, rule: None }
     }
 }
 

@@ -25,10 +25,12 @@ pub use serve::Control;
 pub use status::{BreakGlass, Counts, Exception, Gates, Ledger, Runtime, Status};
 pub use verdict::{Verdict, pinned, verdict};
 
+use super::report::{DecisionReport, ReportFilter};
 use super::scan::Report;
+use crate::doctor;
 
-/// Maximum size of a request, in bytes: a name has at most 4 KiB, a digest less.
-const MAX_REQUEST_BYTES: u64 = 16 << 10;
+/// Maximum size of a request, in bytes: findings are the largest.
+const MAX_REQUEST_BYTES: u64 = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -44,6 +46,10 @@ pub enum ControlRequest {
     Status,
     /// A scan of the node.
     Scan,
+    /// Findings of `pullgate doctor`, for status and metrics.
+    Doctor(doctor::Report),
+    /// The record of decisions.
+    Report(ReportFilter),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +61,10 @@ pub enum ControlReply {
     Status(Box<Status>),
     /// For [`ControlRequest::Scan`].
     Scan(Report),
+    /// For [`ControlRequest::Doctor`].
+    Recorded,
+    /// For [`ControlRequest::Report`].
+    Report(DecisionReport),
     /// The request is valid, but failed for this reason.
     Failed(String),
 }
@@ -63,10 +73,12 @@ impl ControlRequest {
     /// Maximum size of the answer, in bytes.
     fn max_reply_bytes(&self) -> u64 {
         match self {
-            Self::Verdict { .. } => 64 << 10,
+            Self::Verdict { .. } | Self::Doctor(_) => 64 << 10,
             Self::Status => 1 << 20,
             // 1000 images with 10 names each, at 1500 bytes per finding, are 15 MB.
             Self::Scan => 32 << 20,
+            // The rows of a report are limited to less.
+            Self::Report(_) => 32 << 20,
         }
     }
 }

@@ -10,8 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::control::Control;
+use super::doctor;
 use super::metrics::{MetricsSource, MetricsThread};
 use super::reload::{self, PolicyFile};
+use super::report::{DecisionRecord, Recorder};
 use super::scan::{self, Verdict};
 use super::state::State;
 use crate::config::{self, DaemonConfig};
@@ -63,8 +65,15 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     }
     let upstream = super::upstream(config);
     let proxy = Arc::new(Proxy::new(upstream, Arc::clone(&gate), super::proxy_settings(config)));
+    state.serves_at(inherited.as_ref().unwrap_or(&config.listen.socket));
+    let examining =
+        tokio::spawn(doctor::examine_self(Arc::clone(&proxy), config.clone(), Arc::clone(&state)));
     let scanning = tokio::spawn(keep_scanning(config.scan.clone(), Arc::clone(&proxy), Arc::clone(&state)));
+    let record = config.report.enabled;
+    let record = record.then(|| Arc::new(DecisionRecord::begin(config, Arc::clone(&proxy))));
+    let recorder = record.clone().and_then(|record| Recorder::start(record, config.report.interval));
     let control = Control::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
+    let control = control.with_record(record);
     let (control, control_socket) = serve_control(control, &config.control.socket);
     let source = MetricsSource::new(Arc::clone(&proxy), Arc::clone(&state), config.clone(), root);
     let metrics = MetricsThread::start(&config.metrics, source);
@@ -109,6 +118,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     watchdog.abort();
     sandbox.abort();
     scanning.abort();
+    examining.abort();
     drop((control, control_socket));
     drop(stop);
     match ended {
@@ -118,7 +128,10 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     if let Some(metrics) = metrics {
         metrics.stop().await;
     }
-    let Counters { passed, unimplemented, unknown_methods, pulls, withheld, containers_refused } =
+    if let Some(recorder) = recorder {
+        recorder.stop().await;
+    }
+    let Counters { passed, unimplemented, unknown_methods, pulls, withheld, containers_refused, .. } =
         proxy.counters();
     tracing::info!(
         passed = passed.get(),

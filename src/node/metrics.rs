@@ -16,6 +16,7 @@ use super::ledger_usage::LedgerUsage;
 use super::state::State;
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{Proxy, SandboxImage};
+use crate::doctor::Severity;
 use crate::telemetry::counters::{ByReason, Pulls};
 use crate::telemetry::{Kind, Reason};
 use crate::trust::TrustKind;
@@ -85,6 +86,11 @@ pullgate_daemon::families! {
     SCAN_TIME = Gauge "pullgate_scan_timestamp_seconds";
     /// 1 for the state of the image of pod sandboxes: `admitted`, `refused`, `not-reported` by the runtime, or `unchecked`.
     SANDBOX = Gauge "pullgate_sandbox_image" ["state"];
+    /// Findings about this node, by severity: of the last `pullgate doctor`, or of the daemon itself after its start. `error`:
+    /// the node does not enforce its policy.
+    DOCTOR = Gauge "pullgate_doctor_findings" ["severity"];
+    /// When the node was examined last.
+    DOCTOR_TIME = Gauge "pullgate_doctor_timestamp_seconds";
     /// Open connections to the CRI socket.
     OPEN = Gauge "pullgate_connections";
     /// `connections` in [limits].
@@ -200,6 +206,14 @@ impl MetricsSource {
             }
             if let Some(at) = time(Some(&scanned.at)) {
                 page.set(&SCAN_TIME, seconds(at));
+            }
+        }
+        if let Some(report) = self.state.doctor() {
+            for severity in [Severity::Error, Severity::Unknown, Severity::Warning] {
+                page.add(&DOCTOR, [severity.name()], report.count(severity));
+            }
+            if let Some(at) = time(Some(&report.at)) {
+                page.set(&DOCTOR_TIME, seconds(at));
             }
         }
         let found = match self.state.sandbox() {

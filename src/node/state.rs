@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
 
+use std::path::{Path, PathBuf};
+
 use super::scan::{Report, Verdict};
 use crate::cri::SandboxImage;
+use crate::doctor;
 
 /// Shared by the tasks that change it and those that report it.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ struct Known {
     policy: PolicyState,
     sandbox: Option<SandboxImage>,
     scanned: Option<Scanned>,
+    socket: Option<PathBuf>,
+    doctor: Option<doctor::Report>,
 }
 
 impl State {
@@ -83,6 +88,25 @@ impl State {
     /// The last scan, if any.
     pub fn scanned(&self) -> Option<Scanned> {
         self.known().scanned.clone()
+    }
+
+    /// The socket for kubelet.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.known().socket.clone()
+    }
+
+    /// The last findings of `pullgate doctor`, or of the daemon itself.
+    pub fn doctor(&self) -> Option<doctor::Report> {
+        self.known().doctor.clone()
+    }
+
+    pub(super) fn serves_at(&self, socket: &Path) {
+        self.known().socket = Some(socket.to_owned());
+    }
+
+    /// Records findings about the node.
+    pub fn examined(&self, report: doctor::Report) {
+        self.known().doctor = Some(report);
     }
 
     /// Records that the policy with this hash is in effect, and returns its generation.

@@ -271,11 +271,11 @@ impl Kubelet {
             // kubelet's arguments win over its files.
             let is_argument = self.layout == Layout::Rke2 && own.extension() != file.extension();
             let text = tree.text(file)?.unwrap_or_default();
-            if let Some((line, value)) = endpoints_in(&text, &IMAGE_ENDPOINT).pop() {
+            if let Some((line, value)) = values_in(&text, &IMAGE_ENDPOINT).pop() {
                 let place = format!("{}:{line}", file.display());
                 found = Some(Endpoint { value, place, replaceable: before_ours && !is_argument });
             }
-            if let Some((_, value)) = endpoints_in(&text, &RUNTIME_ENDPOINT).pop() {
+            if let Some((_, value)) = values_in(&text, &RUNTIME_ENDPOINT).pop() {
                 runtime = value;
             }
         }
@@ -293,7 +293,7 @@ fn drop_in(unit: &str) -> PathBuf {
 }
 
 /// `Kubernetes v1.31.0`, `k3s version v1.31.4+k3s1 (…)`, `rke2 version v1.31.4+rke2r1 (…)`.
-fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u32), NodeError> {
+pub(super) fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u32), NodeError> {
     let program = arguments.first().map_or("", |it| it.trim_start_matches(['@', '-', ':', '+', '!', '|']));
     let text = host::output(host, program, &["--version"])?;
     let parse = |word: &str| {
@@ -305,14 +305,15 @@ fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u32), NodeErr
         .ok_or_else(|| NodeError::Refused(format!("`{program} --version` prints no version of kubelet")))
 }
 
-/// Lines with an endpoint of this name, and the path of each: in YAML, JSON, or as `kubelet-arg`. It may be empty.
-fn endpoints_in(text: &str, names: &[&str; 2]) -> Vec<(usize, String)> {
+/// Lines with one of these keys, and the path of a socket that is its value: in YAML, JSON, or as `kubelet-arg`. The path is
+/// empty where the value is, and where it is `null`.
+pub(crate) fn values_in(text: &str, keys: &[&str]) -> Vec<(usize, String)> {
     let in_line = |line: &str| {
         let line = line.trim_start();
         if line.starts_with('#') {
             return None;
         }
-        let after = names.iter().find_map(|name| line.split_once(name).map(|(_, after)| after))?;
+        let after = keys.iter().find_map(|key| line.split_once(key).map(|(_, after)| after))?;
         let value = after.trim_start_matches(['"', '\'', ' ', '\t', ':', '=']);
         let end = value.find(|it: char| it.is_whitespace() || "\"',#}]".contains(it)).unwrap_or(value.len());
         // `null` in both, and `~` in YAML, remove what an earlier file sets.
@@ -345,7 +346,7 @@ mod tests {
             ("{\"imageServiceEndpoint\":\"\",\"x\":1}", Some((1, ""))),
             ("", None),
         ] {
-            let found = endpoints_in(text, &IMAGE_ENDPOINT).pop();
+            let found = values_in(text, &IMAGE_ENDPOINT).pop();
             assert_eq!(found.as_ref().map(|(line, value)| (*line, value.as_str())), expected, "{text}");
         }
     }

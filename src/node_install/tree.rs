@@ -26,17 +26,17 @@ pub(super) struct Contents {
 
 /// The root of a node.
 #[derive(Clone, Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: PathBuf,
 }
 
 impl Tree {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 
     /// Where a path of the node is for this process. Symbolic links lead where they lead on the node, so not out of its root.
-    pub(super) fn at(&self, path: &Path) -> io::Result<PathBuf> {
+    pub(crate) fn at(&self, path: &Path) -> io::Result<PathBuf> {
         let mut rest: Vec<OsString> = parts(path);
         let mut at = self.root.clone();
         let mut links = 0;
@@ -65,7 +65,7 @@ impl Tree {
     }
 
     /// A file with configuration. `None` if it does not exist.
-    pub(super) fn text(&self, path: &Path) -> io::Result<Option<String>> {
+    pub(crate) fn text(&self, path: &Path) -> io::Result<Option<String>> {
         let contents = self.contents(path, MAX_TEXT_BYTES)?;
         Ok(contents.map(|it| String::from_utf8_lossy(&it.bytes).into_owned()))
     }
@@ -93,7 +93,7 @@ impl Tree {
     }
 
     /// The files in a directory whose names have this ending, sorted by name. None if the directory does not exist.
-    pub(super) fn files(&self, directory: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
+    pub(crate) fn files(&self, directory: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(self.at(directory)?) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
@@ -110,7 +110,7 @@ impl Tree {
     }
 
     /// As [`Self::files`], with those in directories below, in the order of Go's `filepath.WalkDir`. It does not follow links.
-    pub(super) fn files_below(&self, directory: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
+    pub(crate) fn files_below(&self, directory: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
         let (mut found, mut directories) = (Vec::new(), vec![directory.to_owned()]);
         while let Some(directory) = directories.pop() {
             for path in self.files(&directory, "")? {

@@ -98,7 +98,7 @@ impl Unit {
 }
 
 /// The value of `--name`.
-pub(super) fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+pub(crate) fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
     let mut found = None;
     let mut words = arguments.iter();
     while let Some(word) = words.next() {

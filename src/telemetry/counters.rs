@@ -3,9 +3,10 @@
 pub use pullgate_daemon::counter::Counter;
 use pullgate_daemon::metrics::Histogram;
 
+use super::decisions::Decisions;
 use super::{Reason, Step, Steps};
 
-/// Counts since the daemon started. Updated from any thread without locks.
+/// Counts since the daemon started. Updated from any thread without waiting.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Calls that were forwarded unchanged.
@@ -19,6 +20,8 @@ pub struct Counters {
     pub withheld: ByReason,
     /// Containers that were refused, including checkpoints.
     pub containers_refused: ByReason,
+    /// What was decided about which image.
+    pub decisions: Decisions,
 }
 
 /// How pulls ended, each counted once. Pulls of the sandbox image, which pullgate begins itself, are among them.
@@ -47,9 +50,10 @@ impl Pulls {
         self.pulled.sum() + self.failed.sum() + self.cancelled.sum()
     }
 
-    /// Pulls that were refused.
+    /// Pulls that were refused, without those of the canary.
     pub fn refused(&self) -> u64 {
-        self.refused.sum() + self.unreadable.get()
+        let refused = self.refused.iter().filter(|(reason, _)| !reason.is_canary());
+        refused.map(|(_, count)| count).sum::<u64>() + self.unreadable.get()
     }
 }
 

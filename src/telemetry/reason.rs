@@ -50,6 +50,11 @@ macro_rules! reasons {
                 }
             }
 
+            /// The reason with this code.
+            pub fn of_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.code() == code)
+            }
+
             /// What kubelet makes of it.
             pub fn kind(self) -> Kind {
                 match self {
@@ -206,6 +211,10 @@ reasons! {
     RuntimeUnavailable = Refused(Attempt), "runtime-unavailable",
     /// verifying the image took longer than the time limit
     Timeout = Unavailable, "timeout",
+    /// `pullgate doctor` asked for its canary, an image without a signature, and the policy refuses it
+    Canary = Refused(Attempt), "canary",
+    /// `pullgate doctor` asked for its canary, an image without a signature, and the policy would admit it; pullgate refuses it anyway
+    CanaryAdmitted = Refused(Attempt), "canary-admitted",
     /// pullgate itself failed; the pull is refused
     Internal = Refused(Attempt), "internal",
 }
@@ -214,6 +223,11 @@ impl Reason {
     /// Whether an image is admitted for this reason.
     pub fn admits(self) -> bool {
         self.kind() == Kind::Admitted
+    }
+
+    /// Whether the image was the canary of `pullgate doctor`, and not one that somebody wants to run.
+    pub fn is_canary(self) -> bool {
+        matches!(self, Self::Canary | Self::CanaryAdmitted)
     }
 }
 

@@ -6,6 +6,7 @@ use prost::Message;
 use pullgate::api;
 use pullgate::cri::CriSettings;
 use pullgate::gate::Gate;
+use pullgate::telemetry::decisions::{DecisionKey, Tally};
 
 use crate::options::settings::proxy;
 use pullgate_test::policy::{self, RELEASE};
@@ -361,4 +362,58 @@ async fn a_checkpoint_in_an_admitted_image_is_restored_only_if_allowed() {
     let answer = world.create(&id(OPEN), OPEN, &[]).await;
     assert_error(&answer, "no record");
     assert!(answer.message.contains("no record of the image"), "{answer:?}");
+}
+
+/// Verdict, reason, call, namespace and image of what was recorded, in the order of a report.
+fn recorded(world: &World) -> Vec<String> {
+    let taken = world.daemon.proxy.counters().decisions.take();
+    let mut keys: Vec<_> = taken.tallies.into_iter().collect();
+    keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let row = |(key, tally): (DecisionKey, Tally)| {
+        let (verdict, call, reason) = (key.verdict.name(), key.call.name(), key.reason.unwrap());
+        let image = key.image.replace("registry.example.com/", "");
+        format!(
+            "{verdict} {reason} {call} {:?} {image} {} {}",
+            key.namespace,
+            tally.count,
+            !key.rule.is_empty()
+        )
+    };
+    keys.into_iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn decisions_about_present_images_and_containers_are_recorded() {
+    let world = start(|_| {}).await;
+    world.daemon.proxy.counters().decisions.record();
+    let calls = async || {
+        world.precheck(CLOSED).await;
+        world.precheck(OPEN).await;
+        world.create(&id(OPEN), OPEN, &[]).await;
+        world.create(&id(OPEN), OPEN, &[(&id(CLOSED), CLOSED)]).await;
+        recorded(&world)
+    };
+    let enforced = [
+        "refused not-verified create-container \"shop\" closed/app:1 1 true",
+        "withheld not-verified image-status \"\" closed/app:1 1 true",
+        "admitted unsigned-allowed create-container \"shop\" open/app:1 1 true",
+    ];
+    assert_eq!(calls().await, enforced);
+    let rule = "[[namespace]]\nscope = \"registry.example.com/closed\"\nmode = \"audit\"";
+    let open =
+        "[[namespace]]\nscope = \"registry.example.com/open\"\nallow = \"unsigned\"\nreason = \"a test\"";
+    for (action, expected) in [
+        ("require = { all = [\"release\"] }", "would-withhold not-verified create-container"),
+        ("deny = \"a test\"", "would-refuse denied-by-rule create-container"),
+    ] {
+        let text = format!("default = \"deny\"\n{RELEASE}{rule}\n{action}\n{open}\n");
+        world.daemon.gate.set_policy(policy::load(world.directory.path(), &text));
+        let rows = calls().await;
+        assert!(rows.contains(&format!("{expected} \"shop\" closed/app:1 1 true")), "{action}: {rows:?}");
+        let reason = expected.split(' ').nth(1).unwrap();
+        let status = format!("would-withhold {reason} image-status \"\" closed/app:1 1 true");
+        assert!(rows.contains(&status), "{action}: {rows:?}");
+        assert!(rows.contains(&enforced[2].replace("1 true", "2 true")), "{action}: {rows:?}");
+        assert_eq!(rows.len(), 3, "{action}: {rows:?}");
+    }
 }

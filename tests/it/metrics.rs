@@ -1,6 +1,6 @@
 //! Metrics: what they count, and that their documentation, the alerts and the dashboard agree with the tables.
 //!
-//! After a change of a table, `UPDATE=1 cargo test --test it metrics::` writes docs/metrics.md.
+//! After a change of a table, `make generate` writes docs/metrics.md.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -60,7 +60,7 @@ counters.
 - [packaging/monitoring/pullgate-dashboard.json](../packaging/monitoring/pullgate-dashboard.json) is a dashboard for Grafana 9.4 or
   newer: import it, and choose the data source.
 - [packaging/monitoring/pullgate-alerts.yaml](../packaging/monitoring/pullgate-alerts.yaml) has alerts, each with what to do: pullgate
-  does not run, kubelet does not use it, the policy could not be loaded or differs from that of most nodes, refusals jump,
+  does not run, kubelet does not use it, `pullgate doctor` found errors, the policy could not be loaded or differs from that of most nodes, refusals jump,
   registries do not answer, a break-glass exception is open, a key or a root ends within 14 days, and others. Name the file in
   `rule_files` of Prometheus.
 ";
@@ -85,7 +85,7 @@ fn the_page_is_generated() {
     let page = format!(
         "{INTRODUCTION}\n## Metrics of pullgate\n\n{node}\n## Metrics of pullgate-signer\n{SIGNER}{signer}"
     );
-    assert_written("docs/metrics.md", &page, "metrics::");
+    assert_written("docs/metrics.md", &page);
 }
 
 #[test]
@@ -217,6 +217,8 @@ async fn all_series_of_a_counter_exist_from_the_start_and_none_names_an_image() 
         "pullgate_ledger_bytes",
         "pullgate_scan_images",
         "pullgate_scan_timestamp_seconds",
+        "pullgate_doctor_findings",
+        "pullgate_doctor_timestamp_seconds",
         "pullgate_trust_expiry_timestamp_seconds",
     ];
     for Family { name, .. } in metrics::FAMILIES {

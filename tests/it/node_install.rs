@@ -1,6 +1,7 @@
 //! `pullgate node`: on directories in place of nodes, with a kubelet and a systemd that the test plays. pullgate's socket, the
 //! policy check and `packaging/maintain` are the real ones.
 
+mod doctor;
 mod fake;
 
 use std::fs;

@@ -35,7 +35,9 @@ use pullgate_test::world::World as Node;
 mod attestations;
 pub(crate) mod documents;
 mod effects;
+mod generated;
 mod policy;
+pub(crate) mod programs;
 mod samples;
 pub(crate) mod settings;
 
@@ -71,6 +73,7 @@ impl World {
     fn gate_of(&self, lines: &str, policy: &str) -> Gate {
         let config = self.config(lines);
         let root = self.etc();
+        pullgate_test::schema::check("policy.toml", policy);
         std::fs::write(root.join("policy.toml"), policy).unwrap();
         let gate = node::gate(&config).unwrap();
         let loaded = config::load_policy(&root, jiff::Timestamp::now());
@@ -81,7 +84,9 @@ impl World {
     fn config(&self, lines: &str) -> DaemonConfig {
         let root = self.etc();
         let hosts = format!("[registry]\nhosts = \"{}\"\n", root.join("certs.d").display());
-        std::fs::write(root.join(config::DAEMON_FILE), format!("{hosts}{lines}\n")).unwrap();
+        let text = format!("{hosts}{lines}\n");
+        pullgate_test::schema::check(config::DAEMON_FILE, &text);
+        std::fs::write(root.join(config::DAEMON_FILE), text).unwrap();
         config::load_daemon(&root.join(config::DAEMON_FILE))
             .unwrap_or_else(|problems| panic!("{lines}: {problems}"))
     }

@@ -37,6 +37,7 @@ mod connections;
 mod cosign;
 mod crossing;
 mod denied;
+mod doctor;
 mod effects;
 mod faults;
 mod gpg;

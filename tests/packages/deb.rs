@@ -47,6 +47,7 @@ fn the_files_belong_to_root_and_nobody_else_can_change_them() {
         "/usr/bin/pullgate",
         "/usr/bin/pullgate-signer",
         "/usr/lib/systemd/system/pullgate.socket",
+        "/usr/share/pullgate/npd/pullgate.json",
         "/usr/share/pullgate/kubelet/kubelet-image-service-endpoint.conf",
         "/usr/share/pullgate/kubelet/kubelet.service.d/10-pullgate.conf",
         "/usr/share/doc/pullgate/docs/install.md",

@@ -1,12 +1,14 @@
 //! Command line code that both programs share.
 #![forbid(unsafe_code)]
 
+mod generate;
 mod login;
 mod outcome;
 pub mod output;
 mod program;
 mod retired;
 
+pub use generate::{DocumentedFile, Generate};
 pub use login::LoginArgs;
 pub use outcome::Outcome;
 pub use program::{parse, run};

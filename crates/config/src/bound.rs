@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use crate::description::{Description, Kind, OptionKind, Unset};
+use crate::description::{Description, Kind, OptionKind, Range, Unset};
 use crate::document::{Document, Value};
-use crate::duration::{parse_duration, parse_size, show_duration, show_size};
+use crate::duration::{DURATIONS, SIZES, parse_duration, parse_size, show_duration, show_size};
 
 /// Bytes.
 pub const KIB: u64 = 1024;
@@ -99,6 +99,16 @@ impl Bound {
         }
     }
 
+    const fn kind(&self, word: &'static str) -> OptionKind {
+        let Self { unit, minimum, maximum, .. } = *self;
+        let (units, bare) = match unit {
+            Unit::Bytes => (SIZES, true),
+            Unit::Count => (&[] as &[_], true),
+            Unit::Milliseconds => (DURATIONS, false),
+        };
+        OptionKind::Number(Range { units, bare, minimum, maximum, word })
+    }
+
     fn range(&self) -> String {
         format!("{} to {}", self.show(self.minimum), self.show(self.maximum))
     }
@@ -139,14 +149,9 @@ impl<T: Number> Kind<T> for Bound {
     }
 
     fn describe(&self) -> Description {
-        let kind = match self.unit {
-            Unit::Bytes => OptionKind::Bytes,
-            Unit::Count => OptionKind::Count,
-            Unit::Milliseconds => OptionKind::Duration,
-        };
         let default = self.show(self.default);
-        let default = if kind == OptionKind::Count { default } else { format!("{default:?}") };
-        Description::new(kind, Unset::Default(default), self.range())
+        let default = if matches!(self.unit, Unit::Count) { default } else { format!("{default:?}") };
+        Description::new(self.kind(""), Unset::Default(default), self.range())
     }
 }
 
@@ -176,6 +181,6 @@ impl Kind<Option<Duration>> for OffOr {
 
     fn describe(&self) -> Description {
         let bounds = format!("off, {}", self.0.range());
-        Description::new(OptionKind::Duration, Unset::Default("\"off\"".to_owned()), bounds)
+        Description::new(self.0.kind("off"), Unset::Default("\"off\"".to_owned()), bounds)
     }
 }

@@ -5,16 +5,27 @@ use std::time::Duration;
 /// Seconds.
 const DAY: u64 = 24 * 60 * 60;
 
+/// The units that are written behind a number, each with its value.
+pub type Units = [(&'static str, u64)];
+
+/// Bytes.
+pub const SIZES: &Units = &[("B", 1), ("KiB", 1024), ("MiB", 1024 * 1024)];
+/// Milliseconds.
+pub const DURATIONS: &Units = &[("ms", 1), ("s", 1000), ("m", 60_000), ("d", 1000 * DAY)];
+/// Seconds.
+pub const AGES: &Units = &[("m", 60), ("h", 3600), ("d", DAY)];
+
+/// Reads a whole number with one of these units, and nothing else.
+pub fn parse_number(text: &str, units: &Units) -> Option<u64> {
+    let end = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, written) = text.split_at_checked(end)?;
+    let (_, value) = units.iter().find(|(name, _)| *name == written)?;
+    number.parse::<u64>().ok()?.checked_mul(*value)
+}
+
 /// Reads a whole number with its unit, `500ms`, `15s`, `2m` or `30d`, and nothing else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split(text)?;
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
-        "d" => Some(Duration::from_secs(number.checked_mul(DAY)?)),
-        _ => None,
-    }
+    parse_number(text, DURATIONS).map(Duration::from_millis)
 }
 
 /// Writes a duration so that [`parse_duration`] reads it.
@@ -31,13 +42,9 @@ pub fn show_duration(duration: Duration) -> String {
 
 /// Reads a size, `512KiB` or `4MiB`, with or without a space before the unit.
 pub fn parse_size(text: &str) -> Option<u64> {
-    let (number, unit) = split(text)?;
-    match unit.trim_start_matches(' ') {
-        "B" => Some(number),
-        "KiB" => number.checked_mul(1024),
-        "MiB" => number.checked_mul(1024 * 1024),
-        _ => None,
-    }
+    let end = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(end)?;
+    parse_number(&format!("{number}{}", unit.trim_start_matches(' ')), SIZES)
 }
 
 /// Writes a size so that [`parse_size`] reads it.
@@ -47,12 +54,6 @@ pub fn show_size(bytes: u64) -> String {
         bytes if bytes > 0 && bytes.is_multiple_of(1024) => format!("{}KiB", bytes / 1024),
         bytes => format!("{bytes}B"),
     }
-}
-
-fn split(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|character: char| !character.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(end)?;
-    Some((number.parse().ok()?, unit))
 }
 
 #[cfg(test)]

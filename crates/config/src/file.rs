@@ -17,6 +17,7 @@ pub struct Guard {
 /// Bits of a file's mode.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
+const EXECUTABLE: u32 = 0o111;
 
 impl Guard {
     /// For the user of this process.
@@ -50,6 +51,18 @@ impl Guard {
     pub fn read_any(path: &Path, limit: u64) -> Result<String, FileError> {
         let (file, metadata) = open(path)?;
         text(read_limited(file, &metadata, limit)?)
+    }
+
+    /// Checks that the file at `path` is a program that no other user can change, as [`Guard::read`] does for a file that is
+    /// read, up to `/`.
+    pub fn check_program(self, path: &Path) -> Result<(), FileError> {
+        let metadata = path.metadata().map_err(FileError::of)?;
+        if !metadata.is_file() {
+            return Err(FileError::NotAFile);
+        }
+        self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })?;
+        self.check_directories(Path::new("/"), path)?;
+        if metadata.mode() & EXECUTABLE == 0 { Err(FileError::NotExecutable) } else { Ok(()) }
     }
 
     /// Whether a directory can be trusted to list files.
@@ -158,6 +171,8 @@ pub enum FileError {
     NotAFile,
     #[error("is not a directory")]
     NotADirectory,
+    #[error("is not executable")]
+    NotExecutable,
     #[error("file is larger than {limit} bytes")]
     TooLarge { limit: u64 },
     #[error("file is not UTF-8 text")]
@@ -188,6 +203,7 @@ impl FileError {
             Self::Io(error) => format!("the operating system reports: {error}"),
             Self::NotAFile => "name a file".to_owned(),
             Self::NotADirectory => "remove it, or make it a directory".to_owned(),
+            Self::NotExecutable => format!("chmod +x {}", path.display()),
             Self::TooLarge { .. } => "split it".to_owned(),
             Self::NotText => "save it as UTF-8".to_owned(),
             Self::ByteOrderMark => "save it as UTF-8 without a byte order mark (BOM)".to_owned(),

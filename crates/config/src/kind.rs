@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 pub use crate::bound::{bytes, count, off_or, time};
 use crate::description::Description;
-pub use crate::description::{Kind, OptionKind, Unset};
+pub use crate::description::{Kind, Many, OptionKind, Unset};
 use crate::document::{Document, Value};
 use crate::options::{Options, Pass, describe};
 use crate::suggest;
@@ -135,7 +135,8 @@ impl<T: From<&'static str>> Kind<Vec<T>> for List<T> {
         let bounds = format!("list of at most {}; each: {}", self.most, self.form.bounds);
         let required = !self.example.is_empty();
         let unset = if required { Unset::Required } else { Unset::Default(format!("{:?}", self.default)) };
-        Description { example: self.example, ..Description::new(OptionKind::List, unset, bounds) }
+        let is = Description::new(self.form.kind, unset, bounds);
+        Description { example: self.example, many: Many::List(usize::from(required), self.most), ..is }
     }
 }
 
@@ -257,13 +258,13 @@ impl<T> Kind<Vec<T>> for Tables<T> {
 
     fn describe(&self) -> Description {
         let is = Description::new(OptionKind::Table(self.0), Unset::Described(""), "");
-        Description { nested: describe(self.2).options, ..is }
+        Description { nested: describe(self.2).options, many: Many::OneOrList(0, self.1), ..is }
     }
 }
 
 /// Absolute paths as in the `PATH` of a shell.
 pub const PATHS: Form<Vec<PathBuf>> =
-    Form { kind: OptionKind::Path, bounds: "absolute paths, separated by `:`", read: read_paths };
+    Form { kind: OptionKind::AbsolutePath, bounds: "absolute paths, separated by `:`", read: read_paths };
 
 fn read_paths(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Vec<PathBuf>> {
     let hint = "write each directory from `/` on, with `:` between two, as in containerd's config_path";
@@ -276,7 +277,8 @@ fn read_paths(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Optio
 }
 
 /// An absolute path.
-pub const PATH: Form<PathBuf> = Form { kind: OptionKind::Path, bounds: "absolute path", read: read_path };
+pub const PATH: Form<PathBuf> =
+    Form { kind: OptionKind::AbsolutePath, bounds: "absolute path", read: read_path };
 
 fn read_path(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<PathBuf> {
     let (text, span) = document.string(value, &format!("`{key}`"))?;

@@ -24,5 +24,6 @@ pub mod kind;
 pub mod options;
 pub mod problem;
 pub mod renamed;
+pub mod schema;
 pub mod suggest;
 pub mod values;

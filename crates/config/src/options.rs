@@ -1,7 +1,7 @@
 //! Declarations of options: each option once, with [`options!`](crate::options!).
 
 pub use crate::description::OptionDoc;
-use crate::description::{Kind, OptionKind, Unset};
+use crate::description::{Kind, Many, OptionKind, Unset};
 use crate::document::{Document, Table};
 
 /// The options of `T`, which is all of `file`.
@@ -57,12 +57,16 @@ pub(crate) struct Described {
     pub(crate) options: Vec<OptionDoc>,
 }
 
+/// What applies without an option that is always required, in a table that is read by hand.
+pub const REQUIRED: &str = "–";
+
 /// An option of a table that is read by hand: see [`read_by_hand!`](crate::read_by_hand).
 #[derive(Debug)]
 pub struct ReadByHand {
     pub key: &'static str,
     pub kind: OptionKind,
-    /// What applies without it; empty where it, or one of several, has to be set.
+    pub many: Many,
+    /// What applies without it: [`REQUIRED`], or empty where it has to be set if others are not, or if others are.
     pub unset: &'static str,
     pub bounds: &'static str,
     pub doc: &'static [&'static str],
@@ -87,7 +91,12 @@ impl ReadByHand {
             section: header.clone(),
             key: format!("{prefix}{}", option.key),
             kind: option.kind,
-            default: if option.unset.is_empty() { Unset::Required } else { Unset::Described(option.unset) },
+            many: option.many,
+            default: match option.unset {
+                "" => Unset::Depends,
+                REQUIRED => Unset::Required,
+                words => Unset::Described(words),
+            },
             bounds: option.bounds.to_owned(),
             doc: one_line(option.doc),
             example: "",
@@ -160,6 +169,7 @@ impl Described {
             section: header.to_owned(),
             key: own.to_owned(),
             kind: is.kind,
+            many: is.many,
             default: is.unset,
             bounds: is.bounds,
             doc: one_line(doc),
@@ -176,19 +186,39 @@ fn one_line(doc: &[&str]) -> String {
     doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
 
-/// Declares the options of a table that is read by hand: meaning, key, [`OptionKind`], what applies without it (empty where
-/// it, or one of several, has to be set), and its values in words.
+/// Declares the options of a table that is read by hand: meaning, key, [`OptionKind`], what applies without it (see
+/// [`ReadByHand::unset`]), and its values in words. A kind with `[least..=most]` behind it is a list; with a `|` between, one
+/// value or a list.
+///
+/// ```
+/// use pullgate_config::options::{REQUIRED, ReadByHand};
+/// use pullgate_config::read_by_hand;
+///
+/// const RULE: &[ReadByHand] = read_by_hand! {
+///     /// The images that the rule applies to.
+///     "scope": Text | [1..=100], REQUIRED, "a scope, or 1 to 100 of them";
+/// };
+/// assert_eq!(ReadByHand::keys(RULE), ["scope"]);
+/// ```
 #[macro_export]
 macro_rules! read_by_hand {
-    ($($(#[doc = $doc:expr])+ $key:literal: $kind:ident, $unset:expr, $bounds:expr;)*) => {
+    ($(
+        $(#[doc = $doc:expr])+
+        $key:literal: $kind:ident $(($($of:expr),+))? $([$least:literal..=$most:expr])?
+            $(| [$least_of:literal..=$most_of:expr])?, $unset:expr, $bounds:expr;
+    )*) => {
         &[$($crate::options::ReadByHand {
             key: $key,
-            kind: $crate::description::OptionKind::$kind,
+            kind: $crate::description::OptionKind::$kind $(($($of),+))?,
+            many: $crate::read_by_hand!(@many $($least, $most)? $(| $least_of, $most_of)?),
             unset: $unset,
             bounds: $bounds,
             doc: &[$($doc),+],
         }),*]
     };
+    (@many) => { $crate::description::Many::One };
+    (@many $least:literal, $most:expr) => { $crate::description::Many::List($least, $most) };
+    (@many | $least:literal, $most:expr) => { $crate::description::Many::OneOrList($least, $most) };
 }
 
 /// Declares the options of one table, each once: its meaning as the doc comment, the field, the key, and a

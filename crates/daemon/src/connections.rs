@@ -118,6 +118,17 @@ impl<P: Copy + Eq + Hash> Connections<P> {
         Some(Connection::new(activity, self.limits.first_call))
     }
 
+    /// The peers that have an open connection, each once.
+    pub fn peers(&self) -> Vec<P> {
+        let mut peers: Vec<P> = Vec::new();
+        for entry in self.lock().iter() {
+            if !peers.contains(&entry.peer) {
+                peers.push(entry.peer);
+            }
+        }
+        peers
+    }
+
     pub fn counts(&self) -> ConnectionCounts {
         ConnectionCounts {
             open: self.lock().len(),
@@ -186,6 +197,9 @@ mod tests {
         assert!(!kubelet.is_closed());
         let counts = table.counts();
         assert_eq!((counts.open, counts.closed_idle, counts.refused), (14, 3, 0));
+        let mut peers = table.peers();
+        peers.sort_unstable();
+        assert_eq!(peers, ["critest", "kubelet"]);
         drop(critest);
         assert_eq!(table.counts().open, 1);
     }

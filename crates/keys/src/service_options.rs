@@ -16,7 +16,7 @@ pub const ASSUMED: Duration = Duration::from_secs(3600);
 
 /// The file of a secret, readable only by its owner.
 pub const SECRET_FILE: Form<PathBuf> =
-    Form { kind: OptionKind::Path, bounds: "file that others cannot read", read: read_secret_file };
+    Form { kind: OptionKind::AbsolutePath, bounds: "file that others cannot read", read: read_secret_file };
 /// A name or an id: text that is valid in a header.
 const TEXT: Form<String> = Form { kind: OptionKind::Text, bounds: "a name", read: read_text };
 /// The URL of a service.

@@ -262,6 +262,17 @@ impl RegistryError {
         self.properties().1
     }
 
+    /// The error, where the registry may deny a request only because there were no credentials for a reason.
+    pub(super) fn because(self, no_credentials: Option<&str>) -> Self {
+        match (self, no_credentials) {
+            (Self::Unauthorized { host, what, reason }, Some(why)) => {
+                let reason = if reason.is_empty() { why.to_owned() } else { format!("{reason}; {why}") };
+                Self::Unauthorized { host, what, reason }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// Whether a retry may succeed soon: the registry is busy, or a connection broke.
     pub(super) fn is_transient(&self) -> bool {
         matches!(

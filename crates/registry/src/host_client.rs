@@ -13,11 +13,12 @@ use super::challenge::{Challenge, challenge};
 use super::client_pool::ClientPool;
 use super::concurrency_limit::ConcurrencyLimit;
 use super::cooldowns::Cooldowns;
+use super::credentials::Offer;
 use super::error::{Bound, RegistryError};
 use super::failure;
 use super::host_request::HostRequest;
 use super::hosts::{Host, Scheme, is_local};
-use super::keychain::Keychain;
+use super::keychain::{Keychain, Offered};
 use super::limits::Limits;
 use super::realm::registry_url;
 use super::redirect::{audience, authority, redirect, same_origin};
@@ -66,20 +67,56 @@ impl HostClient {
         ask: &HostRequest,
         context: &RequestContext,
     ) -> Result<ApiResponse, RegistryError> {
-        let sent = match self.send_once(host, ask, context).await {
+        let (sent, no_credentials) = match self.offer(host, ask, context).await {
+            Ok((offer, failure)) => (self.send_offering(host, ask, context, &offer).await, failure),
+            Err(error) => (Err(error), None),
+        };
+        let sent = sent.map_err(|error| error.because(no_credentials.as_deref()));
+        self.counts.add(&sent);
+        sent
+    }
+
+    /// What may be sent to the host; and why there may be less, if a program of the operator failed.
+    async fn offer(
+        &self,
+        host: &Host,
+        ask: &HostRequest,
+        context: &RequestContext,
+    ) -> Result<Offered, RegistryError> {
+        let mut offer = context.credentials.offer(&host.authority)?;
+        // The operator's credentials are for pulls without credentials, and never for writes.
+        if !context.credentials.is_empty() || ask.push || context.push || context.is_unauthenticated {
+            return Ok((offer, None));
+        }
+        offer = self.keychain.offer(host, &ask.repository).await?;
+        if offer.is_empty() {
+            offer = host.credentials.offer(&host.authority)?;
+        }
+        if offer.is_empty() {
+            return Ok(self.keychain.print(host, &ask.repository, &context.printed).await);
+        }
+        Ok((offer, None))
+    }
+
+    async fn send_offering(
+        &self,
+        host: &Host,
+        ask: &HostRequest,
+        context: &RequestContext,
+        offer: &Offer,
+    ) -> Result<ApiResponse, RegistryError> {
+        match self.send_once(host, ask, context, offer).await {
             Err(RegistryError::Memory(MemoryError::NotYet)) => {
                 // The response is larger than lookups may read without waiting. It is dropped, and requested again once
                 // there is memory: waiting takes neither a connection nor a permit that others need.
                 context.end_turn();
                 match context.share.enlarge(self.limits.queue_timeout).await {
-                    Ok(()) => self.send_once(host, ask, context).await,
+                    Ok(()) => self.send_once(host, ask, context, offer).await,
                     Err(error) => Err(error.into()),
                 }
             }
             sent => sent,
-        };
-        self.counts.add(&sent);
-        sent
+        }
     }
 
     async fn send_once(
@@ -87,16 +124,9 @@ impl HostClient {
         host: &Host,
         ask: &HostRequest,
         context: &RequestContext,
+        offer: &Offer,
     ) -> Result<ApiResponse, RegistryError> {
         let push = ask.push || context.push;
-        let mut offer = context.credentials.offer(&host.authority)?;
-        // The operator's credentials are for pulls without credentials, and never for writes.
-        if context.credentials.is_empty() && !push && !context.is_unauthenticated {
-            offer = self.keychain.offer(host, &ask.repository).await?;
-            if offer.is_empty() {
-                offer = host.credentials.offer(&host.authority)?;
-            }
-        }
         let _permit = self.concurrency_limit.take(&host.authority).await?;
         if let Some((until, error)) = self.cooldowns.active(&host.authority, &ask.what) {
             context.not_before(until);
@@ -104,7 +134,7 @@ impl HostClient {
         }
         let slot = match context.is_unauthenticated {
             true => token::Slot::default(),
-            false => self.tokens.slot(host, &offer, Access { repository: &ask.repository, push }),
+            false => self.tokens.slot(host, offer, Access { repository: &ask.repository, push }),
         };
         let mut authorization = token::granted(&slot).await;
         // A cached grant may be refused once; a fresh one is final, and so is none where none may be obtained.
@@ -147,7 +177,7 @@ impl HostClient {
             }
             let access = Access { repository: &ask.repository, push };
             let what = &ask.what;
-            let request = token::Request { host, secure, challenge: &challenge, offer: &offer, access, what };
+            let request = token::Request { host, secure, challenge: &challenge, offer, access, what };
             authorization = Some(token::obtain(self, &slot, &request, authorization.as_ref()).await?);
             fresh = true;
         }

@@ -3,7 +3,9 @@
 //! They are looked up by the host of the request, so a mirror never gets the credentials of another host.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use tokio::sync::{Mutex, Semaphore};
 use zeroize::Zeroizing;
 
 use super::credentials::Offer;
@@ -13,11 +15,21 @@ use super::limits::Limits;
 use pullgate_net::secret;
 
 mod acr;
+pub(crate) mod answer;
 pub(crate) mod docker;
+mod image_glob;
+mod plugin;
+mod program;
 
 pub use acr::AcrSettings;
+pub use image_glob::ImageGlob;
+pub use plugin::{CredentialProgram, CredentialProtocol};
+pub use program::Environment;
 
-/// Where the operator's credentials are: names of files, no secret.
+/// Credential programs that run at the same time. They share the memory and the tasks of the daemon's unit.
+const PROGRAMS: usize = 2;
+
+/// Where the operator's credentials are: names of files, no secret but in the environment of programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keyring {
     pub credentials: Vec<HostCredential>,
@@ -26,6 +38,8 @@ pub struct Keyring {
     /// Instances of Alibaba Cloud Container Registry (Enterprise Edition) that give temporary passwords. No host belongs to
     /// two of them.
     pub acr: Vec<AcrSettings>,
+    /// Programs that print credentials, for images for which there are no others.
+    pub programs: Vec<CredentialProgram>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +57,17 @@ pub(super) struct Keychain {
     credentials: Vec<HostCredential>,
     docker: Option<docker::Config>,
     acr: Vec<acr::Acr>,
+    plugins: Vec<Arc<plugin::Plugin>>,
 }
 
 impl Keychain {
     pub(super) fn new(keyring: Keyring, limits: &Limits) -> Self {
-        let Keyring { credentials, docker_config, acr } = keyring;
+        let Keyring { credentials, docker_config, acr, programs } = keyring;
         let acr = acr.into_iter().map(|acr| acr::Acr::new(acr, limits)).collect();
-        Self { credentials, docker: docker_config.map(docker::Config::new), acr }
+        let turns = Arc::new(Semaphore::new(PROGRAMS));
+        let plugins = programs.into_iter().map(|program| plugin::Plugin::new(program, Arc::clone(&turns)));
+        let docker = docker_config.map(docker::Config::new);
+        Self { credentials, docker, acr, plugins: plugins.collect() }
     }
 
     /// The operator's credentials for `host`, empty without any: first the host's own entry, then the docker
@@ -73,12 +91,41 @@ impl Keychain {
             None => Ok(Offer::default()),
         }
     }
+
+    /// The credentials that programs print for `host`, which has no others; empty without any. A program that fails gives
+    /// none, as in kubelet; then also why, for the message if the registry requires credentials.
+    pub(super) async fn print(&self, host: &Host, repository: &str, printed: &Printed) -> Offered {
+        if self.plugins.is_empty() {
+            return Offered::default();
+        }
+        let registry = if host.authority == HUB { "docker.io" } else { &host.authority };
+        let image =
+            image_glob::ImageName { registry: registry.to_owned(), repository: repository.to_owned() };
+        let mut printed = printed.lock().await;
+        match &*printed {
+            Some((known, offered)) if *known == image => offered.clone(),
+            _ => {
+                let offered = plugin::offer(&self.plugins, &image).await;
+                *printed = Some((image, offered.clone()));
+                offered
+            }
+        }
+    }
 }
+
+/// What programs printed for the last image of one lookup: its requests share it, whatever the cache does.
+pub(super) type Printed = Arc<Mutex<Option<(image_glob::ImageName, Offered)>>>;
+
+/// Credentials, and why there may be less of them than there should be.
+pub(super) type Offered = (Offer, Option<Arc<str>>);
+
+/// The host of Docker Hub.
+const HUB: &str = "registry-1.docker.io";
 
 /// Docker Hub has several names for one host.
 fn canonical(host: &str) -> &str {
     match host {
-        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        "docker.io" | "index.docker.io" => HUB,
         other => other,
     }
 }

@@ -18,6 +18,7 @@ mod failure;
 mod file_stamp;
 #[doc(hidden)]
 pub mod fuzzing;
+mod go_duration;
 mod grafeas;
 mod host_client;
 mod host_request;
@@ -51,7 +52,9 @@ pub use concurrency_limit::Permit;
 pub use credentials::{AuthConfig, Credentials};
 pub use error::{Bound, Class, RegistryError};
 pub use grafeas::Grafeas;
-pub use keychain::{AcrSettings, HostCredential, Keyring};
+pub use keychain::{
+    AcrSettings, CredentialProgram, CredentialProtocol, Environment, HostCredential, ImageGlob, Keyring,
+};
 pub use limits::Limits;
 pub use listing::Pages;
 pub use lookaside::Lookaside;

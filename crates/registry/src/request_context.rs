@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::concurrency_limit::Permit;
 use super::credentials::Credentials;
 use super::hosts::Capability;
+use super::keychain::Printed;
 use super::limits::Limits;
 
 /// Delays between retries of one request; the retry budget ends them.
@@ -29,6 +30,8 @@ pub(super) struct RequestContext {
     pub(super) push: bool,
     /// The memory for what the requests of the lookup read.
     pub(super) share: Share,
+    /// The operator's credentials that programs printed for the lookup.
+    pub(super) printed: Printed,
     /// The permit for this lookup.
     turn: Arc<Mutex<Option<Permit>>>,
     patience: Arc<RetryBudget>,
@@ -58,6 +61,7 @@ impl RequestContext {
             is_unauthenticated: false,
             push: false,
             share,
+            printed: Printed::default(),
             turn: Arc::default(),
             patience: Arc::new(patience),
         }

@@ -1,5 +1,6 @@
 //! The command line: one module for each subcommand, and what they share.
 
+mod generate;
 mod import;
 mod key_options;
 mod keys;
@@ -55,6 +56,9 @@ enum Command {
     Keys(Box<keys::KeysCommand>),
     /// Convert another system's policy to pullgate's format
     Import(import::Import),
+    /// Generate man pages, completions and schemas
+    #[command(subcommand, arg = no_config())]
+    Generate(pullgate_cli::Generate<generate::File>),
 }
 
 /// Replaces `--config` in a command that reads no configuration, where help does not show it.
@@ -82,7 +86,7 @@ fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
 impl Command {
     fn reads_configuration(&self) -> bool {
         match self {
-            Self::Import(_) => false,
+            Self::Import(_) | Self::Generate(_) => false,
             Self::Keys(keys) => keys.reads_configuration(),
             Self::Service(_) | Self::Sign(_) => true,
         }
@@ -97,6 +101,7 @@ impl Arguments {
             Command::Sign(sign) => sign.run(root),
             Command::Keys(keys) => keys.run(root),
             Command::Import(import) => import.run(),
+            Command::Generate(generate) => generate.run(Self::command()),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::{AuthenticatorSettings, RegistryLogin, Rule, SignerSettings, TargetRegistry};
 use pullgate_config::bound::{MINUTE, SECOND};
+use pullgate_config::description::FileDoc;
 use pullgate_config::document::{Document, Value};
 use pullgate_config::file::Guard;
 use pullgate_config::kind::{Flag, Form, OptionKind, PATH, PATHS, Section, off_or};
@@ -33,8 +34,11 @@ const MAX_REPOSITORIES: usize = 10_000;
 const HOST: Form<String> = Form { kind: OptionKind::Text, bounds: "a host", read: read_host };
 const USER: Form<String> =
     Form { kind: OptionKind::Text, bounds: "a name; with `password-file`", read: read_user };
-const REPOSITORIES: Form<Vec<Repository>> =
-    Form { kind: OptionKind::List, bounds: "at most 10000 repositories", read: read_repositories };
+const REPOSITORIES: Form<Vec<Repository>> = Form {
+    kind: OptionKind::List(&OptionKind::Text, MAX_REPOSITORIES),
+    bounds: "at most 10000 repositories",
+    read: read_repositories,
+};
 
 pullgate_config::options! {
     /// `signer.toml` without keys and rules.
@@ -192,6 +196,19 @@ pub fn load_signer_control(path: &Path) -> Result<PathBuf, Problems> {
         let mut root = document.recover();
         Some(Control::section(document, &mut root, "control").socket)
     })
+}
+
+/// The documentation of `signer.toml`.
+#[must_use]
+pub fn signer_documentation() -> FileDoc {
+    FileDoc {
+        heading: SIGNER_FILE,
+        page: "pullgate-signer.toml",
+        about: "which images pullgate-signer signs, and with which keys",
+        place: "`pullgate-signer` reads `/etc/pullgate/signer.toml`. `pullgate-signer check` reports every problem in it.",
+        options: signer_options(),
+        types: Vec::new(),
+    }
 }
 
 /// Every option of `signer.toml`, in the order of the documentation.

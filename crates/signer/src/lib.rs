@@ -43,7 +43,9 @@ pub use attaching::{Attaching, AttachingError, TimestampSettings};
 pub use certificate::CertificateStatus;
 pub use config::limits::Limits;
 pub use config::listen::Listen;
-pub use config::{Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_options};
+pub use config::{
+    Reconcile, SIGNER_FILE, load_signer, load_signer_control, signer_documentation, signer_options,
+};
 pub use failed_reload::FailedReload;
 pub use http::{ListenError, Listener};
 pub use metrics::FAMILIES;

@@ -16,6 +16,7 @@ pub mod programs;
 pub mod proxy;
 pub mod registry;
 pub mod runtime;
+pub mod schema;
 pub mod secrets;
 pub mod signer;
 pub mod sigstore;

@@ -42,6 +42,7 @@ pub fn load(directory: &Path, text: &str) -> Policy {
     let root = directory.join("etc");
     std::fs::create_dir_all(&root).unwrap();
     std::fs::write(root.join("policy.toml"), text).unwrap();
+    crate::schema::check("policy.toml", text);
     let loaded = pullgate::config::load_policy(&root, jiff::Timestamp::now());
     loaded.unwrap_or_else(|problems| panic!("{problems}\n{text}")).policy
 }

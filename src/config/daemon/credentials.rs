@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use super::super::document::{Document, Value};
 use super::super::services::SECRET_FILE;
+use super::host::HOST;
+use super::programs::programs;
 use crate::alibaba::Identity;
 use crate::registry::{AcrSettings, HostCredential, Keyring};
 use pullgate_config::kind::{Form, OptionKind, Tables};
 use pullgate_config::options::{Options as _, Pass};
-use pullgate_config::values::is_host;
 
-/// A host, perhaps with a port.
-pub(super) const HOST: Form<String> = Form { kind: OptionKind::Text, bounds: "a host", read: read_host };
 /// An identifier of another system: printable, short, and no part of a path or a header.
 const NAME: Form<String> = Form { kind: OptionKind::Text, bounds: "a name", read: read_name };
 
@@ -54,8 +53,9 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
     let docker_config = pass.option(
         "docker-config",
         &[
-            "A docker config.json (its `auths`; credential helpers are not run).",
-            "The order is: `[[registry.credential]]` of the host, this file, ACR.",
+            "A docker config.json (its `auths`; the credential helpers that it names are not run).",
+            "The order is: `[[registry.credential]]` of the host, this file, ACR, then `[[registry.credential-provider]]` and",
+            "`[[registry.credential-helper]]`.",
         ],
         &SECRET_FILE.optional("none", "\"/etc/pullgate/docker.json\""),
     );
@@ -76,6 +76,7 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
         ],
         &Tables("[[registry.acr]]", 64, instance),
     );
+    let programs = programs(pass);
     if let Some(host) = repeated(credentials.iter().map(|credential| &credential.host)) {
         pass.problem("credential", format!("`{host}` has two credentials"), "keep one of them");
     }
@@ -83,7 +84,7 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
         let message = format!("`{host}` is listed in more than one [[registry.acr]]");
         pass.problem("acr", message, "keep each host in one [[registry.acr]]");
     }
-    Keyring { credentials, docker_config, acr }
+    Keyring { credentials, docker_config, acr, programs }
 }
 
 fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a String> {
@@ -126,11 +127,6 @@ fn instance(pass: &mut Pass<'_, '_, '_>) -> Option<AcrSettings> {
         endpoint: format!("https://{endpoint}"),
         metadata: AcrSettings::METADATA.to_owned(),
     })
-}
-
-fn read_host(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write it as `registry.example.com`, or with its port, without `https://` and without `*`";
-    document.parsed(key, value, ["is not a host name", hint], |text| is_host(text).then(|| text.to_owned()))
 }
 
 fn read_name(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::credentials::{HOST, keyring};
+use super::credentials::keyring;
+use super::host::HOST;
 use super::sources::source;
 use crate::registry::{Keyring, SignatureSource};
 use pullgate_config::bound::MINUTE;

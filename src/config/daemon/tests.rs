@@ -3,7 +3,17 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use pullgate_test::schema::agrees;
+
 use super::*;
+use crate::registry::{CredentialProgram, CredentialProtocol, Environment, ImageGlob};
+
+/// The schema says the same.
+fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
+    let read = super::read(name, text);
+    agrees("daemon", text, read.as_ref().map(drop).map_err(ToString::to_string));
+    read
+}
 
 const INSTALLED: &str = include_str!("../../../config/pullgate.toml");
 
@@ -57,6 +67,11 @@ target = "own.json"
 listen = "127.0.0.1:9464"
 textfile = "/mnt/pullgate.prom"
 textfile-interval = "1m"
+[report]
+enabled = false
+max-rows = 100
+keep = "7d"
+interval = "10s"
 [log]
 format = "json"
 level = "debug"
@@ -112,6 +127,13 @@ request-timeout = "500ms"
     assert_eq!(config.metrics, metrics);
     let unix = read("x", "[metrics]\nlisten = \"unix:/run/m.sock\"").unwrap().metrics;
     assert_eq!(unix.listen, Some(Address::Unix(PathBuf::from("/run/m.sock"))));
+    let report = Report {
+        enabled: false,
+        max_rows: 100,
+        keep: Duration::from_secs(7 * 24 * 60 * 60),
+        interval: Duration::from_secs(10),
+    };
+    assert_eq!(config.report, report);
     assert_eq!(config.log, Log { format: Format::Json, level: Level::DEBUG });
     assert_eq!(
         (config.limits.registry.manifest_bytes, config.limits.registry.signature_max_size),
@@ -122,6 +144,59 @@ request-timeout = "500ms"
     assert_eq!(config.limits.registry.request_timeout, Duration::from_millis(500));
     assert_eq!(read("x", "[listen]\nmode = 0o660").unwrap().listen.mode(), 0o660);
     assert_eq!(read("x", "[listen]\ngroup = \"a\"\nmode = \"0600\"").unwrap().listen.mode(), 0o600);
+}
+
+#[test]
+fn credential_programs_are_read_in_the_order_in_which_they_are_asked() {
+    let text = "[[registry.credential-helper]]\ncommand = \"/opt/helper\"\nhosts = [\"r.example:5000\"]\n\
+                cache-duration = \"0s\"\n\
+                [[registry.credential-provider]]\ncommand = \"/opt/provider\"\n\
+                match-images = [\"*.dkr.ecr.*.amazonaws.com\", \"r.example/team\"]\nargs = [\"get\", \"\"]\n\
+                environment = [\"A=b=c\"]\napi-version = \"v1beta1\"\ndefault-cache-duration = \"720m\"\ntimeout = \"1s\"\n";
+    let images = |globs: &[&str]| globs.iter().map(|glob| ImageGlob::parse(glob).unwrap()).collect();
+    let provider = CredentialProgram {
+        command: PathBuf::from("/opt/provider"),
+        arguments: vec!["get".to_owned(), String::new()],
+        environment: Environment(vec![("A".to_owned(), "b=c".to_owned())]),
+        timeout: Duration::from_secs(1),
+        protocol: CredentialProtocol::Kubelet("v1beta1"),
+        images: images(&["*.dkr.ecr.*.amazonaws.com", "r.example/team"]),
+        cache_duration: Duration::from_secs(12 * 60 * 60),
+    };
+    let helper = CredentialProgram {
+        command: PathBuf::from("/opt/helper"),
+        arguments: vec!["get".to_owned()],
+        environment: Environment::default(),
+        timeout: Duration::from_secs(10),
+        protocol: CredentialProtocol::Docker,
+        images: images(&["r.example:5000"]),
+        cache_duration: Duration::ZERO,
+    };
+    let config = read("x", text).unwrap();
+    assert_eq!(config.registry.keyring.programs, [provider, helper]);
+    assert!(!format!("{config:?}").contains("b=c"), "a variable may be a secret");
+    for (text, expected) in [
+        ("[[registry.credential-provider]]\ncommand = \"/a\"", "set `command` and `match-images`"),
+        ("[[registry.credential-provider]]\ncommand = \"a\"\nmatch-images = [\"a\"]", "not an absolute path"),
+        ("[[registry.credential-provider]]\ncommand = \"/a\"\nmatch-images = []", "write 1 to 64 entries"),
+        (
+            "[[registry.credential-provider]]\ncommand = \"/a\"\nmatch-images = [\"https://a\"]",
+            "`match-images` matches no image",
+        ),
+        (
+            "[[registry.credential-provider]]\ncommand = \"/a\"\nmatch-images = [\"a\"]\nenvironment = [\"hunter2\"]",
+            "an entry of `environment` is not a variable",
+        ),
+        (
+            "[[registry.credential-provider]]\ncommand = \"/a\"\nmatch-images = [\"a\"]\ntimeout = \"2m\"",
+            "`timeout` is out of range",
+        ),
+        ("[[registry.credential-helper]]\nhosts = [\"a\"]", "set `command` and `hosts`"),
+        ("[[registry.credential-helper]]\ncommand = \"/a\"\nhosts = [\"*.a\"]", "is not a host name"),
+    ] {
+        let problems = read("x", text).unwrap_err().to_string();
+        assert!(problems.contains(expected) && !problems.contains("hunter2"), "{text}: {problems}");
+    }
 }
 
 #[test]
@@ -234,7 +309,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
         (
@@ -375,7 +450,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

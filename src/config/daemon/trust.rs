@@ -12,8 +12,11 @@ use pullgate_config::bound::DAY;
 use pullgate_config::kind::{Form, OptionKind, PATH, Tables, time};
 use pullgate_config::options::{Options as _, Pass};
 
-const NAME: Form<String> =
-    Form { kind: OptionKind::Text, bounds: "lower case, digits and `-`", read: read_name };
+const NAME: Form<String> = Form {
+    kind: OptionKind::Pattern("^[a-z0-9-]{1,64}$"),
+    bounds: "lower case, digits and `-`",
+    read: read_name,
+};
 const URL: Form<String> =
     Form { kind: OptionKind::Text, bounds: "https://, or http:// on this node", read: read_url };
 const TARGET: Form<String> = Form { kind: OptionKind::Text, bounds: "a file name", read: read_target };

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use toml::de::DeValue;
 
 use super::namespace::{Name, read_signers};
-use super::options;
+use super::options::{self, MAX_AGE, MAX_EXCEPT, MAX_TEXTS};
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
 use crate::policy::Condition;
@@ -17,16 +17,11 @@ use crate::signature::attestation::{
     TermsKind, Vulnerabilities,
 };
 use crate::trust::Pattern;
+use pullgate_config::description::TypeKeys;
+use pullgate_config::duration::{AGES, parse_number};
 use pullgate_config::kind::{Choice, Kind as _};
 use pullgate_config::options::ReadByHand;
 use pullgate_config::values::check_name;
-
-/// Maximum number of texts in one list.
-const MAX_TEXTS: usize = 16;
-/// Maximum number of vulnerabilities that do not count.
-const MAX_EXCEPT: usize = 1000;
-/// The longest age: ten years.
-const MAX_AGE: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 /// A condition, or its name alone if it is not valid.
 pub(super) struct DeclaredCondition {
@@ -54,16 +49,28 @@ impl Type {
         ("custom", Self::Custom),
     ];
 
-    /// The keys of this type alone.
+    /// The keys that a table of this type may have.
     fn keys(self) -> Vec<&'static str> {
-        ReadByHand::keys(match self {
+        let own = match self {
             Self::Provenance => options::PROVENANCE,
             Self::Vulnerabilities => options::VULNERABILITIES,
             Self::Sbom => options::SBOM,
             Self::Summary => options::SUMMARY,
             Self::Custom => options::CUSTOM,
-        })
+        };
+        [options::ATTESTATION, own].map(ReadByHand::keys).concat()
     }
+}
+
+/// The keys of each type.
+pub(super) fn keys_by_type() -> impl Iterator<Item = TypeKeys> {
+    let header = "[attestation.NAME]";
+    Type::ALL.into_iter().map(move |(name, kind)| TypeKeys {
+        header,
+        name,
+        is_default: false,
+        keys: kind.keys(),
+    })
 }
 
 /// Reads one condition.
@@ -88,8 +95,7 @@ fn read_condition(
 ) -> Option<Condition> {
     let kind = read_type(document, name, &at, &value)?;
     let what = format!("[attestation.{name}]");
-    let keys = [ReadByHand::keys(options::ATTESTATION), kind.keys()].concat();
-    let mut table = document.table(value, &what, &keys)?;
+    let mut table = document.table(value, &what, &kind.keys())?;
     table.take("type");
     let mut reader = Reader { document, name, at };
     let by = reader.required(&mut table, "by", "\"ci\"");
@@ -367,15 +373,8 @@ impl Reader<'_, '_> {
 
 /// Reads a whole number with its unit: `90m`, `12h` or `7d`.
 fn read_age(text: &str) -> Option<SignedDuration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: i64 = number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let seconds = match unit {
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let age = SignedDuration::from_secs(number.checked_mul(seconds)?);
+    let seconds = parse_number(text, AGES)?;
+    let age = SignedDuration::from_secs(i64::try_from(seconds).ok()?);
     (SignedDuration::from_secs(60)..=MAX_AGE).contains(&age).then_some(age)
 }
 

@@ -23,6 +23,8 @@ use crate::trust::{
     Algorithm, Authenticator, Key, KeyError, KeySet, LogUse, MAX_KEYS, MAX_PEM_BYTES, PssSalt, PublicKey,
     Signers, TrustedRoot,
 };
+use pullgate_config::description::TypeKeys;
+use pullgate_config::options::ReadByHand;
 use pullgate_config::values::{check_name, read_algorithm};
 
 /// An authenticator, or its name alone if it is not valid.
@@ -48,16 +50,28 @@ pub(super) fn read(
     files: KeyFiles<'_>,
 ) -> DeclaredAuthenticator {
     check_name(document, &name, &at);
-    let authenticator = match read_type(document, &value) {
-        Some(Type::Key) => read_keys(document, &name, at, value, files),
-        Some(Type::Keyless) => keyless::read(document, &name, at, value, files),
-        Some(Type::Notation) => notation::read(document, &name, at, value, files),
-        Some(Type::Gpg) => gpg::read(document, &name, at, value, files),
-        Some(Type::Certificate) => certificate::read(document, &name, at, value, files),
-        Some(Type::Attestor) => attestor::read(document, &name, at, value, files),
-        None => None,
-    };
+    let authenticator = read_type(document, &value).and_then(|kind| {
+        let table = document.table(value, &format!("[authenticator.{name}]"), &kind.keys())?;
+        match kind {
+            Type::Key => read_keys(document, &name, at, table, files),
+            Type::Keyless => keyless::read(document, &name, at, table, files),
+            Type::Notation => notation::read(document, &name, at, table, files),
+            Type::Gpg => gpg::read(document, &name, at, table, files),
+            Type::Certificate => certificate::read(document, &name, at, table, files),
+            Type::Attestor => attestor::read(document, &name, at, table, files),
+        }
+    });
     DeclaredAuthenticator { name, authenticator }
+}
+
+/// The keys of each type.
+pub(super) fn keys_by_type() -> impl Iterator<Item = TypeKeys> {
+    Type::ALL.into_iter().map(|(name, kind)| TypeKeys {
+        header: "[authenticator.NAME]",
+        name,
+        is_default: matches!(kind, Type::Key),
+        keys: kind.keys(),
+    })
 }
 
 /// A `type` of authenticator.
@@ -80,6 +94,24 @@ impl Type {
         ("gpg", Self::Gpg),
         ("attestor", Self::Attestor),
     ];
+
+    /// The keys that a table of this type may have.
+    fn keys(self) -> Vec<&'static str> {
+        let of_keys = || options::with_remote(options::AUTHENTICATOR);
+        match self {
+            Self::Key => [of_keys(), vec!["keys", "log", "trust-root"]].concat(),
+            Self::Keyless => [ReadByHand::keys(options::KEYLESS), vec!["type"]].concat(),
+            Self::Notation => {
+                [ReadByHand::keys(options::X509), ReadByHand::keys(options::NOTATION), vec!["type"]].concat()
+            }
+            Self::Certificate => {
+                [ReadByHand::keys(options::X509), ReadByHand::keys(options::CERTIFICATE), vec!["type"]]
+                    .concat()
+            }
+            Self::Gpg => [vec!["type"], ReadByHand::keys(options::GPG)].concat(),
+            Self::Attestor => [of_keys(), vec!["keys"], ReadByHand::keys(options::GPG)].concat(),
+        }
+    }
 }
 
 /// The `type`, which decides what other keys the table may have.
@@ -112,14 +144,9 @@ fn read_keys(
     document: &mut Document<'_>,
     name: &str,
     at: Range<usize>,
-    value: Value<'_>,
+    mut table: Table<'_>,
     mut files: KeyFiles<'_>,
 ) -> Option<Authenticator> {
-    let mut table = document.table(
-        value,
-        &format!("[authenticator.{name}]"),
-        &[options::with_remote(options::AUTHENTICATOR), vec!["keys", "log", "trust-root"]].concat(),
-    )?;
     let log_roots = read_log_roots(document, name, &mut table, &at, &mut files);
     let mut keys = read_key_set(document, name, at, &mut table, &mut files)?;
     if let Some((roots, roots_at)) = log_roots? {

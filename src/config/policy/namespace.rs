@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
-use super::options::{self, Choices};
+use super::options::{self, Choices, MAX_DIGESTS, SIGNERS};
 use crate::config::document::{Document, Table, Value};
 use crate::config::problem::Place;
 use crate::config::suggest;
@@ -17,8 +17,6 @@ use crate::signature::{Format, RepositoryIdentity};
 use pullgate_config::kind::{Choice, Kind as _};
 use pullgate_config::options::{Options as _, ReadByHand};
 
-/// How many digests one rule may list.
-const MAX_DIGESTS: usize = 10_000;
 const REQUIRE_FORMS: &str =
     "write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }";
 const ATTESTATIONS_FORM: &str = "write for example attestations = [\"scanned\"], or remove it";
@@ -201,7 +199,7 @@ fn read_requirement(
         let span = value.span.clone();
         Some((read_names(document, value, ("`attestations`", "attestation"), attested)?, span))
     });
-    let signed = ["all", "any", "at-least", "of"].iter().any(|key| table.has(key));
+    let signed = SIGNERS.iter().any(|key| table.has(key));
     let requirement = match attestations {
         Some(attestations) if !signed => {
             let (attestations, span) = attestations?;
@@ -275,7 +273,7 @@ pub(super) fn read_signers(
         names.push(Name { value: name.to_string(), place: document.place(value.span.start) });
         return Requirement::all(vec![name.to_string()]).ok();
     }
-    let mut table = document.table(value, "`by`", &["all", "any", "at-least", "of"])?;
+    let mut table = document.table(value, "`by`", SIGNERS)?;
     read_quorum(document, &mut table, "`by`", names)
 }
 

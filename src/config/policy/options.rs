@@ -1,21 +1,65 @@
 //! The options of policy.toml: which keys its tables may have, and what they mean.
 
 use super::remote::RemoteOptions;
+use jiff::SignedDuration;
+use pullgate_config::description::{OptionKind, Range};
+use pullgate_config::duration::AGES;
 use pullgate_config::kind::{Choice, Unset};
-use pullgate_config::options::{OptionDoc, Options, ReadByHand};
+use pullgate_config::options::{OptionDoc, Options, REQUIRED, ReadByHand};
 use pullgate_config::read_by_hand;
 
-use crate::policy::{Mode, SignedObject};
+use crate::policy::{
+    MAX_ANNOTATIONS, MAX_ATTESTATIONS, MAX_AUTHENTICATORS, MAX_DENIED, MAX_POD_PATTERNS, MAX_RULES, Mode,
+    SignedObject,
+};
 use crate::signature::RepositoryIdentity;
-use crate::trust::Algorithm;
+use crate::signature::attestation::MAX_FIELDS;
+use crate::trust::{Algorithm, MAX_KEYS, MAX_ROOTS, openpgp};
+
+/// How many digests one rule may list.
+pub(super) const MAX_DIGESTS: usize = 10_000;
+/// The keys of those who must have signed.
+pub(super) const SIGNERS: &[&str] = &["all", "any", "at-least", "of"];
+/// Maximum number of texts in one list of an attestation.
+pub(super) const MAX_TEXTS: usize = 16;
+/// Maximum number of vulnerabilities that do not count.
+pub(super) const MAX_EXCEPT: usize = 1000;
+/// The longest age: ten years.
+pub(super) const MAX_AGE: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 const OF_AUTHENTICATOR: &str = "the authenticator's";
+
+const COUNT: Range = Range { units: &[], bare: true, minimum: 0, maximum: i64::MAX as u64, word: "" };
+const SALT: Range = Range { word: "maximum", ..COUNT };
+const AGE: Range =
+    Range { units: AGES, bare: false, minimum: 60, maximum: MAX_AGE.as_secs().unsigned_abs(), word: "" };
+
+/// The tables, by their path.
+const TABLES: &[ReadByHand] = read_by_hand! {
+    /// Whose signatures count.
+    "authenticator": Table("[authenticator.NAME]"), "", "";
+    /// The public keys, for the types key and attestor.
+    "authenticator.NAME.keys": Table("[[authenticator.NAME.keys]]") [0..=MAX_KEYS], "", "";
+    /// Conditions that rules can require: what a signed statement about the image must say, and who must have signed it.
+    "attestation": Table("[attestation.NAME]"), "", "";
+    /// Rules. A scope is a repository and everything below it, in whole path segments, or a host for its whole registry;
+    /// only the most specific matching scope applies. A rule has one of `require`, `allow` and `deny`.
+    "namespace": Table("[[namespace]]") [0..=MAX_RULES], "", "";
+    /// Who must have signed, and which attestations the image must have.
+    "namespace.require": Table("[namespace.require]"), "", "";
+    /// The deny list, which is above all rules.
+    "deny": Table("[deny]"), "", "";
+    /// Denied images.
+    "deny.digests": Table("[[deny.digests]]") [0..=MAX_DENIED], "", "";
+    /// Denied keys. A denied key counts in no authenticator.
+    "deny.keys": Table("[[deny.keys]]") [0..=MAX_DENIED], "", "";
+};
 
 pub(super) const ROOT: &[ReadByHand] = read_by_hand! {
     /// What happens to images that no rule matches.
     "default": Choice, "", "deny, allow-unsigned";
     /// Why unsigned images are allowed by default.
-    "default-reason": Text, "", "one line; needed with allow-unsigned";
+    "default-reason": Sentence, "", "one line; needed with allow-unsigned";
 };
 
 pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
@@ -26,15 +70,15 @@ pub(super) const AUTHENTICATOR: &[ReadByHand] = read_by_hand! {
     /// The algorithm that signatures are verified with, whatever they claim; a list if the same key signs with several. A
     /// name with a hash and no curve is for the curve of that size: ECDSA_SHA_256 for P-256, ECDSA_SHA_384 for P-384,
     /// ECDSA_SHA_512 for P-521.
-    "algorithm": Choice, "", Algorithm::NAMES;
+    "algorithm": Choice | [1..=Algorithm::ALL.len()], "", Algorithm::NAMES;
     /// The length of the RSASSA-PSS salt in bytes, or "maximum" for the longest that the key allows.
-    "salt-length": Count, "that of the hash", "a number, maximum";
+    "salt-length": Number(SALT), "that of the hash", "a number, maximum";
 };
 
 pub(super) const KEYLESS: &[ReadByHand] = read_by_hand! {
     /// The trusted_root.json files of the Sigstore instances whose certificates count, or, for keys with `log`, whose logs
     /// do. A path is relative to the policy file.
-    "trust-root": Path, "", "a JSON file, or a list of at most 4";
+    "trust-root": Path | [1..=MAX_ROOTS], "", "a JSON file, or a list of at most 4";
     /// The URL of the OpenID provider (issuer) that authenticated the signer, exactly as in the certificates.
     "issuer": Text, "", "a URL";
     /// The subject of the certificates: an email address or a URI. The pattern must match the whole subject; `*` stands for
@@ -70,17 +114,17 @@ pub(super) const X509: &[ReadByHand] = read_by_hand! {
     /// contain one of them; for certificate, the chain must lead to one of them. Name files, or directories such as
     /// notation's `truststore/x509/ca/NAME`; paths are relative to the policy file. A self-signed certificate of a signer is
     /// its own CA.
-    "ca": List, "none", "PEM or DER files, directories";
+    "ca": Path [1..=usize::MAX], "none", "PEM or DER files, directories";
     /// For notation and certificate: the root certificates of timestamp authorities. If they are set, a signature needs a
     /// timestamp, and its certificates must be valid at the time of the timestamp instead of now.
-    "tsa": List, "none", "PEM or DER files, directories";
+    "tsa": Path [1..=usize::MAX], "none", "PEM or DER files, directories";
     /// For notation and certificate: whether every signature needs a timestamp, or only one whose certificates have expired; needs
     /// `tsa`.
     "timestamps": Choice, "always", "always, after-expiry";
     /// For notation and certificate: files or directories with certificate revocation lists (CRLs). A certificate that a
     /// list of its issuer contains does not count; `revocation` says what applies without a list. The files are read again
     /// at each reload.
-    "crl": List, "none", "DER or PEM files, directories";
+    "crl": Path [1..=usize::MAX], "none", "DER or PEM files, directories";
     /// For notation and certificate: whether to fetch CRLs from the addresses that the certificates name (CRL distribution
     /// points), and to use each for an hour. A list in `crl` does not replace a fetch; it counts where the fetch fails.
     "distribution-points": Choice, "ignore", "ignore, fetch";
@@ -94,10 +138,10 @@ pub(super) const X509: &[ReadByHand] = read_by_hand! {
 pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
     /// For notation: the certificates of the CAs of signing authorities. A signature by a signing authority itself states
     /// when it was made.
-    "signing-authority": List, "none", "PEM or DER files, directories";
+    "signing-authority": Path [1..=usize::MAX], "none", "PEM or DER files, directories";
     /// For notation: the subjects of the certificates that may sign, or `*` alone for all. A certificate may sign if its
     /// subject has all attributes that one of the entries names.
-    "identities": List, "", "*, x509.subject: C=…, ST=…, O=…";
+    "identities": Text [0..=usize::MAX], "", "*, x509.subject: C=…, ST=…, O=…";
     /// For notation: whether the expiry of a signature and the validity of its certificates count (strict), or not (permissive).
     "level": Choice, "strict", "strict, permissive";
 };
@@ -106,21 +150,21 @@ pub(super) const NOTATION: &[ReadByHand] = read_by_hand! {
 pub(super) const GPG: &[ReadByHand] = read_by_hand! {
     /// For gpg and attestor: the files with the OpenPGP keys whose signatures count, as `gpg --export` writes them, armored or not. Paths are
     /// relative to the policy file.
-    "keyrings": List, "none", "files; this or `armored`";
+    "keyrings": Path [1..=usize::MAX], "none", "files; this or `armored`";
     /// For gpg and attestor: keys themselves, as `gpg --export --armor` writes them.
     "armored": Text, "none", "armored keys";
     /// For gpg and attestor: the fingerprints of the primary keys that count. A signature by a sub-key is one by its primary key.
-    "fingerprints": List, "all of the keys", "40 digits each";
+    "fingerprints": Text [1..=openpgp::MAX_KEYS], "all of the keys", "40 digits each";
 };
 
 /// Of `type = "certificate"`, beside [`X509`].
 pub(super) const CERTIFICATE: &[ReadByHand] = read_by_hand! {
     /// For certificate: the certificates of intermediate CAs, for signatures that come without them. These CAs are not
     /// trusted themselves: their chain must lead to a CA of `ca`.
-    "intermediates": List, "none", "PEM or DER files, directories";
+    "intermediates": Path [0..=usize::MAX], "none", "PEM or DER files, directories";
     /// For certificate: the names of certificates that may sign, as subject alternative names. A pattern must match the
     /// whole name; `*` stands for any characters except `/`, `**` for any characters.
-    "names": List, "", "email:…, dns:…, uri:…";
+    "names": Text [0..=usize::MAX], "", "email:…, dns:…, uri:…";
 };
 
 pub(super) const KEY: &[ReadByHand] = read_by_hand! {
@@ -131,11 +175,11 @@ pub(super) const KEY: &[ReadByHand] = read_by_hand! {
     /// The location from which the public key is fetched once; needs `fingerprint`.
     "source": Text, "", "alikms://, vault:// or pkcs11:";
     /// The SHA-256 of the DER public key at `source`, which `pullgate-signer keys public` shows.
-    "fingerprint": Text, "", "sha256: and 64 digits";
+    "fingerprint": Digest, "", "sha256: and 64 digits";
     /// The algorithm for this key.
-    "algorithm": Choice, OF_AUTHENTICATOR, Algorithm::NAMES;
+    "algorithm": Choice | [1..=Algorithm::ALL.len()], OF_AUTHENTICATOR, Algorithm::NAMES;
     /// The length of the salt for this key.
-    "salt-length": Count, OF_AUTHENTICATOR, "a number, maximum";
+    "salt-length": Number(SALT), OF_AUTHENTICATOR, "a number, maximum";
     /// The first moment at which the key counts.
     "not-before": Time, "none", "a date and time";
     /// The first moment at which the key no longer counts.
@@ -144,66 +188,66 @@ pub(super) const KEY: &[ReadByHand] = read_by_hand! {
 
 pub(super) const NAMESPACE: &[ReadByHand] = read_by_hand! {
     /// The images that the rule applies to.
-    "scope": Text, "", "a scope";
+    "scope": Text, REQUIRED, "a scope";
     /// The Kubernetes namespaces of the pods that the rule applies to. The rule is then more specific than one with the
     /// same scope and without `pods`.
-    "pods": List, "all", "names of Kubernetes namespaces, with `*`";
+    "pods": Text [1..=MAX_POD_PATTERNS], "all", "names of Kubernetes namespaces, with `*`";
     /// Allows images without a signature; needs `reason`.
     "allow": Choice, "", "unsigned";
     /// Refuses all images. The value is the reason that the refusal shows.
-    "deny": Text, "", "one line";
+    "deny": Sentence, "", "one line";
     /// Why unsigned images are allowed.
-    "reason": Text, "", "one line; needed with `allow`";
+    "reason": Sentence, "", "one line; needed with `allow`";
     /// The digests that `allow` is limited to.
-    "digests": List, "all", "at most 10000 digests";
+    "digests": Digest [1..=MAX_DIGESTS], "all", "at most 10000 digests";
     /// When `allow` ends. From then on, the rule refuses the images.
     "until": Time, "none", "a date and time";
     /// Other names of the same images. A signature that contains one of these names counts, too.
-    "aliases": List, "none", "scopes of the same form";
+    "aliases": Text [0..=usize::MAX], "none", "scopes of the same form";
     /// The layouts of signatures that count. Bundles and Notation signatures need not name their repository; see `identity`.
-    "layouts": List, "all", "classic, bundle, notation, lookaside, grafeas";
+    "layouts": Choice [1..=usize::MAX], "all", "classic, bundle, notation, lookaside, grafeas";
 };
 
 pub(super) const REQUIRE: &[ReadByHand] = read_by_hand! {
     /// Authenticators that must all have signed.
-    "all": List, "", "names of authenticators";
+    "all": Text [1..=MAX_AUTHENTICATORS], "", "names of authenticators";
     /// Authenticators of which one must have signed.
-    "any": List, "", "names of authenticators";
+    "any": Text [1..=MAX_AUTHENTICATORS], "", "names of authenticators";
     /// How many of the authenticators in `of` must have signed.
-    "at-least": Count, "", "1 to the number in `of`";
+    "at-least": Number(COUNT), "", "1 to the number in `of`";
     /// The authenticators that `at-least` counts.
-    "of": List, "", "names of authenticators";
+    "of": Text [1..=MAX_AUTHENTICATORS], "", "names of authenticators";
     /// Annotations that each signature must contain with exactly these values, as in `{ team = "payments" }`. They are
     /// signed together with the digest; `pullgate-signer sign -a` and `cosign sign -a` add them.
-    "annotations": Map, "none", "at most 16 texts";
+    "annotations": Texts(MAX_ANNOTATIONS), "none", "at most 16 texts";
     /// Attestations that the image must have, too, or alone: names of `[attestation.NAME]`.
-    "attestations": List, "none", "at most 16 names";
+    "attestations": Text [1..=MAX_ATTESTATIONS], "none", "at most 16 names";
 };
 
 pub(super) const ATTESTATION: &[ReadByHand] = read_by_hand! {
     /// What must be stated about the image: where it was built (slsa-provenance), which vulnerabilities it has, that it has a bill
     /// of materials (sbom), that a verifier checked it (vsa), or anything else (custom).
-    "type": Choice, "", "slsa-provenance, vulnerabilities, sbom, vsa, custom";
+    "type": Choice, REQUIRED, "slsa-provenance, vulnerabilities, sbom, vsa, custom";
     /// Who must have signed the attestation: an authenticator of keys, keyless identities or certificates, or several as in `require`.
-    "by": Text, "", "a name, or a table as `require`";
+    "by": Either(&[OptionKind::Text, OptionKind::Part("[namespace.require]", SIGNERS)]), REQUIRED, "a name, or a table as `require`";
     /// How old the newest attestation may be, by a time that is signed; only the newest of each authenticator counts then.
-    "max-age": Text, "any; needed for vulnerabilities", "1m to 3650d";
+    "max-age": Number(AGE), "any; needed for vulnerabilities", "1m to 3650d";
     /// Fields that the predicate must have, each by its JSON pointer and with exactly this value, as in
     /// `{ "/metadata/reviewed" = true }`.
-    "fields": Map, "none", "at most 32 texts, whole numbers, true or false";
+    "fields": Fields(MAX_FIELDS), "none", "at most 32 texts, whole numbers, true or false";
 };
 
 /// Of `type = "slsa-provenance"`.
 pub(super) const PROVENANCE: &[ReadByHand] = read_by_hand! {
     /// For slsa-provenance: the id of the builder, exactly; a list if it may be one of several.
-    "builder": Text, "", "a URI, or a list of at most 16";
+    "builder": Text | [1..=MAX_TEXTS], "", "a URI, or a list of at most 16";
     /// For slsa-provenance: the repository that was built, without `git+`, `.git` and the ref. `*` stands for any characters but `/`,
     /// `**` for any.
     "source-repository": Text, "all", "a text, with `*`";
     /// For slsa-provenance: the ref that was built, such as `refs/heads/main`.
     "source-ref": Text, "all", "a text, with `*`";
     /// For slsa-provenance: the build type, exactly; a list if it may be one of several.
-    "build-type": Text, "all", "a URI, or a list of at most 16";
+    "build-type": Text | [1..=MAX_TEXTS], "all", "a URI, or a list of at most 16";
 };
 
 /// Of `type = "vulnerabilities"`.
@@ -211,23 +255,23 @@ pub(super) const VULNERABILITIES: &[ReadByHand] = read_by_hand! {
     /// For vulnerabilities: the most severe one that the image may have. An unknown severity is above all.
     "max-severity": Choice, "", "none, negligible, low, medium, high, critical";
     /// For vulnerabilities: those that do not count, by the id that the scanner writes.
-    "except": List, "none", "at most 1000 ids";
+    "except": Text | [1..=MAX_EXCEPT], "none", "at most 1000 ids";
 };
 
 /// Of `type = "sbom"`.
 pub(super) const SBOM: &[ReadByHand] = read_by_hand! {
     /// For sbom: the formats that count.
-    "formats": List, "all", "spdx, cyclonedx";
+    "formats": Choice [1..=usize::MAX], "all", "spdx, cyclonedx";
 };
 
 /// Of `type = "vsa"`.
 pub(super) const SUMMARY: &[ReadByHand] = read_by_hand! {
     /// For vsa: the id of the verifier, exactly; a list if it may be one of several.
-    "verifier": Text, "", "a URI, or a list of at most 16";
+    "verifier": Text | [1..=MAX_TEXTS], "", "a URI, or a list of at most 16";
     /// For vsa: the resource that must have been verified.
     "resource": Text, "", "a URI, with `*`";
     /// For vsa: levels that must all have been verified; a higher level of the same track counts.
-    "levels": List, "none", "at most 16 texts";
+    "levels": Text | [1..=MAX_TEXTS], "none", "at most 16 texts";
 };
 
 /// Of `type = "custom"`.
@@ -241,16 +285,16 @@ pub(super) const CUSTOM: &[ReadByHand] = read_by_hand! {
 
 pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
     /// The digest of an image or index that is refused whatever a rule says.
-    "digest": Text, "", "a digest";
+    "digest": Digest, REQUIRED, "a digest";
     /// Why it is refused.
-    "reason": Text, "", "one line";
+    "reason": Sentence, REQUIRED, "one line";
 };
 
 pub(super) const DENY_KEY: &[ReadByHand] = read_by_hand! {
     /// The fingerprint of a key, as `pullgate verify` shows it. No authenticator accepts signatures by this key.
-    "key": Text, "", "SHA-256 of the DER public key, or openpgp4fpr: and the fingerprint of an OpenPGP key";
+    "key": Text, REQUIRED, "SHA-256 of the DER public key, or openpgp4fpr: and the fingerprint of an OpenPGP key";
     /// Why it is refused.
-    "reason": Text, "", "one line";
+    "reason": Sentence, REQUIRED, "one line";
 };
 
 pullgate_config::options! {
@@ -288,6 +332,7 @@ pub(super) fn all() -> Vec<OptionDoc> {
         ..option
     });
     let mut all: Vec<OptionDoc> = ReadByHand::describe("", "", ROOT).collect();
+    all.extend(ReadByHand::describe("", "", TABLES));
     all.extend(ReadByHand::describe(authenticator, "", AUTHENTICATOR));
     all.extend(ReadByHand::describe(authenticator, "", X509));
     all.extend(ReadByHand::describe(authenticator, "", NOTATION));

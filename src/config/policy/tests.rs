@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
+use pullgate_test::schema::agrees;
 use tempfile::TempDir;
 
 use super::*;
@@ -48,7 +49,16 @@ fn directory_of(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn load(directory: &TempDir) -> Result<Loaded, Problems> {
-    load_policy(directory.path(), NOW.parse().unwrap())
+    let loaded = load_policy(directory.path(), NOW.parse().unwrap());
+    let (file, more) = (directory.path().join("policy.toml"), directory.path().join("policy.d"));
+    // Reading a pipe would wait for its writer.
+    if file.is_file()
+        && !more.exists()
+        && let Ok(text) = fs::read_to_string(file)
+    {
+        agrees("policy", &text, loaded.as_ref().map(drop).map_err(ToString::to_string));
+    }
+    loaded
 }
 
 fn guarded(root: &Path, guard: Guard) -> Result<Loaded, Problems> {

@@ -3,16 +3,17 @@
 use http::Response;
 
 use crate::containerd::Body;
+use crate::cri::decided::Decided;
 use crate::cri::{MAX_NAME_BYTES, Peer};
 use crate::gate::{Explanation, Pinned, Pod, Refusal};
-use crate::telemetry::counters::Pulls;
-use crate::telemetry::{Reason, Step, Steps};
+use crate::telemetry::decisions::Call;
+use crate::telemetry::{Counters, Reason, Step, Steps};
 use pullgate_core::untrusted::sanitize_to;
 
 /// The record of one pull. It is written and counted exactly once, when it is dropped: also when the caller cancels.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
-    pulls: &'a Pulls,
+    counters: &'a Counters,
     image: String,
     pod: Pod,
     peer: Peer,
@@ -26,10 +27,7 @@ pub(super) struct Record<'a> {
 enum Outcome {
     /// The caller no longer waits for an answer: it cancelled the call, or its deadline passed.
     Cancelled,
-    Refused {
-        reason: Reason,
-        line: String,
-    },
+    Refused(Refusal),
     Pulled {
         reason: Reason,
         pinned: String,
@@ -42,11 +40,11 @@ enum Outcome {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn begin(pulls: &'a Pulls, (image, pod): (&str, Option<&Pod>), peer: Peer) -> Self {
+    pub(super) fn begin(counters: &'a Counters, (image, pod): (&str, Option<&Pod>), peer: Peer) -> Self {
         // Names are untrusted: a line break in one must not start a record of its own.
         let shown = sanitize_to(image, MAX_NAME_BYTES);
         Self {
-            pulls,
+            counters,
             image: shown,
             pod: pod.cloned().unwrap_or_default(),
             peer,
@@ -66,7 +64,7 @@ impl<'a> Record<'a> {
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.admitted = None;
-        self.outcome = Outcome::Refused { reason: refusal.reason(), line: refusal.line().to_owned() };
+        self.outcome = Outcome::Refused(refusal.clone());
     }
 
     pub(super) fn admitted(&mut self, pinned: &Pinned) {
@@ -85,16 +83,34 @@ impl<'a> Record<'a> {
 
 impl Record<'_> {
     fn count(&self) {
-        let Self { pulls, explanation, .. } = self;
-        match (&self.outcome, &self.admitted) {
-            (Outcome::Pulled { reason, .. }, _) => pulls.pulled.add(*reason),
-            (Outcome::Failed { reason, .. }, _) => pulls.failed.add(*reason),
-            (Outcome::Refused { reason, .. }, _) => pulls.refused.add(*reason),
-            (Outcome::Cancelled, Some((reason, _))) => pulls.cancelled.add(*reason),
+        let Self { explanation, .. } = self;
+        let Counters { pulls, decisions, .. } = self.counters;
+        let decided = Decided {
+            rule: explanation.rule.as_deref(),
+            digest: explanation.digest.as_deref(),
+            ..Decided::new(Call::Pull, &self.image, Some(&self.pod))
+        };
+        let (counts, reason) = match (&self.outcome, &self.admitted) {
+            (Outcome::Pulled { reason, .. }, _) => (&pulls.pulled, reason),
+            (Outcome::Failed { reason, .. }, _) => (&pulls.failed, reason),
+            (Outcome::Cancelled, Some((reason, _))) => (&pulls.cancelled, reason),
+            (Outcome::Refused(refusal), _) => {
+                pulls.refused.add(refusal.reason());
+                decided.refused(decisions, refusal);
+                return;
+            }
             (Outcome::Cancelled, None) => {
                 pulls.undecided.add();
+                decided.undecided(decisions);
+                return;
             }
-        }
+        };
+        counts.add(*reason);
+        decided.admitted(decisions, *reason, &explanation.audited);
+    }
+
+    fn count_explanation(&self) {
+        let Self { counters: Counters { pulls, .. }, explanation, .. } = self;
         for refusal in &explanation.audited {
             pulls.audited.add(refusal.reason());
         }
@@ -120,6 +136,7 @@ pub(in crate::cri) fn error_of(answer: &Response<Body>) -> Option<String> {
 impl Drop for Record<'_> {
     fn drop(&mut self) {
         self.count();
+        self.count_explanation();
         let explanation = &self.explanation;
         let spent = |step| explanation.steps.milliseconds(step);
         macro_rules! record {
@@ -160,8 +177,13 @@ impl Drop for Record<'_> {
                     error,
                 );
             }
-            Outcome::Refused { reason, line } => {
-                record!(warn, "refused", "pull refused", reason = reason.code(), line,);
+            Outcome::Refused(refusal) => {
+                let (reason, line) = (refusal.reason(), refusal.line());
+                if reason.is_canary() {
+                    record!(info, "refused", "canary refused", reason = reason.code(), line,);
+                } else {
+                    record!(warn, "refused", "pull refused", reason = reason.code(), line,);
+                }
             }
             Outcome::Cancelled => {
                 record!(info, "cancelled", "the caller cancelled the pull, or its deadline passed",)

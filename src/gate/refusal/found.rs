@@ -41,6 +41,11 @@ impl<'a> Found<'a> {
         Self { attachments: signatures.count(), collected, valid, condition, findings: findings.collect() }
     }
 
+    /// Nothing was found.
+    pub(in crate::gate) fn nothing(collected: &'a Collected, condition: Option<&'a str>) -> Self {
+        Self { attachments: 0, collected, valid: &[], condition, findings: Vec::new() }
+    }
+
     /// One attachment, about which these findings are.
     #[cfg(test)]
     pub(super) fn failed(collected: &'a Collected, findings: &'a [Finding]) -> Self {

@@ -26,7 +26,7 @@ pub async fn ask(socket: &Path, request: &ControlRequest, limit: Duration) -> Re
             return Err(AskError::UntrustedServer { socket: path(), uid: server.uid() });
         }
         let (input, mut output) = stream.split();
-        line::write(&mut output, request).await?;
+        line::write(&mut output, request.clone()).await?;
         Ok(line::read(&mut BufReader::new(input), request.max_reply_bytes()).await?)
     };
     let result = tokio::time::timeout(limit, exchange).await;

@@ -25,10 +25,13 @@ pub(super) async fn read<T: DeserializeOwned>(
 /// Writes one line.
 pub(super) async fn write(
     output: &mut (impl AsyncWrite + Unpin),
-    value: &impl Serialize,
+    value: impl Serialize + Send + 'static,
 ) -> Result<(), LineError> {
+    // A report may have megabytes, which must not be written out on the thread that serves calls.
+    let encoded = tokio::task::spawn_blocking(move || serde_json::to_vec(&value)).await;
+    let encoded = encoded.map_err(|error| LineError::Io(io::Error::other(error)))?;
     // serde_json writes no line breaks.
-    let mut line = serde_json::to_vec(value).map_err(LineError::Json)?;
+    let mut line = encoded.map_err(LineError::Json)?;
     line.push(b'\n');
     output.write_all(&line).await.map_err(LineError::Io)
 }

@@ -15,6 +15,7 @@ use super::{ControlReply, ControlRequest, MAX_REQUEST_BYTES, Status};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::Proxy;
 use crate::node::ledger_usage::LedgerUsage;
+use crate::node::report::{DecisionRecord, ReportFilter};
 use crate::node::scan;
 use crate::node::state::State;
 use crate::registry::Credentials;
@@ -40,6 +41,7 @@ pub struct Control {
     config: DaemonConfig,
     break_glass: BreakGlassFile,
     ledger: LedgerUsage,
+    record: Option<Arc<DecisionRecord>>,
     /// Limits scans to one at a time.
     scanning: Mutex<()>,
 }
@@ -47,7 +49,13 @@ pub struct Control {
 impl Control {
     pub fn new(proxy: Arc<Proxy>, state: Arc<State>, config: DaemonConfig, root: &Path) -> Self {
         let (break_glass, ledger) = (BreakGlassFile::of(root), LedgerUsage::default());
-        Self { proxy, state, config, break_glass, ledger, scanning: Mutex::new(()) }
+        Self { proxy, state, config, break_glass, ledger, record: None, scanning: Mutex::new(()) }
+    }
+
+    /// The same with the record of decisions.
+    #[must_use]
+    pub fn with_record(self, record: Option<Arc<DecisionRecord>>) -> Self {
+        Self { record, ..self }
     }
 
     /// Serves `listener` for as long as the future is polled.
@@ -79,7 +87,7 @@ impl Control {
             reply = self.answer(&request, (peer.uid(), peer.pid())) => reply,
             _ = input.read_u8() => return Err(LineError::Ended),
         };
-        let written = tokio::time::timeout(LINE_TIME, line::write(&mut output, &reply));
+        let written = tokio::time::timeout(LINE_TIME, line::write(&mut output, reply));
         written.await.map_err(|_| LineError::Ended)?
     }
 
@@ -87,9 +95,14 @@ impl Control {
         match request {
             ControlRequest::Verdict { name, digest } => self.verdict(name, digest, peer).await,
             ControlRequest::Status => ControlReply::Status(Box::new(self.status().await)),
+            ControlRequest::Doctor(report) => {
+                self.state.examined(report.clone());
+                ControlReply::Recorded
+            }
             ControlRequest::Scan => tokio::time::timeout(SCAN_TIME, self.scan()).await.unwrap_or_else(|_| {
                 ControlReply::Failed(format!("the scan of the node takes longer than {SCAN_TIME:?}"))
             }),
+            ControlRequest::Report(filter) => self.report(filter.clone()).await,
         }
     }
 
@@ -131,6 +144,18 @@ impl Control {
                 self.state.node_scanned(&report);
                 ControlReply::Scan(report)
             }
+            Err(error) => ControlReply::Failed(error_chain(&error)),
+        }
+    }
+
+    async fn report(&self, filter: ReportFilter) -> ControlReply {
+        let Some(record) = self.record.clone() else {
+            let why = "decisions are not recorded; set `enabled` in [report] of `pullgate.toml`";
+            return ControlReply::Failed(why.to_owned());
+        };
+        match tokio::task::spawn_blocking(move || record.report(&filter)).await {
+            Ok(Some(report)) => ControlReply::Report(report),
+            Ok(None) => ControlReply::Failed("the record is still being read; try again".to_owned()),
             Err(error) => ControlReply::Failed(error_chain(&error)),
         }
     }

@@ -10,6 +10,7 @@ use crate::api::runtime_service_client::RuntimeServiceClient;
 use crate::api::{ImageFsInfoRequest, VersionRequest};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{Proxy, SandboxImage};
+use crate::doctor::{self, Severity};
 use crate::node::ledger_usage::LedgerUsage;
 use crate::node::state::{PolicyState, Scanned, State};
 use crate::node::trust_roots::{self, RootStatus, roots};
@@ -29,6 +30,12 @@ pub struct Status {
     pub version: String,
     pub pid: u32,
     pub started: String,
+    /// The socket for kubelet.
+    #[serde(default)]
+    pub socket: Option<String>,
+    /// The processes that have a connection to it.
+    #[serde(default)]
+    pub callers: Vec<u32>,
     pub policy: PolicyState,
     /// The runtime that calls are forwarded to.
     pub runtime: Runtime,
@@ -55,6 +62,9 @@ pub struct Status {
     /// Settings in `pullgate.toml` that have no effect, or another than it seems, and trusted roots that will soon end.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The last findings of `pullgate doctor`. Until it runs, those of the daemon itself, which sees less.
+    #[serde(default)]
+    pub doctor: Option<doctor::Report>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +173,8 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: state.started().to_string(),
+            socket: state.socket().map(|socket| socket.display().to_string()),
+            callers: proxy.callers(),
             policy: state.policy(),
             runtime,
             image_service,
@@ -188,6 +200,7 @@ impl Status {
             break_glass: BreakGlass::read(break_glass, Timestamp::now()),
             trust_roots: policy.as_deref().map(|policy| roots(policy, &config.trust)).unwrap_or_default(),
             warnings: warnings(policy.as_deref(), config, Timestamp::now()),
+            doctor: state.doctor(),
         }
     }
 
@@ -234,6 +247,9 @@ impl Status {
             found.push("the break-glass file is invalid: no exception is in effect".to_owned());
         }
         found.extend(self.warnings.iter().cloned());
+        let errors = self.doctor.iter().flat_map(|report| &report.findings);
+        let errors = errors.filter(|finding| finding.severity == Severity::Error);
+        found.extend(errors.map(|finding| format!("doctor: {} ({})", finding.meaning, finding.id)));
         found
     }
 }

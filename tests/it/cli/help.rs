@@ -21,12 +21,18 @@ fn of_the_program_on_a_node() {
         "pullgate policy explain",
         "pullgate policy test",
         "pullgate scan",
+        "pullgate report",
         "pullgate status",
+        "pullgate doctor",
         "pullgate node",
         "pullgate node install",
         "pullgate node uninstall",
         "pullgate node plan",
         "pullgate image-verifier",
+        "pullgate generate",
+        "pullgate generate man",
+        "pullgate generate completions",
+        "pullgate generate schema",
     ]));
 }
 
@@ -51,6 +57,8 @@ fn of_the_program_that_signs() {
         "pullgate-signer keys list",
         "pullgate-signer keys fetch",
         "pullgate-signer keys sign",
+        "pullgate-signer generate",
+        "pullgate-signer generate schema",
     ]));
 }
 

@@ -35,7 +35,9 @@ impl Transcript {
         let parent = path.parent().unwrap();
         fs::create_dir_all(parent).unwrap();
         fs::set_permissions(parent, Permissions::from_mode(0o700)).unwrap();
-        fs::write(&path, text.replace('@', &self.path().display().to_string())).unwrap();
+        let text = text.replace('@', &self.path().display().to_string());
+        pullgate_test::schema::check(name, &text);
+        fs::write(&path, text).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
 

@@ -1,68 +1,17 @@
 //! The program itself: what `serve` does while keys are missing, and what its commands report.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use pullgate::trust::Algorithm;
 
 use super::{World, fingerprint, policy_of};
+use crate::serving::{Serving, command};
 use pullgate_test::kms::Kms;
 use pullgate_test::programs;
 use pullgate_test::registry::{Body, Scripted};
-
-/// A running `pullgate serve` without a runtime behind it.
-struct Serving {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Serving {
-    fn start(root: &Path) -> Self {
-        let log = root.join("log");
-        let file = std::fs::File::create(&log).unwrap();
-        let child = command(programs::pullgate(), root)
-            .arg("serve")
-            .stdout(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        Self { child, log }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    async fn wait_for(&self, text: &str) {
-        for _ in 0..1200 {
-            if self.log().contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{text:?} does not come; the log:\n{}", self.log());
-    }
-
-    fn reload(&self) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGHUP).unwrap();
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(program: PathBuf, root: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.arg("--config").arg(root);
-    command
-}
 
 fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let program = if arguments[0] == "keys" { programs::signer() } else { programs::pullgate() };
@@ -121,7 +70,7 @@ async fn a_reload_keeps_the_policy_while_a_key_is_missing() {
     let pinned = fingerprint("rsa-2048", Algorithm::RsaPssSha256);
     let next = policy_of(&world.registry, &rsa.location(), &pinned, "");
     world.write_policy(&next.replace("ECDSA_SHA_256", "RSA_PSS_SHA_256"));
-    serving.reload();
+    serving.signal(Signal::SIGHUP);
     serving.wait_for("the new policy is invalid: the previous policy stays in force").await;
     assert!(!serving.log().contains("generation=2"), "{}", serving.log());
     rsa.answers(|_, _| None);

@@ -71,7 +71,7 @@ async fn a_verdict_is_used_again_until_something_that_it_depends_on_changes() {
         // Files that were written just now are not compared.
         let mut verdict = None;
         for _ in 0..200 {
-            verdict = gate.check_present_to_cache(&name, &present(&id, &[])).await.unwrap();
+            verdict = gate.check_present_to_cache(&name, &present(&id, &[])).await.unwrap().1;
             if verdict.is_some() {
                 break;
             }
@@ -94,7 +94,7 @@ async fn a_verdict_is_not_used_again_where_digests_are_denied_or_a_rule_only_aud
     let (digest, id) = world.signed("team/app", "app");
     let gate = world.gate();
     let free = world.image("free/tool:1");
-    let ask = async || gate.check_present_to_cache(&free, &present(&id, &[])).await.unwrap().is_some();
+    let ask = async || gate.check_present_to_cache(&free, &present(&id, &[])).await.unwrap().1.is_some();
     assert!(ask().await, "the policy alone decides");
     let audited = "[[namespace]]\nscope = \"%HOST/free/tool\"\ndeny = \"a test\"\nmode = \"audit\"";
     world.set_policy(&gate, &[RELEASE], REQUIRED, audited);
@@ -102,7 +102,7 @@ async fn a_verdict_is_not_used_again_where_digests_are_denied_or_a_rule_only_aud
     let denied = format!("[deny]\ndigests = [{{ digest = \"{digest}\", reason = \"a test\" }}]");
     world.set_policy(&gate, &[RELEASE], REQUIRED, &denied);
     let read = Present { content: HeldContent::Read(BTreeSet::new()), ..present(&id, &[]) };
-    assert!(gate.check_present_to_cache(&free, &read).await.is_ok_and(|verdict| verdict.is_none()));
+    assert!(gate.check_present_to_cache(&free, &read).await.is_ok_and(|(_, verdict)| verdict.is_none()));
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_verdict_ends_with_its_time() {
     let world = World::new().await;
     let gate = world.gate();
     let name = world.image("free/tool:1");
-    let verdict = gate.check_present_to_cache(&name, &present(&config_of("tool"), &[])).await.unwrap();
+    let (_, verdict) = gate.check_present_to_cache(&name, &present(&config_of("tool"), &[])).await.unwrap();
     let verdict = verdict.expect("the policy alone decides");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(59 * 60)).await;

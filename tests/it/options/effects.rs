@@ -8,7 +8,9 @@ use pullgate_config::options::OptionDoc;
 use super::attestations as of_attestations;
 use super::policy as of_policy;
 use super::settings;
-use crate::{attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, signer, trust};
+use crate::{
+    attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, report, signer, trust,
+};
 
 #[path = "../../node/effects.rs"]
 mod node;
@@ -42,6 +44,28 @@ const EFFECTS: Effects = &[
         "[registry] acr.access-key-id",
         "[registry] acr.access-key-secret-file",
     ]),
+    ("pullgate.toml", options::programs::a_credential_provider_opens_the_registries_that_it_is_for, &[
+        "[registry] credential-provider.command",
+        "[registry] credential-provider.match-images",
+    ]),
+    ("pullgate.toml", options::programs::a_program_gets_its_own_arguments_and_environment, &[
+        "[registry] credential-provider.args",
+        "[registry] credential-provider.environment",
+        "[registry] credential-provider.api-version",
+        "[registry] credential-helper.environment",
+    ]),
+    ("pullgate.toml", options::programs::credentials_are_cached_as_the_program_says, &[
+        "[registry] credential-provider.default-cache-duration",
+        "[registry] credential-helper.cache-duration",
+    ]),
+    ("pullgate.toml", options::programs::a_program_that_does_not_end_is_killed_with_what_it_started, &[
+        "[registry] credential-provider.timeout",
+        "[registry] credential-helper.timeout",
+    ]),
+    ("pullgate.toml", options::programs::a_credential_helper_returns_a_password_or_an_identity_token, &[
+        "[registry] credential-helper.command",
+        "[registry] credential-helper.hosts",
+    ]),
     ("pullgate.toml", attacks::sources::signatures_in_another_repository_are_found, &[
         "[registry] signatures.scope",
         "[registry] signatures.image",
@@ -63,6 +87,10 @@ const EFFECTS: Effects = &[
     ("pullgate.toml", pull::a_pulled_image_is_reported_and_created, &["[gate] pin-user-specified-image"]),
     ("pullgate.toml", ledger::disk::the_limits_of_the_ledger_decide_what_is_admitted_offline, &["[ledger] max-entries"]),
     ("pullgate.toml", ledger::disk::the_oldest_evidence_is_removed_above_the_limit, &["[ledger] max-bytes"]),
+    ("pullgate.toml", report::without_a_record_nothing_is_written, &["[report] enabled"]),
+    ("pullgate.toml", report::the_number_of_rows_is_limited_and_the_report_says_what_is_missing, &["[report] max-rows"]),
+    ("pullgate.toml", report::decisions_are_kept_for_a_time, &["[report] keep"]),
+    ("pullgate.toml", report::a_killed_daemon_loses_what_it_has_not_written_yet, &["[report] interval"]),
     ("pullgate.toml", elsewhere::daemon::commands_report_missing_keys_and_fetch_them, &["[keys] directory"]),
     ("pullgate.toml", elsewhere::daemon::a_fetch_fails_after_its_timeout, &["[keys] fetch-timeout"]),
     ("pullgate.toml", elsewhere::daemon::serves_without_a_policy_until_its_keys_are_fetched_then_starts_offline, &[

@@ -10,6 +10,8 @@ pub(super) struct ByHand {
 }
 
 pub(super) const PULLGATE: &str = "\
+#:schema /usr/share/pullgate/schema/daemon.json
+#
 # /etc/pullgate/pullgate.toml: sockets, registries and limits of the daemon. Every value here is the default, and the file
 # is optional. policy.toml decides which images may run.
 # The daemon reads this file only at startup, and an invalid file prevents startup: run `pullgate policy check` before a
@@ -19,6 +21,8 @@ pub(super) const PULLGATE: &str = "\
 ";
 
 pub(super) const SIGNER: &str = "\
+#:schema /usr/share/pullgate/schema/signer.json
+#
 # /etc/pullgate/signer.toml: which key `pullgate-signer`, the service beside a registry, signs which images with. Every value
 # here is the default, except the host. `pullgate-signer check` checks the file and opens the keys that are in files. SIGHUP
 # reloads it, except for [listen], [control], [metrics], [state] and a part of [limits], which need a restart. Logging is
@@ -60,6 +64,8 @@ pub(super) const SIGNING: &[ByHand] = &[
 ];
 
 pub(super) const POLICY: &str = "\
+#:schema /usr/share/pullgate/schema/policy.json
+#
 # /etc/pullgate/policy.toml: which images this node runs.
 #
 # Until you edit it, it refuses every pull. `pullgate policy check` reports every problem in it and in policy.d/*.toml.
@@ -171,6 +177,8 @@ scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name 
 ];
 
 pub(super) const BREAK_GLASS: &str = "\
+#:schema /usr/share/pullgate/schema/break-glass.json
+#
 # /etc/pullgate/break-glass.toml: exceptions for an emergency. The images that it names run for a short time, whatever the
 # policy says. It is not installed there: copy it in an emergency, and remove it afterwards. The daemon reads it at each
 # decision, so no reload is needed, and logs each use.

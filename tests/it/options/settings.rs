@@ -21,10 +21,12 @@ fn directory() -> TempDir {
 }
 
 /// What `load` reads from a file with `text`, in which `AT` is the directory of a file `secret`.
-fn read<T>(text: &str, load: impl Fn(&Path) -> Result<T, config::Problems>) -> T {
+fn read<T>(text: &str, (schema, load): (&str, impl Fn(&Path) -> Result<T, config::Problems>)) -> T {
     let directory = directory();
     let file = directory.path().join("options.toml");
-    fs::write(&file, text.replace("AT", &directory.path().display().to_string())).unwrap();
+    let text = &text.replace("AT", &directory.path().display().to_string());
+    fs::write(&file, text).unwrap();
+    pullgate_test::schema::agrees(schema, text, Ok(()));
     load(&file).unwrap_or_else(|problems| panic!("{text}: {problems}"))
 }
 
@@ -47,7 +49,7 @@ fn each_changes_the_settings(rows: &[(&str, &str)], settings: impl Fn(&str) -> S
 
 /// The settings of the proxy from a `pullgate.toml` with this text.
 pub(crate) fn proxy(text: &str) -> CriSettings {
-    pullgate::node::proxy_settings(&read(text, config::load_daemon))
+    pullgate::node::proxy_settings(&read(text, ("daemon", config::load_daemon)))
 }
 
 #[test]
@@ -69,7 +71,9 @@ pub(crate) fn what_is_set_for_key_services_of_the_node_is_used() {
         ("[keys.vault]", "role-id = \"r\"\nsecret-id-file = \"AT/secret\""),
         ("[keys.vault]\nrole-id = \"r\"\nsecret-id-file = \"AT/secret\"", "mount = \"ci\""),
     ];
-    each_changes_the_settings(&rows, |text| format!("{:?}", read(text, config::load_daemon).keys.settings()));
+    each_changes_the_settings(&rows, |text| {
+        format!("{:?}", read(text, ("daemon", config::load_daemon)).keys.settings())
+    });
 }
 
 #[test]
@@ -92,7 +96,7 @@ pub(crate) fn what_is_set_for_the_signer_is_used() {
         ]);
     }
     each_changes_the_settings(&rows, |text| {
-        format!("{:?}", read(&format!("[registry]\nhost = \"r.example\"\n{text}"), load_signer))
+        format!("{:?}", read(&format!("[registry]\nhost = \"r.example\"\n{text}"), ("signer", load_signer)))
     });
 }
 

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::Capabilities;
 use super::address::{clean, shown, without_user};
 use super::rewrite::Rewrites;
+use crate::go_duration::go_duration;
 use pullgate_core::untrusted::excerpt;
 use pullgate_net::tls::TlsFiles;
 
@@ -247,7 +248,7 @@ fn host(
     if let Some(value) = field(table, "dial_timeout") {
         let text = value.as_str().ok_or("dial_timeout is not a string")?;
         if !text.is_empty() {
-            entry.dial_timeout = Some(duration(text).ok_or("dial_timeout is not a duration")?);
+            entry.dial_timeout = Some(go_duration(text).ok_or("dial_timeout is not a duration")?);
         }
     }
     if let Some(value) = field(table, "rewrite") {
@@ -344,41 +345,4 @@ pub(super) fn unknown_keys(table: &DeTable<'_>, known: &[&str]) -> Vec<String> {
 
 fn texts<'a>(value: &'a DeValue<'_>) -> Option<Vec<&'a str>> {
     value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()
-}
-
-/// Go's `time.ParseDuration`; a negative duration is zero.
-fn duration(text: &str) -> Option<Duration> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at_checked(end)?;
-        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, next) = after.split_at_checked(unit_end)?;
-        let seconds = match unit {
-            "ns" => 1e-9,
-            "us" | "µs" | "μs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        if number == "." {
-            return None;
-        }
-        let number: f64 = number.parse().ok()?;
-        total = total.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
-        rest = next;
-    }
-    Some(if negative { Duration::ZERO } else { total })
 }

@@ -1,5 +1,5 @@
-//! A docker `config.json`: its `auths`, by host or by host and path, the longest match first. Credential helpers are not
-//! supported: pullgate runs no programs.
+//! A docker `config.json`: its `auths`, by host or by host and path, the longest match first. The credential
+//! helpers that it names are not run: pullgate runs only programs that its own configuration names.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

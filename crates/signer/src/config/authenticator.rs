@@ -7,7 +7,7 @@ use super::Declared;
 use crate::AuthenticatorSettings;
 use pullgate_config::document::{Document, Value};
 use pullgate_config::kind::count;
-use pullgate_config::options::{OptionDoc, Options as _, ReadByHand};
+use pullgate_config::options::{OptionDoc, Options as _, REQUIRED, ReadByHand};
 use pullgate_config::values::{check_name, read_algorithm};
 use pullgate_config::{read_by_hand, suggest};
 use pullgate_core::trust::Algorithm;
@@ -17,9 +17,9 @@ const HEADER: &str = "[authenticator.NAME]";
 
 const KEY: &[ReadByHand] = read_by_hand! {
     /// The location of the private key. A path is relative to the directory of this file.
-    "key": Text, "", "PEM file, pkcs11:, alikms:// or vault://";
+    "key": Text, REQUIRED, "PEM file, pkcs11:, alikms:// or vault://";
     /// The one algorithm that the key signs with.
-    "algorithm": Choice, "", Algorithm::NAMES;
+    "algorithm": Choice, REQUIRED, Algorithm::NAMES;
     /// The certificate of the key and those of its CAs up to the root, the certificate of the key first. Only for rules with
     /// `layout = "notation"`, which need it. A path is relative to the directory of this file.
     "certificate-chain": Path, "none", "PEM file";
@@ -35,11 +35,18 @@ pullgate_config::options! {
     }
 }
 
+/// The tables of authenticators, by their path.
+const TABLES: &[ReadByHand] = read_by_hand! {
+    /// The keys that sign.
+    "authenticator": Table("[authenticator.NAME]"), "", "";
+};
+
 /// The options of an authenticator.
 pub(super) fn options() -> Vec<OptionDoc> {
     let rate = Rate::options().into_iter();
     let rate = rate.map(|option| OptionDoc { section: HEADER.to_owned(), ..option });
-    ReadByHand::describe(HEADER, "", KEY).chain(rate).collect()
+    let tables = ReadByHand::describe("", "", TABLES);
+    tables.chain(ReadByHand::describe(HEADER, "", KEY)).chain(rate).collect()
 }
 
 pub(super) fn read_all(

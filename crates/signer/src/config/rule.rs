@@ -9,10 +9,10 @@ use crate::{Attaching, AuthenticatorSettings, Rule, TimestampSettings, Trigger};
 use pullgate_config::bound::{DAY, MINUTE};
 use pullgate_config::document::{Document, Table, Value};
 use pullgate_config::kind::{Choice, Form, OptionKind, PATH, off_or};
-use pullgate_config::options::{OptionDoc, Options as _, ReadByHand};
+use pullgate_config::options::{OptionDoc, Options as _, REQUIRED, ReadByHand};
 use pullgate_config::values::read_algorithm;
 use pullgate_config::{read_by_hand, suggest};
-use pullgate_core::policy::{Scope, Tags};
+use pullgate_core::policy::{MAX_TAG_PATTERNS, Scope, Tags};
 use pullgate_core::signature::EnvelopeType;
 use pullgate_core::trust::x509::is_notation_algorithm;
 use pullgate_net::service;
@@ -26,22 +26,25 @@ const MAX_SCOPES: usize = 100;
 
 const HEADER: &str = "[[rule]]";
 
+/// What a name of a rule matches; [`read`] compares.
+const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
+
 const RULE: &[ReadByHand] = read_by_hand! {
     /// The name of the rule.
-    "name": Text, "", "at most 64 letters, digits, `-`, `_` and `.`";
+    "name": Pattern(NAME), REQUIRED, "at most 64 letters, digits, `-`, `_` and `.`";
     /// The authenticator whose key signs.
-    "authenticator": Text, "", "the name of an authenticator";
+    "authenticator": Text, REQUIRED, "the name of an authenticator";
     /// The expected signing algorithm. If the authenticator has a different `algorithm`, `signer.toml` is not valid.
-    "algorithm": Choice, "the authenticator's", "the authenticator's";
+    "algorithm": Text, "the authenticator's", "the authenticator's";
     /// The images that are signed.
-    "scope": List, "", "a scope, or 1 to 100 of them";
+    "scope": Text | [1..=MAX_SCOPES], REQUIRED, "a scope, or 1 to 100 of them";
 };
 
 const TAGS: &[ReadByHand] = read_by_hand! {
     /// The tags whose images are signed.
-    "include": List, "all", "patterns of tags, with `*`";
+    "include": Text [0..=MAX_TAG_PATTERNS], "all", "patterns of tags, with `*`";
     /// The tags that are not signed, even if `include` matches them.
-    "exclude": List, "none", "patterns of tags, with `*`";
+    "exclude": Text [0..=MAX_TAG_PATTERNS], "none", "patterns of tags, with `*`";
 };
 
 pullgate_config::options! {
@@ -83,11 +86,20 @@ fn read_timestamp_url(document: &mut Document<'_>, key: &str, value: Value<'_>) 
     })
 }
 
+/// The tables of rules, by their path.
+const TABLES: &[ReadByHand] = read_by_hand! {
+    /// Which images are signed, and with which key.
+    "rule": Table("[[rule]]") [0..=MAX_RULES], "", "";
+    /// The tags that are signed.
+    "rule.tags": Table("[rule.tags]"), "", "";
+};
+
 /// The options of a rule.
 pub(super) fn options() -> Vec<OptionDoc> {
     let choices = Choices::options().into_iter();
     let choices = choices.map(|option| OptionDoc { section: HEADER.to_owned(), ..option });
-    let own = ReadByHand::describe(HEADER, "", RULE).chain(choices);
+    let tables = ReadByHand::describe("", "", TABLES);
+    let own = tables.chain(ReadByHand::describe(HEADER, "", RULE)).chain(choices);
     own.chain(ReadByHand::describe(HEADER, "tags.", TAGS)).collect()
 }
 

@@ -6,9 +6,12 @@ use pullgate_core::signature::EnvelopeType;
 use pullgate_core::trust::Algorithm;
 use pullgate_keys::Location;
 use pullgate_sign::Layout;
+use pullgate_test::schema::agrees;
 
 fn load(text: &str) -> Result<SignerSettings, String> {
-    read("signer.toml", text, Path::new("/etc/pullgate")).map_err(|problems| problems.to_string())
+    let read = read("signer.toml", text, Path::new("/etc/pullgate")).map_err(|problems| problems.to_string());
+    agrees("signer", text, read.as_ref().map(drop).map_err(Clone::clone));
+    read
 }
 
 const WHOLE: &str = r#"

@@ -106,6 +106,7 @@ impl Policy {
             directory::write(&path, content);
         }
         directory::write(&directory.join("policy.toml"), &self.text);
+        crate::schema::check("policy.toml", &self.text);
     }
 
     fn add(self, block: std::fmt::Arguments<'_>) -> Self {

@@ -3,22 +3,19 @@
 use std::ops::Range;
 
 use super::{KeyFiles, gpg, options, read_key_set};
-use crate::config::document::{Document, Table, Value};
+use crate::config::document::{Document, Table};
 use crate::config::suggest;
 use crate::trust::{AttestorSet, Authenticator, Signers};
-use pullgate_config::options::ReadByHand;
 
 /// Reads an attestor.
 pub(super) fn read(
     document: &mut Document<'_>,
     name: &str,
     at: Range<usize>,
-    value: Value<'_>,
+    mut table: Table<'_>,
     mut files: KeyFiles<'_>,
 ) -> Option<Authenticator> {
     let of_keys = options::with_remote(options::AUTHENTICATOR);
-    let known = [of_keys.clone(), vec!["keys"], ReadByHand::keys(options::GPG)].concat();
-    let mut table = document.table(value, &format!("[authenticator.{name}]"), &known)?;
     table.take("type");
     let (has_keys, has_openpgp) = (table.has("keys"), gpg::has_keys(&table));
     if !has_keys && !has_openpgp {

@@ -2,26 +2,22 @@
 
 use std::ops::Range;
 
-use super::{KeyFiles, advice, options};
+use super::{KeyFiles, advice};
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
 use crate::trust::openpgp::{
     Certificate, Fingerprint, KeyringError, MAX_KEYRING_BYTES, MAX_KEYS, read_keyring,
 };
 use crate::trust::{Authenticator, GpgSet, Signers};
-use pullgate_config::options::ReadByHand;
 
 /// Reads an authenticator of OpenPGP keys.
 pub(super) fn read(
     document: &mut Document<'_>,
     name: &str,
     at: Range<usize>,
-    value: Value<'_>,
+    mut table: Table<'_>,
     mut files: KeyFiles<'_>,
 ) -> Option<Authenticator> {
-    let known = [vec!["type"], ReadByHand::keys(options::GPG)].concat();
-    let mut table = document.table(value, &format!("[authenticator.{name}]"), &known)?;
-    table.take("type");
     if !has_keys(&table) {
         let message = format!("authenticator {} has neither `keyrings` nor `armored`", suggest::quoted(name));
         document.problem(at.clone(), message, "add for example `keyrings = [\"keys/release.gpg\"]`");

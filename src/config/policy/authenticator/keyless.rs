@@ -3,25 +3,21 @@
 use std::ops::Range;
 
 use super::KeyFiles;
-use super::options;
 use crate::config::document::{Document, Table, Value};
 use crate::config::suggest;
 use crate::trust::{
     Authenticator, Claim, KeylessSet, KeylessSetError, LogUse, MAX_ROOT_BYTES, Pattern, SignerRule,
     SignerRuleError, Signers, TrustedRoot,
 };
-use pullgate_config::options::ReadByHand;
 
 /// Reads the table of an authenticator.
 pub(super) fn read(
     document: &mut Document<'_>,
     name: &str,
     at: Range<usize>,
-    value: Value<'_>,
+    mut table: Table<'_>,
     mut files: KeyFiles<'_>,
 ) -> Option<Authenticator> {
-    let known = [ReadByHand::keys(options::KEYLESS), vec!["type"]].concat();
-    let mut table = document.table(value, &format!("[authenticator.{name}]"), &known)?;
     let logs = table.take("log").map_or(Some(LogUse::Required), |value| read_logs(document, value));
     let rule = read_rule(document, name, &mut table, at.clone());
     let roots = read_roots(document, name, &mut table, &at, &mut files);

@@ -3,27 +3,22 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::KeyFiles;
 use super::certificates::{read_revocation, read_store, read_texts, read_timestamps};
-use super::{KeyFiles, options};
-use crate::config::document::{Document, Value};
+use crate::config::document::{Document, Table};
 use crate::config::suggest;
 use crate::trust::x509::Subjects;
 use crate::trust::{Authenticator, NotationSet, Signers, VerificationLevel};
 use pullgate_config::kind::{Choice, Kind as _};
-use pullgate_config::options::ReadByHand;
 
 /// Reads an authenticator of Notary Project signers.
 pub(super) fn read(
     document: &mut Document<'_>,
     name: &str,
     at: Range<usize>,
-    value: Value<'_>,
+    mut table: Table<'_>,
     mut files: KeyFiles<'_>,
 ) -> Option<Authenticator> {
-    let keys = [options::X509, options::NOTATION].map(ReadByHand::keys).concat();
-    let mut table =
-        document.table(value, &format!("[authenticator.{name}]"), &[keys, vec!["type"]].concat())?;
-    table.take("type");
     let (has_ca, ca) = read_store(document, &mut table, "ca", &mut files);
     let (has_authority, signing_authority) =
         read_store(document, &mut table, "signing-authority", &mut files);

@@ -1,0 +1,192 @@
+//! `pullgate report`: what was asked for on this node, by image, pod namespace, rule and verdict.
+//!
+//! The running daemon is queried first. If it does not answer, the record that it wrote is read.
+
+mod csv;
+mod text;
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+
+use super::daemon::Daemon;
+use crate::config::{self, DaemonConfig};
+use crate::node::control::{AskError, ControlReply, ControlRequest};
+use crate::node::report::{DecisionReport, ReportFilter, TableLimits, read_record};
+use crate::telemetry::decisions::Verdict;
+use crate::telemetry::log;
+use pullgate_cli::{Outcome, output};
+use pullgate_config::duration::parse_duration;
+use pullgate_core::untrusted::error_chain;
+
+/// Timeout of the daemon.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Arguments of `pullgate report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 nothing was refused or would have been, 1 something was, 2 usage or configuration error, 3 undetermined: \
+images were withheld in audit mode only, decisions are missing, or there is no record.")]
+pub(super) struct Report {
+    /// Only decisions since a time in RFC 3339, or for so long: 30m, 24h, 7d
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Timestamp>,
+    /// Only decisions for pods in this Kubernetes namespace; empty for those without a pod
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Only decisions by rules with this text in their name, such as a scope or policy.toml:12
+    #[arg(long, value_name = "TEXT")]
+    rule: Option<String>,
+    /// Only decisions with this verdict; may be repeated
+    #[arg(long = "verdict", value_enum, value_name = "VERDICT")]
+    verdicts: Vec<Verdict>,
+    /// Output format
+    #[arg(long = "output", value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// Do not shorten digests, and show when a decision was made first
+    #[arg(long)]
+    wide: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+    Csv,
+}
+
+impl Report {
+    pub(super) fn run(self, root: &Path) -> Outcome {
+        log::init(log::Format::Text, tracing::Level::ERROR);
+        let report = match self.read(root) {
+            Ok(report) => report,
+            Err(outcome) => return outcome,
+        };
+        match self.format {
+            Format::Text => output::text(&text::text(&report, self.wide)),
+            Format::Json => output::line(&serde_json::to_string(&report).unwrap_or_default()),
+            Format::Csv => {
+                output::text(&csv::csv(&report));
+                // The rows have no place for it.
+                text::notes(&report).iter().for_each(|note| output::note(note));
+            }
+        }
+        outcome(&report)
+    }
+
+    fn read(&self, root: &Path) -> Result<DecisionReport, Outcome> {
+        let config = config::load_daemon(&root.join(config::DAEMON_FILE)).map_err(|problems| {
+            output::note(&problems.to_string());
+            Outcome::Usage
+        })?;
+        let request = ControlRequest::Report(self.filter());
+        let note = |error: &AskError| output::note(&format!("daemon: {}", error_chain(error)));
+        let failed = |why: &str| {
+            output::note(&format!("error: {why}"));
+            Err(Outcome::Undetermined)
+        };
+        match self.daemon.ask(&config.control.socket, &request, TIMEOUT, note) {
+            Ok(Some(ControlReply::Report(report))) => Ok(report),
+            Ok(Some(ControlReply::Failed(why))) => failed(&why),
+            Ok(Some(_)) => failed("unexpected reply type from the daemon"),
+            Ok(None) => self.read_file(&config),
+            Err(error) => {
+                output::error(&error);
+                Err(Outcome::Undetermined)
+            }
+        }
+    }
+
+    fn read_file(&self, config: &DaemonConfig) -> Result<DecisionReport, Outcome> {
+        let limits = TableLimits::new(config.report.max_rows, config.report.keep);
+        let (directory, now) = (&config.ledger.directory, Timestamp::now());
+        match read_record(directory, limits) {
+            Ok(Some(mut table)) => {
+                table.forget_old(now);
+                Ok(DecisionReport::of(&table, &self.filter(), now))
+            }
+            Ok(None) => {
+                let directory = directory.display();
+                output::note(&format!(
+                    "error: there is no record of decisions in {directory}; start the daemon"
+                ));
+                Err(Outcome::Undetermined)
+            }
+            Err(error) => {
+                output::error(&error);
+                Err(Outcome::Undetermined)
+            }
+        }
+    }
+
+    fn filter(&self) -> ReportFilter {
+        ReportFilter {
+            since: self.since.map(Timestamp::as_second),
+            namespace: self.namespace.clone(),
+            rule: self.rule.clone(),
+            verdicts: self.verdicts.clone(),
+        }
+    }
+}
+
+fn outcome(report: &DecisionReport) -> Outcome {
+    let any = |verdict| report.rows.iter().any(|row| row.verdict == verdict);
+    if any(Verdict::WouldRefuse) || any(Verdict::Refused) {
+        Outcome::Refused
+    } else if any(Verdict::WouldWithhold) || report.incomplete {
+        Outcome::Undetermined
+    } else {
+        Outcome::Success
+    }
+}
+
+/// A time, or how long ago it was.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let hours = text.strip_suffix('h').and_then(|hours| hours.parse::<u64>().ok());
+    let ago = match hours {
+        Some(hours) => hours.checked_mul(60 * 60).map(Duration::from_secs),
+        None => parse_duration(text),
+    };
+    let now = Timestamp::now();
+    let time = match ago {
+        Some(ago) => now.checked_sub(ago).ok(),
+        None => text.parse().ok(),
+    };
+    match time {
+        Some(time) if time <= now => Ok(time),
+        Some(_) => Err("it is in the future".to_owned()),
+        None => Err("write a time such as 2026-06-01T08:00:00Z, or 30m, 24h, 7d".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_time_or_a_duration() {
+        let now = Timestamp::now();
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("24h", 86_400), ("7d", 604_800)] {
+            let ago = now.as_second() - since(text).unwrap().as_second();
+            assert!((seconds - 60..=seconds).contains(&ago), "{text}: {ago}");
+        }
+        assert_eq!(since("2026-06-01T10:00:00+02:00"), Ok("2026-06-01T08:00:00Z".parse().unwrap()));
+        for text in [
+            "",
+            "h",
+            "yesterday",
+            "24",
+            "-1h",
+            "18446744073709551615h",
+            "9999999999d",
+            "9000-01-01T00:00:00Z",
+        ] {
+            assert!(since(text).is_err(), "{text}");
+        }
+    }
+}

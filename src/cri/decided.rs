@@ -1,0 +1,78 @@
+//! Decisions of the gate, as the record of `pullgate report` counts them.
+
+use crate::gate::{Kind, Pod, PresentVerdict, Refusal};
+use crate::telemetry::decisions::{Call, Decision, Decisions, Verdict};
+use crate::telemetry::{Cause, Reason};
+
+/// What was asked, and what is known besides the decision.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decided<'a> {
+    pub(super) call: Call,
+    /// The image as the caller named it.
+    pub(super) image: &'a str,
+    pub(super) pod: Option<&'a Pod>,
+    /// The rules that apply, where a refusal names none.
+    pub(super) rule: Option<&'a str>,
+    pub(super) digest: Option<&'a str>,
+}
+
+impl<'a> Decided<'a> {
+    pub(super) fn new(call: Call, image: &'a str, pod: Option<&'a Pod>) -> Self {
+        Self { call, image, pod, rule: None, digest: None }
+    }
+
+    /// Counts an admitted image: by what rules in audit mode would have done, if there are any.
+    pub(super) fn admitted(&self, decisions: &Decisions, reason: Reason, audited: &[Refusal]) {
+        if audited.is_empty() {
+            decisions.add(&self.decision(Verdict::Admitted, Some(reason), None));
+        }
+        for refusal in audited {
+            let verdict = self.verdict_in_enforce_mode(refusal);
+            decisions.add(&self.decision(verdict, Some(refusal.reason()), refusal.rule()));
+        }
+    }
+
+    /// As [`Decided::admitted`] for an image on the node.
+    pub(super) fn present(&self, decisions: &Decisions, verdict: &'a PresentVerdict) {
+        let digest = verdict.digest().map(|digest| digest.as_str());
+        let decided = Self { rule: Some(verdict.rule()), digest, ..*self };
+        decided.admitted(decisions, verdict.reason(), verdict.audited());
+    }
+
+    /// Counts a refused image, unless it is the canary of `pullgate doctor`, which nobody wants to run.
+    pub(super) fn refused(&self, decisions: &Decisions, refusal: &Refusal) {
+        if refusal.reason().is_canary() {
+            return;
+        }
+        let verdict = match (self.call, refusal.kind()) {
+            (Call::ImageStatus, _) => Verdict::Withheld,
+            (_, Kind::NotFound) => Verdict::Undecided,
+            _ => Verdict::Refused,
+        };
+        decisions.add(&self.decision(verdict, Some(refusal.reason()), refusal.rule()));
+    }
+
+    /// The caller cancelled before there was a decision.
+    pub(super) fn undecided(&self, decisions: &Decisions) {
+        decisions.add(&self.decision(Verdict::Undecided, None, None));
+    }
+
+    /// What `refusal` of a rule in audit mode would have been. An image on the node is pulled again when it is withheld, and
+    /// the registry may have what the node lacks, unless the rule or the digest itself is the cause.
+    fn verdict_in_enforce_mode(&self, refusal: &Refusal) -> Verdict {
+        match (self.call, refusal.kind()) {
+            (_, Kind::NotFound) => Verdict::Undecided,
+            (Call::Pull, _) | (Call::CreateContainer, Kind::Refused(Cause::Rule | Cause::Digest)) => {
+                Verdict::WouldRefuse
+            }
+            (Call::CreateContainer | Call::ImageStatus, _) => Verdict::WouldWithhold,
+        }
+    }
+
+    fn decision(&self, verdict: Verdict, reason: Option<Reason>, rule: Option<&'a str>) -> Decision<'a> {
+        let Self { call, image, pod, digest, .. } = *self;
+        let namespace = pod.map_or("", |pod| &pod.namespace);
+        let rule = rule.or(self.rule).unwrap_or_default();
+        Decision { call, verdict, reason, image, namespace, rule, digest }
+    }
+}

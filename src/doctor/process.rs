@@ -1,0 +1,137 @@
+//! The processes of the node, as /proc shows them.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Maximum size of a file in /proc that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Maximum number of open files that are looked at, of all processes together.
+const MAX_OPEN_FILES: usize = 1 << 18;
+/// Clock ticks per second in /proc/PID/stat: `USER_HZ`, the same on all architectures that pullgate is built for.
+const TICKS: u64 = 100;
+/// A listening socket in /proc/net/unix: `__SO_ACCEPTCON` in include/linux/net.h.
+const LISTENING: &str = "00010000";
+
+/// A /proc file system.
+#[derive(Clone, Debug)]
+pub struct Processes {
+    proc: PathBuf,
+}
+
+impl Processes {
+    /// Those of the file system that is mounted at `proc`.
+    #[must_use]
+    pub fn at(proc: &Path) -> Self {
+        Self { proc: proc.to_owned() }
+    }
+
+    /// The processes of root outside of containers.
+    pub(super) fn of_the_node(&self) -> Vec<u32> {
+        let namespace = |pid: &str| fs::read_link(self.proc.join(pid).join("ns/mnt")).ok();
+        let node = namespace("1");
+        let is_root = |pid: &u32| {
+            let metadata = fs::metadata(self.proc.join(pid.to_string()));
+            metadata.is_ok_and(|it| it.uid() == nix::unistd::geteuid().as_raw() || it.uid() == 0)
+        };
+        let mut pids: Vec<u32> = self.pids().into_iter().filter(is_root).collect();
+        // Of a process in a container, nobody knows what it calls itself.
+        pids.retain(|pid| node.is_none() || namespace(&pid.to_string()) == node);
+        pids
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        let entries = fs::read_dir(&self.proc).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    /// The arguments of a process; empty for one that has ended, or of the kernel.
+    pub(super) fn arguments(&self, pid: u32) -> Vec<String> {
+        let line = self.read(&format!("{pid}/cmdline")).unwrap_or_default();
+        let words = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+        let mut words: Vec<_> = words.collect();
+        words.pop_if(|last| last.is_empty());
+        words
+    }
+
+    /// When a process started.
+    pub(super) fn started(&self, pid: u32) -> Option<SystemTime> {
+        let stat = String::from_utf8(self.read(&format!("{pid}/stat"))?).ok()?;
+        // The name of the program, in parentheses, may contain anything.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let ticks: u64 = fields.split_ascii_whitespace().nth(19)?.parse().ok()?;
+        let system = String::from_utf8(self.read("stat")?).ok()?;
+        let boot: u64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        Some(UNIX_EPOCH + Duration::from_secs(boot) + Duration::from_secs(ticks / TICKS))
+    }
+
+    /// The name of a process.
+    pub(super) fn name(&self, pid: u32) -> String {
+        let name = self.read(&format!("{pid}/comm")).unwrap_or_default();
+        String::from_utf8_lossy(&name).trim().to_owned()
+    }
+
+    /// The processes that have a listening Unix socket at `path`. A socket that was renamed is not found.
+    pub(super) fn listeners(&self, path: &Path) -> Vec<u32> {
+        let Some(table) = self.read("net/unix") else { return Vec::new() };
+        let table = String::from_utf8_lossy(&table);
+        let inodes: Vec<_> = table
+            .lines()
+            .filter_map(|line| {
+                let mut fields = line.split_ascii_whitespace().skip(3);
+                let (flags, inode, found) = (fields.next()?, fields.nth(2)?, fields.next()?);
+                (flags == LISTENING && Path::new(found) == path)
+                    .then(|| PathBuf::from(format!("socket:[{inode}]")))
+            })
+            .collect();
+        if inodes.is_empty() {
+            return Vec::new();
+        }
+        let mut left = MAX_OPEN_FILES;
+        let mut has_it = |pid: &u32| {
+            let files = fs::read_dir(self.proc.join(pid.to_string()).join("fd"));
+            let mut files = files.into_iter().flatten().flatten().take(left);
+            files.any(|file| {
+                left = left.saturating_sub(1);
+                fs::read_link(file.path()).is_ok_and(|target| inodes.contains(&target))
+            })
+        };
+        self.pids().into_iter().filter(|pid| has_it(pid)).collect()
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(self.proc.join(name)).ok()?;
+        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn reads_this_process() {
+        let processes = Processes::at(Path::new("/proc"));
+        let pid = std::process::id();
+        assert!(processes.of_the_node().contains(&pid));
+        let arguments: Vec<String> = std::env::args().collect();
+        assert_eq!(processes.arguments(pid), arguments);
+        let started = processes.started(pid).unwrap();
+        let age = SystemTime::now().duration_since(started).unwrap_or_default();
+        assert!(age < Duration::from_secs(24 * 3600), "{age:?}");
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        assert!(processes.listeners(&path).is_empty());
+        let listener = UnixListener::bind(&path).unwrap();
+        assert_eq!(processes.listeners(&path), [pid]);
+        drop(listener);
+        assert!(processes.listeners(&path).is_empty());
+    }
+}
