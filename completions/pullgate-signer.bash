@@ -1546,7 +1546,7 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__sign)
-            opts="-a -h --key --algorithm --layout --annotation --recursive --from-file --all-tags --tag --exclude-tag --dry-run --output --certificate-chain --envelope --expires-in --timestamp --timestamp-ca --passphrase-file --passphrase-fd --pin-file --pkcs11-module --kms-ram-role --kms-credentials --kms-profile --kms-assume-role --vault-token-file --vault-role-id --vault-secret-id-file --key-ca --username --password-stdin --config --help"
+            opts="-a -h --key --algorithm --layout --annotation --recursive --from-file --all-tags --tag --exclude-tag --dry-run --output --wide --certificate-chain --envelope --expires-in --timestamp --timestamp-ca --passphrase-file --passphrase-fd --pin-file --pkcs11-module --kms-ram-role --kms-credentials --kms-profile --kms-assume-role --vault-token-file --vault-role-id --vault-secret-id-file --key-ca --username --password-stdin --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

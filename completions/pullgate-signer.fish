@@ -79,6 +79,7 @@ complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand sign" -l
 complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand sign" -l config -d 'Directory with signer.toml, pullgate.toml and policy.toml' -r -F
 complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand sign" -l recursive -d 'For an image index, also sign each manifest it lists'
 complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand sign" -l dry-run -d 'Show what would be signed, and change nothing'
+complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand sign" -l wide -d 'Show digests in full; JSON always does'
 complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand sign" -l password-stdin -d 'Read the registry password from standard input'
 complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand sign" -s h -l help -d 'Print help'
 complete -c pullgate-signer -n "__fish_pullgate_signer_using_subcommand keys; and not __fish_seen_subcommand_from generate public list fetch sign help" -l config -d 'Directory with signer.toml, pullgate.toml and policy.toml' -r -F

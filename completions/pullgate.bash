@@ -1121,7 +1121,7 @@ _pullgate() {
             return 0
             ;;
         pullgate__subcmd__scan)
-            opts="-h --output --daemon --daemon-timeout --username --password-stdin --config --help"
+            opts="-h --output --wide --daemon --daemon-timeout --username --password-stdin --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1173,7 +1173,7 @@ _pullgate() {
             return 0
             ;;
         pullgate__subcmd__status)
-            opts="-h --output --config --help"
+            opts="-h --output --wide --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1277,7 +1277,7 @@ _pullgate() {
             return 0
             ;;
         pullgate__subcmd__verify)
-            opts="-h --output --pod-namespace --username --password-stdin --config --help"
+            opts="-h --output --wide --pod-namespace --username --password-stdin --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -31,7 +31,7 @@ complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "serve" -d 'Run th
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "verify" -d 'Evaluate images as the daemon would, and explain the decision'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "policy" -d 'Check, explain and test the policy'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "scan" -d 'Check every image and running container on this node against the policy'
-complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "report" -d 'Show what was asked for on this node, and what rules in audit mode would have refused'
+complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "report" -d 'Show what was decided on this node, first what audit mode let through'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "status" -d 'Show daemon status'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "doctor" -d 'Find out whether this node enforces its policy'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "trust" -d 'Refresh trusted roots'
@@ -46,6 +46,7 @@ json\t''"
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l pod-namespace -d 'Kubernetes namespace of the pod; without it, the strictest rule applies' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l username -d 'Registry user name' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l wide -d 'Show digests in full; JSON always does'
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l password-stdin -d 'Read the registry password from standard input'
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and not __fish_seen_subcommand_from check explain test help" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
@@ -78,6 +79,7 @@ off\t'Do not query it; decide from the files on disk'"
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l daemon-timeout -d 'How long to wait for the daemon, in seconds' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l username -d 'Registry user name' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l wide -d 'Show digests in full; JSON always does'
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l password-stdin -d 'Read the registry password from standard input'
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l since -d 'Only decisions since a time in RFC 3339, or for so long: 30m, 24h, 7d' -r
@@ -102,6 +104,7 @@ complete -c pullgate -n "__fish_pullgate_using_subcommand report" -s h -l help -
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l wide -d 'Show digests in full; JSON always does'
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
@@ -171,7 +174,7 @@ complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_s
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "verify" -d 'Evaluate images as the daemon would, and explain the decision'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "policy" -d 'Check, explain and test the policy'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "scan" -d 'Check every image and running container on this node against the policy'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "report" -d 'Show what was asked for on this node, and what rules in audit mode would have refused'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "report" -d 'Show what was decided on this node, first what audit mode let through'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "status" -d 'Show daemon status'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "doctor" -d 'Find out whether this node enforces its policy'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "trust" -d 'Refresh trusted roots'
