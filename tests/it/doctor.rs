@@ -14,6 +14,7 @@ use serde_json::Value;
 async fn the_canary_is_refused_whatever_the_policy_says_and_never_reaches_the_runtime_or_a_registry() {
     let world = World::builder().start().await;
     world.registry.hook(|_| Some(Scripted::status(503)));
+    world.daemon.proxy.counters().decisions.record();
     let allow = "default = \"allow-unsigned\"\ndefault-reason = \"a test\"\n";
     let audit = "default = \"deny\"\n[[namespace]]\nscope = \"**\"\nmode = \"audit\"\ndeny = \"later\"\n";
     for (policy, reason, inside) in [
@@ -35,6 +36,8 @@ async fn the_canary_is_refused_whatever_the_policy_says_and_never_reaches_the_ru
     let pulls = &world.daemon.proxy.counters().pulls;
     assert_eq!((pulls.admitted(), pulls.refused()), (0, 0), "a canary is no pull of somebody");
     assert_eq!(pulls.refused.sum(), 9);
+    let decisions = world.daemon.proxy.counters().decisions.take();
+    assert!(decisions.tallies.is_empty(), "the report is about what somebody wants to run: {decisions:?}");
 }
 
 /// The keys and values that node-problem-detector reads (pkg/custompluginmonitor/types/config.go and types.go), with the

@@ -96,7 +96,9 @@ impl Record<'_> {
             (Outcome::Cancelled, Some((reason, _))) => (&pulls.cancelled, reason),
             (Outcome::Refused(refusal), _) => {
                 pulls.refused.add(refusal.reason());
-                decided.refused(decisions, refusal);
+                if !refusal.reason().is_canary() {
+                    decided.refused(decisions, refusal);
+                }
                 return;
             }
             (Outcome::Cancelled, None) => {
