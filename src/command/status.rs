@@ -178,7 +178,7 @@ fn add_checks(page: &mut Page, status: &DaemonStatus) {
         None => page.row("last scan", ["never".into()]),
     }
     if let Some(report) = &status.doctor {
-        row("doctor", format!("{}, at {}", report.summary(), report.at));
+        page.row("doctor", [format!("{}, at {}", report.summary(), report.at).into()]);
     }
     for root in &status.trust_roots {
         let names = root.authenticators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
