@@ -129,7 +129,7 @@ impl Control {
         let decisions = &self.proxy.counters().decisions;
         let decided = Decided {
             rule: explanation.rule.as_deref(),
-            digest: explanation.digest.as_deref(),
+            digest: Some(digest),
             ..Decided::new(Call::ImageVerifier, name, None)
         };
         match explanation.reason {
