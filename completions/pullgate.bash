@@ -16,6 +16,9 @@ _pullgate() {
             ",$1")
                 cmd="pullgate"
                 ;;
+            pullgate,doctor)
+                cmd="pullgate__subcmd__doctor"
+                ;;
             pullgate,generate)
                 cmd="pullgate__subcmd__generate"
                 ;;
@@ -30,6 +33,9 @@ _pullgate() {
                 ;;
             pullgate,policy)
                 cmd="pullgate__subcmd__policy"
+                ;;
+            pullgate,report)
+                cmd="pullgate__subcmd__report"
                 ;;
             pullgate,scan)
                 cmd="pullgate__subcmd__scan"
@@ -70,6 +76,9 @@ _pullgate() {
             pullgate__subcmd__generate__subcmd__help,schema)
                 cmd="pullgate__subcmd__generate__subcmd__help__subcmd__schema"
                 ;;
+            pullgate__subcmd__help,doctor)
+                cmd="pullgate__subcmd__help__subcmd__doctor"
+                ;;
             pullgate__subcmd__help,generate)
                 cmd="pullgate__subcmd__help__subcmd__generate"
                 ;;
@@ -84,6 +93,9 @@ _pullgate() {
                 ;;
             pullgate__subcmd__help,policy)
                 cmd="pullgate__subcmd__help__subcmd__policy"
+                ;;
+            pullgate__subcmd__help,report)
+                cmd="pullgate__subcmd__help__subcmd__report"
                 ;;
             pullgate__subcmd__help,scan)
                 cmd="pullgate__subcmd__help__subcmd__scan"
@@ -197,12 +209,38 @@ _pullgate() {
 
     case "${cmd}" in
         pullgate)
-            opts="-h -V --config --help --version serve verify policy scan status trust node generate image-verifier help"
+            opts="-h -V --config --help --version serve verify policy scan report status doctor trust node generate image-verifier help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__doctor)
+            opts="-h --output --npd --root --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -357,8 +395,22 @@ _pullgate() {
             return 0
             ;;
         pullgate__subcmd__help)
-            opts="serve verify policy scan status trust node generate image-verifier help"
+            opts="serve verify policy scan report status doctor trust node generate image-verifier help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -555,6 +607,20 @@ _pullgate() {
         pullgate__subcmd__help__subcmd__policy__subcmd__test)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__help__subcmd__report)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -995,6 +1061,52 @@ _pullgate() {
             case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__report)
+            opts="-h --since --namespace --rule --verdict --output --wide --daemon --daemon-timeout --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rule)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --verdict)
+                    COMPREPLY=($(compgen -W "would-refuse would-withhold refused withheld undecided admitted" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --daemon)
+                    COMPREPLY=($(compgen -W "prefer require off" -- "${cur}"))
+                    return 0
+                    ;;
+                --daemon-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)

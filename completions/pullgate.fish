@@ -31,7 +31,9 @@ complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "serve" -d 'Run th
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "verify" -d 'Evaluate images as the daemon would, and explain the decision'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "policy" -d 'Check, explain and test the policy'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "scan" -d 'Check every image and running container on this node against the policy'
+complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "report" -d 'Show what was asked for on this node, and what rules in audit mode would have refused'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "status" -d 'Show daemon status'
+complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "doctor" -d 'Find out whether this node enforces its policy'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "trust" -d 'Refresh trusted roots'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "node" -d 'Put pullgate before this node\'s kubelet, or take it out again'
 complete -c pullgate -n "__fish_pullgate_needs_command" -f -a "generate" -d 'Generate man pages, completions and schemas'
@@ -77,10 +79,35 @@ complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l username -d '
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l password-stdin -d 'Read the registry password from standard input'
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l since -d 'Only decisions since a time in RFC 3339, or for so long: 30m, 24h, 7d' -r
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l namespace -d 'Only decisions for pods in this Kubernetes namespace; empty for those without a pod' -r
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l rule -d 'Only decisions by rules with this text in their name, such as a scope or policy.toml:12' -r
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l verdict -d 'Only decisions with this verdict; may be repeated' -r -f -a "would-refuse\t'A rule in audit mode let it through, and would have refused it in enforce mode'
+would-withhold\t'A rule in audit mode let an image on the node through; in enforce mode, kubelet would have had to pull it again'
+refused\t'Refused'
+withheld\t'An image on the node was not shown to kubelet, which then pulls it'
+undecided\t'The image does not exist, or the caller cancelled the call before the decision'
+admitted\t'Admitted'"
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l output -d 'Output format' -r -f -a "text\t''
+json\t''
+csv\t''"
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l daemon -d 'Whether to query the running daemon' -r -f -a "prefer\t'Query it; if it does not answer, decide from the files on disk'
+require\t'Query it; if it does not answer, fail'
+off\t'Do not query it; decide from the files on disk'"
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l daemon-timeout -d 'How long to wait for the daemon, in seconds' -r
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l wide -d 'Do not shorten digests, and show when a decision was made first'
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -s h -l help -d 'Print help'
+complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l output -d 'Output format' -r -f -a "text\t''
+json\t''"
+complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l root -d 'Directory where the root of the node is mounted, in a pod with the processes and the network of the node' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l npd -d 'Print one line for node-problem-detector, and exit with the codes of its custom plugins'
+complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand trust; and not __fish_seen_subcommand_from fetch help" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
 complete -c pullgate -n "__fish_pullgate_using_subcommand trust; and not __fish_seen_subcommand_from fetch help" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand trust; and not __fish_seen_subcommand_from fetch help" -f -a "fetch" -d 'Refresh trusted roots from the TUF repositories in pullgate.toml'
@@ -139,16 +166,18 @@ off\t'Do not query it; decide from the files on disk'"
 complete -c pullgate -n "__fish_pullgate_using_subcommand image-verifier" -l daemon-timeout -d 'How long to wait for the daemon, in seconds' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand image-verifier" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
 complete -c pullgate -n "__fish_pullgate_using_subcommand image-verifier" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "serve" -d 'Run the daemon between kubelet and containerd'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "verify" -d 'Evaluate images as the daemon would, and explain the decision'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "policy" -d 'Check, explain and test the policy'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "scan" -d 'Check every image and running container on this node against the policy'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "status" -d 'Show daemon status'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "trust" -d 'Refresh trusted roots'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "node" -d 'Put pullgate before this node\'s kubelet, or take it out again'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "generate" -d 'Generate man pages, completions and schemas'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "image-verifier" -d 'Verify one image for containerd\'s image verifier plugin'
-complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan status trust node generate image-verifier help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "serve" -d 'Run the daemon between kubelet and containerd'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "verify" -d 'Evaluate images as the daemon would, and explain the decision'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "policy" -d 'Check, explain and test the policy'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "scan" -d 'Check every image and running container on this node against the policy'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "report" -d 'Show what was asked for on this node, and what rules in audit mode would have refused'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "status" -d 'Show daemon status'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "doctor" -d 'Find out whether this node enforces its policy'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "trust" -d 'Refresh trusted roots'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "node" -d 'Put pullgate before this node\'s kubelet, or take it out again'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "generate" -d 'Generate man pages, completions and schemas'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "image-verifier" -d 'Verify one image for containerd\'s image verifier plugin'
+complete -c pullgate -n "__fish_pullgate_using_subcommand help; and not __fish_seen_subcommand_from serve verify policy scan report status doctor trust node generate image-verifier help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "check" -d 'Check policy.toml, policy.d, pullgate.toml and break-glass.toml, and report every problem'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "explain" -d 'Show which rules apply to an image, and why the others do not; contacts no registry'
 complete -c pullgate -n "__fish_pullgate_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "test" -d 'Test the policy against a file of expected decisions'
