@@ -1,4 +1,4 @@
-//! What metrics cost: a scrape with many pulls behind it, and counting one pull.
+//! What metrics and the record of decisions cost: a scrape with many pulls behind it, counting one pull, and recording it.
 //!
 //! Prints a table of medians. A pull is counted by the same functions as in the daemon; a scrape is one HTTP request over
 //! loopback, on a connection of its own.
@@ -23,6 +23,7 @@ use pullgate::cri::Proxy;
 use pullgate::node::metrics::MetricsSource;
 use pullgate::node::state::State;
 use pullgate::telemetry::counters::Pulls;
+use pullgate::telemetry::decisions::{Call, Decision, Decisions, Verdict};
 use pullgate::telemetry::{Reason, Step, Steps};
 use pullgate_daemon::http::{Answer, HttpServer, Service, Socket};
 use pullgate_daemon::metrics;
@@ -30,10 +31,14 @@ use pullgate_daemon::metrics;
 /// How many pulls there were before the scrapes.
 const PULLS: u32 = 100_000;
 
+/// The images of the recorded decisions, and how many of these are taken at a time.
+const IMAGES: usize = 500;
+const PULLS_A_SECOND: u32 = 1000;
+
 /// How long a scrape may take.
 const SCRAPE: Duration = Duration::from_millis(2);
 
-/// How long counting a pull may take: 1 % of what pullgate adds to the fastest pull in docs/performance.md.
+/// How long counting a pull may take, and how long recording it may: 1 % of what pullgate adds to the fastest pull in docs/performance.md.
 const COUNT: Duration = Duration::from_micros(26);
 
 struct Scrapes(MetricsSource);
@@ -69,6 +74,19 @@ fn main() {
     }
     row("count one pull and its seven steps", begin.elapsed() / PULLS, COUNT);
 
+    let decisions = Decisions::default();
+    decisions.record();
+    let images: Vec<_> =
+        (0..IMAGES).map(|number| format!("registry.example.com/shop/web:{number}")).collect();
+    let begin = Instant::now();
+    for (number, image) in (0..PULLS).zip(images.iter().cycle()) {
+        record(&decisions, image);
+        if number % PULLS_A_SECOND == 0 {
+            decisions.take();
+        }
+    }
+    row(&format!("record one decision, about {IMAGES} images in turn"), begin.elapsed() / PULLS, COUNT);
+
     let state = Arc::new(State::new(jiff::Timestamp::now()));
     let source = MetricsSource::new(Arc::clone(&proxy), state, daemon, root);
     let socket = Socket::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -99,6 +117,19 @@ fn count(pulls: &Pulls, number: u32) {
     }
     pulls.pulled.add(Reason::Verified);
     pulls.steps.observe(&steps);
+}
+
+/// What the record of a pull adds for the report.
+fn record(decisions: &Decisions, image: &str) {
+    decisions.add(&Decision {
+        call: Call::Pull,
+        verdict: Verdict::WouldRefuse,
+        reason: Some(Reason::NoSignature),
+        image,
+        namespace: "shop",
+        rule: "namespace \"registry.example.com/shop\" (policy.toml:12)",
+        digest: Some("sha256:5b3c0c6e2f1a5b3c0c6e2f1a5b3c0c6e2f1a5b3c0c6e2f1a5b3c0c6e2f1a0000"),
+    });
 }
 
 fn scrape(address: &str) -> usize {

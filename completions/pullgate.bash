@@ -939,7 +939,7 @@ _pullgate() {
             return 0
             ;;
         pullgate__subcmd__policy__subcmd__check)
-            opts="-h --config --help"
+            opts="-h --fetch-keys --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -55,6 +55,7 @@ complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and not __fish
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and not __fish_seen_subcommand_from check explain test help" -f -a "test" -d 'Test the policy against a file of expected decisions'
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and not __fish_seen_subcommand_from check explain test help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and __fish_seen_subcommand_from check" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and __fish_seen_subcommand_from check" -l fetch-keys -d 'Fetch the public keys that the policy names by `source` and that this node does not have yet, as the daemon does'
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and __fish_seen_subcommand_from explain" -l pod-namespace -d 'Kubernetes namespace of the pod; without it, every rule that could apply must admit the image' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and __fish_seen_subcommand_from explain" -l output -d 'Output format' -r -f -a "text\t''

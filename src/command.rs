@@ -62,7 +62,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Check every image and running container on this node against the policy
     Scan(scan::Scan),
-    /// Show what was asked for on this node, and what rules in audit mode would have refused
+    /// Show what was decided on this node, first what audit mode let through
     Report(report::Report),
     /// Show daemon status
     Status(status::Status),
@@ -87,7 +87,8 @@ pub fn run() -> ExitCode {
 }
 
 fn parse(words: &[OsString]) -> Result<Arguments, clap::Error> {
-    let matches = pullgate_cli::parse(Arguments::command(), words, &RETIRED)?;
+    let words = image_verifier::with_command(words);
+    let matches = pullgate_cli::parse(Arguments::command(), &words, &RETIRED)?;
     Arguments::from_arg_matches(&matches)
 }
 

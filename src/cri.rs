@@ -33,6 +33,7 @@ use hyper::body::Incoming;
 use tonic::Code;
 
 pub use accept::serve;
+pub use decided::Decided;
 pub use pull::RuntimeContent;
 use pull::{HandOvers, UncheckedPulls};
 pub use sandbox::SandboxImage;

@@ -13,6 +13,8 @@ pub mod trust_roots;
 
 use std::sync::Arc;
 
+pub(crate) use reload::fetch_keys;
+
 use crate::config::DaemonConfig;
 use crate::containerd::Upstream;
 use crate::cri;

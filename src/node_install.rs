@@ -7,6 +7,7 @@
 mod host;
 mod install;
 mod kubelet;
+mod peers;
 mod plan;
 mod probe;
 mod record;

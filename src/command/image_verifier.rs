@@ -3,13 +3,14 @@
 //!
 //! Contract (containerd `pkg/imageverifier/bindir` and `docs/image-verification.md`): containerd calls a program in
 //! `bin_dir` as `PROGRAM -name NAME -digest DIGEST -stdin-media-type TYPE`, with the descriptor as JSON on standard input.
-//! Exit code 0 admits, any other refuses; standard output is the reason. The program is a script of two lines:
-//! `#!/bin/sh` and `exec pullgate image-verifier "$@"`.
+//! Exit code 0 admits, any other refuses; standard output is the reason. The program is a link to `pullgate`, or, for other
+//! options than the defaults, a script of two lines: `#!/bin/sh` and `exec pullgate image-verifier "$@"`.
 //!
 //! The running daemon is queried first: it is fast, and its answer is final. If it does not answer, this process
 //! decides, with the same files and the daemon's ledger; then every failure is a refusal. The contract does not name a
 //! pod, so every rule that could apply must admit the image.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -44,6 +45,15 @@ pub(super) struct ImageVerifier {
     /// Arguments from containerd: -name NAME -digest DIGEST -stdin-media-type TYPE
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
+}
+
+/// The words of the command line, with the subcommand if containerd runs `pullgate` itself. `-name` is no option of `pullgate`.
+pub(super) fn with_command(words: &[OsString]) -> Vec<OsString> {
+    let mut words = words.to_vec();
+    if words.get(1).is_some_and(|word| word == "-name") {
+        words.insert(1, "image-verifier".into());
+    }
+    words
 }
 
 impl ImageVerifier {

@@ -16,17 +16,25 @@ mod test;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum PolicyCommand {
     /// Check policy.toml, policy.d, pullgate.toml and break-glass.toml, and report every problem
-    Check,
+    Check(Check),
     /// Show which rules apply to an image, and why the others do not; contacts no registry
     Explain(explain::Explain),
     /// Test the policy against a file of expected decisions
     Test(test::Test),
 }
 
+/// Arguments of `pullgate policy check`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Check {
+    /// Fetch the public keys that the policy names by `source` and that this node does not have yet, as the daemon does
+    #[arg(long)]
+    fetch_keys: bool,
+}
+
 impl PolicyCommand {
     pub(super) fn run(self, root: &Path) -> Outcome {
         match self {
-            Self::Check => check(root),
+            Self::Check(Check { fetch_keys }) => check(root, fetch_keys),
             Self::Explain(explain) => explain.run(root),
             Self::Test(test) => test.run(root),
         }
@@ -42,7 +50,7 @@ pub(super) fn load(root: &Path) -> Result<Policy, Outcome> {
     })
 }
 
-fn check(root: &Path) -> Outcome {
+fn check(root: &Path, fetch_keys: bool) -> Outcome {
     let daemon = config::load_daemon(&root.join(config::DAEMON_FILE));
     let mut valid = true;
     match &daemon {
@@ -77,9 +85,20 @@ fn check(root: &Path) -> Outcome {
         output::note(&format!("{problems}\nbreak-glass.toml is invalid: no exception is in effect"));
     }
     let cache = daemon.as_ref().map(|daemon| daemon.keys.cache()).unwrap_or_default();
-    let known = KnownKeys { cache, ..KnownKeys::default() };
+    let mut known = KnownKeys { cache, ..KnownKeys::default() };
     let notice = daemon.as_ref().map_or(ROOT_NOTICE, |daemon| daemon.trust.notice_span());
-    match config::survey_policy(root, &known, now, notice).loaded {
+    let mut survey = config::survey_policy(root, &known, now, notice);
+    let missing = survey.missing();
+    if let (true, Ok(config), false) = (fetch_keys, &daemon, missing.is_empty()) {
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                known.failures = runtime.block_on(crate::node::fetch_keys(&config.keys, &missing));
+                survey = config::survey_policy(root, &known, now, notice);
+            }
+            Err(error) => output::error(&error),
+        }
+    }
+    match survey.loaded {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));

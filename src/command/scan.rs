@@ -14,9 +14,9 @@ use crate::node::control::{AskError, ControlReply, ControlRequest};
 use crate::node::scan::{self, Finding, Report, Verdict};
 use crate::telemetry::log;
 use pullgate_cli::LoginArgs;
-use pullgate_cli::output::OutputOption;
+use pullgate_cli::terminal::{Page, Progress, ReportOptions, Span};
 use pullgate_cli::{Outcome, output};
-use pullgate_core::untrusted::{error_chain, sanitize};
+use pullgate_core::untrusted::error_chain;
 
 /// Timeout of the daemon. While a registry is down, each image without evidence takes until its timeout.
 const TIMEOUT: Duration = Duration::from_secs(16 * 60);
@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(16 * 60);
 #[derive(Debug, clap::Args)]
 pub(super) struct Scan {
     #[command(flatten)]
-    output: OutputOption,
+    output: ReportOptions,
     #[command(flatten)]
     daemon: Daemon,
     #[command(flatten)]
@@ -37,7 +37,7 @@ impl Scan {
         log::init(log::Format::Text, tracing::Level::ERROR);
         match self.scan(root) {
             Ok(report) => {
-                self.output.show(&report, table);
+                self.output.show(&report, page);
                 outcome(&report)
             }
             Err(outcome) => outcome,
@@ -56,7 +56,10 @@ impl Scan {
         // Credentials are not sent to the daemon: a scan with credentials runs in this process.
         if !self.login.is_given() {
             let note = |error: &AskError| output::note(&format!("daemon: {}", error_chain(error)));
-            match self.daemon.ask(&config.control.socket, &ControlRequest::Scan, TIMEOUT, note) {
+            let progress = Progress::start("scanning");
+            let reply = self.daemon.ask(&config.control.socket, &ControlRequest::Scan, TIMEOUT, note);
+            drop(progress);
+            match reply {
                 Ok(Some(ControlReply::Scan(report))) => return Ok(report),
                 Ok(Some(ControlReply::Failed(why))) => {
                     output::note(&format!("error: {why}"));
@@ -78,7 +81,10 @@ impl Scan {
             error.outcome()
         })?;
         let upstream = node::upstream(&config);
-        local.runtime.block_on(scan::scan(&upstream, &local.gate, &credentials)).map_err(|error| {
+        let progress = Progress::start("scanning");
+        let report = local.runtime.block_on(scan::scan(&upstream, &local.gate, &credentials));
+        drop(progress);
+        report.map_err(|error| {
             output::error(&error);
             Outcome::Undetermined
         })
@@ -95,25 +101,23 @@ fn outcome(report: &Report) -> Outcome {
     }
 }
 
-fn table(report: &Report) -> String {
+fn page(report: &Report) -> Page {
     let row = |kind: &str, finding: &Finding| {
         let verdict = match finding.verdict {
-            Verdict::Admitted => "admitted",
-            Verdict::Refused => "REFUSED",
-            Verdict::Unknown => "unknown",
+            Verdict::Admitted => Span::good("admitted"),
+            Verdict::Refused => Span::bad("REFUSED"),
+            Verdict::Unknown => Span::warning("unknown"),
         };
-        let id = finding.id.strip_prefix("sha256:").unwrap_or(&finding.id);
-        let id: String = id.chars().take(12).collect();
-        // Names are untrusted and must not reach the terminal as control sequences.
-        let (name, pod) = (sanitize(&finding.name), sanitize(finding.pod.as_deref().unwrap_or("-")));
-        format!("{verdict:<9} {:<22} {kind:<9} {id:<12} {pod:<24} {name}", finding.reason)
+        let pod = finding.pod.as_deref().unwrap_or("-");
+        let (reason, name) = (Span::plain(&finding.reason), Span::plain(&finding.name));
+        vec![verdict, reason, kind.into(), Span::id(&finding.id), pod.into(), name]
     };
-    let mut lines =
-        vec![format!("{:<9} {:<22} {:<9} {:<12} {:<24} NAME", "VERDICT", "REASON", "KIND", "ID", "POD")];
-    lines.extend(report.images.iter().map(|finding| row("image", finding)));
-    lines.extend(report.containers.iter().map(|finding| row("container", finding)));
+    let images = report.images.iter().map(|finding| row("image", finding));
+    let rows = images.chain(report.containers.iter().map(|finding| row("container", finding)));
+    let mut page = Page::new();
+    page.table(&["VERDICT", "REASON", "KIND", "ID", "POD", "NAME"], rows);
     let [admitted, refused, unknown] =
         [Verdict::Admitted, Verdict::Refused, Verdict::Unknown].map(|verdict| report.count(verdict));
-    lines.push(format!("{admitted} admitted, {refused} refused, {unknown} unknown"));
-    lines.join("\n")
+    page.line([format!("{admitted} admitted, {refused} refused, {unknown} unknown").into()]);
+    page
 }

@@ -10,9 +10,9 @@ use crate::config;
 use crate::cri::SandboxImage;
 use crate::node::control::{ControlReply, ControlRequest, Status as DaemonStatus};
 use crate::telemetry::log;
-use pullgate_cli::output::OutputOption;
+use pullgate_cli::output::counted;
+use pullgate_cli::terminal::{Page, Progress, ReportOptions, Span};
 use pullgate_cli::{Outcome, output};
-use pullgate_core::untrusted::sanitize;
 
 /// Timeout of the daemon, which itself waits two seconds for the runtime and for the disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 Exit codes: 0 healthy, 1 something needs attention, 2 usage or configuration error, 3 the daemon does not answer.")]
 pub(super) struct Status {
     #[command(flatten)]
-    output: OutputOption,
+    output: ReportOptions,
 }
 
 impl Status {
@@ -36,7 +36,10 @@ impl Status {
                 return Outcome::Usage;
             }
         };
-        let status = match daemon::ask(&config.control.socket, &ControlRequest::Status, TIMEOUT) {
+        let progress = Progress::start("waiting for the daemon");
+        let reply = daemon::ask(&config.control.socket, &ControlRequest::Status, TIMEOUT);
+        drop(progress);
+        let status = match reply {
             Ok(ControlReply::Status(status)) => status,
             Ok(_) => {
                 output::note("error: unexpected reply type from the daemon");
@@ -50,7 +53,7 @@ impl Status {
         let attention = status.attention();
         let outcome = if attention.is_empty() { Outcome::Success } else { Outcome::Refused };
         let report = Report { attention: &attention, status: &status };
-        self.output.show(&report, |report| text(report.status, report.attention));
+        self.output.show(&report, |report| page(report.status, report.attention));
         outcome
     }
 }
@@ -63,107 +66,119 @@ struct Report<'a> {
     status: &'a DaemonStatus,
 }
 
-fn text(status: &DaemonStatus, attention: &[String]) -> String {
-    let mut lines = Vec::new();
-    // Much of this comes from files and other programs and must not reach the terminal as control sequences.
-    let mut row = |label: &str, text: String| lines.push(format!("{label:<14} {}", sanitize(&text)));
-    let DaemonStatus {
-        version,
-        pid,
-        started,
-        policy,
-        runtime,
-        image_service,
-        gates,
-        ledger,
-        counters,
-        connections,
-        ..
-    } = status;
-    row("pullgate", format!("{version}, process {pid}, since {started}"));
+fn page(status: &DaemonStatus, attention: &[String]) -> Page {
+    let mut page = Page::new();
+    let DaemonStatus { version, pid, started, policy, runtime, image_service, gates, ledger, .. } = status;
+    page.line([Span::strong("pullgate"), format!(" {version}, process {pid}, since {started}").into()]);
     match &policy.hash {
         Some(hash) => {
             let loaded = policy.loaded.as_deref().unwrap_or("-");
-            row("policy", format!("generation {} ({hash}) since {loaded}", policy.generation));
+            page.row("policy", [format!("generation {} ({hash}) since {loaded}", policy.generation).into()]);
         }
-        None => row("policy", "MISSING: every pull is refused".to_owned()),
+        None => page.row("policy", [Span::bad("MISSING"), ": every pull is refused".into()]),
     }
     if let Some(failure) = &policy.failure {
-        row("", format!("LOADING FAILED at {}", failure.at));
+        page.row("", [Span::bad("LOADING FAILED"), format!(" at {}", failure.at).into()]);
         for problem in &failure.problems {
-            row("", format!("  {problem}"));
+            page.row("", [format!("  {problem}").into()]);
         }
     }
     match (&runtime.version, &runtime.problem) {
-        (Some(version), _) => row("runtime", format!("{version} at {}", runtime.socket)),
+        (Some(version), _) => page.row("runtime", [format!("{version} at {}", runtime.socket).into()]),
         (None, problem) => {
             let problem = problem.as_deref().unwrap_or("no reason given");
-            row("runtime", format!("NO ANSWER at {}: {problem}", runtime.socket));
+            page.row("runtime", no_answer(&runtime.socket, problem));
         }
     }
     match image_service.as_ref().map(|service| (&service.socket, &service.problem)) {
-        Some((socket, None)) => row("image service", format!("at {socket}")),
-        Some((socket, Some(problem))) => row("image service", format!("NO ANSWER at {socket}: {problem}")),
+        Some((socket, None)) => page.row("image service", [format!("at {socket}").into()]),
+        Some((socket, Some(problem))) => page.row("image service", no_answer(socket, problem)),
         None => {}
     }
-    let switch = |on: bool| if on { "on" } else { "OFF" };
-    row("image status", switch(gates.image_status).to_owned());
-    row("checkpoints", if gates.checkpoints { "refused" } else { "ALLOWED" }.to_owned());
-    row("unknown methods", if gates.unknown_methods { "refused" } else { "FORWARDED" }.to_owned());
-    row("guest pulls", if gates.pin_user_specified_image { "pinned" } else { "not pinned" }.to_owned());
+    let mut switch = |label: &str, is_safe: bool, [safe, open]: [&str; 2]| {
+        page.row(label, [if is_safe { safe.into() } else { Span::warning(open) }]);
+    };
+    switch("image status", gates.image_status, ["on", "OFF"]);
+    switch("checkpoints", gates.checkpoints, ["refused", "ALLOWED"]);
+    switch("unknown methods", gates.unknown_methods, ["refused", "FORWARDED"]);
+    let guest_pulls = if gates.pin_user_specified_image { "pinned" } else { "not pinned" };
+    page.row("guest pulls", [guest_pulls.into()]);
     let count = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
-    row(
-        "ledger",
-        format!(
-            "{} of {} entries, {} of {} bytes in {}",
-            count(ledger.entries),
-            ledger.max_entries,
-            count(ledger.bytes),
-            ledger.max_bytes,
-            ledger.directory
-        ),
-    );
+    let [entries, bytes] = [count(ledger.entries), count(ledger.bytes)];
+    let (most, space) = (counted(ledger.max_entries, "entry"), counted(ledger.max_bytes, "byte"));
+    let used = format!("{entries} of {most}, {bytes} of {space} in {}", ledger.directory);
+    page.row("ledger", [used.into()]);
     if let Some(problem) = &ledger.problem {
-        row("", format!("IN MEMORY ONLY ({} entries): {problem}", ledger.in_memory));
+        let what = format!(" ({}): {problem}", counted(ledger.in_memory, "entry"));
+        page.row("", [Span::bad("IN MEMORY ONLY"), what.into()]);
     }
-    row(
+    add_counters(&mut page, status);
+    add_checks(&mut page, status);
+    for exception in &status.break_glass.exceptions {
+        let what = format!("{} until {}: {}", exception.what, exception.until, exception.reason);
+        page.row("BREAK-GLASS", [Span::warning(&what)]);
+    }
+    for problem in &status.break_glass.problems {
+        page.row("break-glass", [Span::bad("invalid"), format!(": {problem}").into()]);
+    }
+    for found in attention {
+        page.row("attention", [Span::bad(found)]);
+    }
+    page
+}
+
+fn no_answer(socket: &str, problem: &str) -> [Span; 2] {
+    [Span::bad("NO ANSWER"), format!(" at {socket}: {problem}").into()]
+}
+
+/// What the daemon has counted since its start.
+fn add_counters(page: &mut Page, DaemonStatus { counters, connections, .. }: &DaemonStatus) {
+    page.row(
         "calls",
-        format!(
-            "{} forwarded, {} pulls admitted, {} pulls refused, {} images withheld, {} containers refused, {} calls outside the CRI refused, {} unknown methods refused",
+        [format!(
+            "{} forwarded, {} outside the CRI refused, {} refused",
             counters.passed,
-            counters.admitted,
-            counters.refused,
-            counters.withheld,
-            counters.containers_refused,
             counters.unimplemented,
-            counters.unknown_methods
-        ),
+            counted(counters.unknown_methods, "unknown method")
+        )
+        .into()],
     );
-    row(
+    page.row("pulls", [format!("{} admitted, {} refused", counters.admitted, counters.refused).into()]);
+    page.row("present images", [format!("{} withheld", counters.withheld).into()]);
+    page.row("containers", [format!("{} refused", counters.containers_refused).into()]);
+    page.row(
         "connections",
-        format!(
+        [format!(
             "{} of {} open, {} closed while idle, {} refused",
             connections.open, connections.limit, connections.closed_idle, connections.refused
-        ),
+        )
+        .into()],
     );
+}
+
+/// What the daemon checks by itself.
+fn add_checks(page: &mut Page, status: &DaemonStatus) {
     match &status.sandbox_image {
-        Some(SandboxImage::Admitted { name }) => row("sandbox image", format!("{name} is admitted")),
-        Some(SandboxImage::Refused { name, line, .. }) => {
-            row("sandbox image", format!("{name} IS NOT ADMITTED: {line}"));
+        Some(SandboxImage::Admitted { name }) => {
+            page.row("sandbox image", [format!("{name} is admitted").into()]);
         }
-        Some(SandboxImage::NotReported) => row("sandbox image", "not reported by the runtime".to_owned()),
-        None => row("sandbox image", "not checked yet".to_owned()),
+        Some(SandboxImage::Refused { name, line, .. }) => {
+            let spans = [format!("{name} ").into(), Span::bad("IS NOT ADMITTED"), format!(": {line}").into()];
+            page.row("sandbox image", spans);
+        }
+        Some(SandboxImage::NotReported) => page.row("sandbox image", ["not reported by the runtime".into()]),
+        None => page.row("sandbox image", ["not checked yet".into()]),
     }
     match &status.last_scan {
         Some(scan) => {
             let counts =
                 format!("{} admitted, {} refused, {} unknown", scan.admitted, scan.refused, scan.unknown);
-            row("last scan", format!("{counts} at {}", scan.at));
+            page.row("last scan", [format!("{counts} at {}", scan.at).into()]);
         }
-        None => row("last scan", "never".to_owned()),
+        None => page.row("last scan", ["never".into()]),
     }
     if let Some(report) = &status.doctor {
-        row("doctor", format!("{}, at {}", report.summary(), report.at));
+        page.row("doctor", [format!("{}, at {}", report.summary(), report.at).into()]);
     }
     for root in &status.trust_roots {
         let names = root.authenticators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -171,21 +186,14 @@ fn text(status: &DaemonStatus, attention: &[String]) -> String {
             (Some(end), Some(what)) => format!("until {end}, when its last {what} expires"),
             _ => "without a known end".to_owned(),
         };
-        row("trust root", format!("{} of {names}: covers signatures {until}", root.file));
+        page.row("trust root", [format!("{} of {names}: covers signatures {until}", root.file).into()]);
         if let Some(refresh) = &root.refresh {
             let succeeded = refresh.succeeded.as_deref().unwrap_or("never");
-            let problem = refresh.problem.as_deref().map(|why| format!("; the last attempt failed: {why}"));
-            row("", format!("  last successful refresh: {succeeded}{}", problem.unwrap_or_default()));
+            let mut spans = vec![format!("  last successful refresh: {succeeded}").into()];
+            if let Some(why) = &refresh.problem {
+                spans.push(Span::warning(&format!("; the last attempt failed: {why}")));
+            }
+            page.row("", spans);
         }
     }
-    for exception in &status.break_glass.exceptions {
-        row("BREAK-GLASS", format!("{} until {}: {}", exception.what, exception.until, exception.reason));
-    }
-    for problem in &status.break_glass.problems {
-        row("break-glass", format!("invalid: {problem}"));
-    }
-    for found in attention {
-        row("attention", found.clone());
-    }
-    lines.join("\n")
 }

@@ -1,18 +1,19 @@
 //! `pullgate verify`: the decision that the daemon would make, step by step.
 
+mod signatures;
+
 use std::path::Path;
 
 use serde::Serialize;
 
+use self::signatures::SignatureReport;
 use super::local_gate::LocalGate;
 use crate::gate::{AdmissionRequest, Explanation, Gate, Kind, Pinned, Refusal};
 use crate::registry::Credentials;
 use crate::telemetry::{Step, log};
-use crate::trust::Identity;
 use pullgate_cli::LoginArgs;
-use pullgate_cli::output::OutputOption;
+use pullgate_cli::terminal::{Page, Progress, ReportOptions, Span};
 use pullgate_cli::{Outcome, output};
-use pullgate_core::untrusted::sanitize;
 
 /// Arguments of `pullgate verify`.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(super) struct Verify {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
     #[command(flatten)]
-    output: OutputOption,
+    output: ReportOptions,
     /// Kubernetes namespace of the pod; without it, the strictest rule applies
     #[arg(long, value_name = "NAMESPACE")]
     pod_namespace: Option<String>,
@@ -58,9 +59,11 @@ impl Verify {
                 namespace: self.pod_namespace.clone(),
             };
             let mut explanation = Explanation::default();
+            let progress = Progress::start(&format!("verifying {image}"));
             let decision = gate.admit(&request, &mut explanation).await;
+            drop(progress);
             let report = Report::of(image, &explanation, &decision);
-            self.output.show(&report, Report::text);
+            self.output.show(&report, Report::page);
             outcome = outcome.max(report.outcome);
         }
         outcome
@@ -88,30 +91,8 @@ struct Report {
     outcome: Outcome,
 }
 
-#[derive(Debug, Serialize)]
-struct SignatureReport {
-    place: String,
-    authenticator: String,
-    /// The condition that it was compared with, if it is an attestation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attestation: Option<String>,
-    key: Option<String>,
-    /// Who signed, where it is not a key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    identity: Option<String>,
-    error: Option<String>,
-}
-
 impl Report {
     fn of(image: &str, explanation: &Explanation, decision: &Result<Pinned, Refusal>) -> Self {
-        let signatures = explanation.findings.iter().map(|finding| SignatureReport {
-            place: finding.place.clone(),
-            authenticator: finding.authenticator.clone(),
-            attestation: finding.condition.clone(),
-            key: finding.outcome.as_ref().ok().filter(|it| it.is_key()).map(Identity::to_string),
-            identity: finding.outcome.as_ref().ok().filter(|it| !it.is_key()).map(Identity::to_string),
-            error: finding.outcome.clone().err(),
-        });
         let (verdict, outcome) = match decision {
             Ok(_) => ("admitted", Outcome::Success),
             Err(refusal) if matches!(refusal.kind(), Kind::Refused(_)) => ("refused", Outcome::Refused),
@@ -127,7 +108,7 @@ impl Report {
             requires: explanation.required.clone(),
             digest: explanation.digest.clone(),
             media_type: explanation.media_type.clone(),
-            signatures: signatures.collect(),
+            signatures: explanation.findings.iter().map(SignatureReport::of).collect(),
             problems: explanation.problems.clone(),
             audited: explanation.audited.iter().map(|refusal| refusal.line().to_owned()).collect(),
             verdict,
@@ -142,51 +123,46 @@ impl Report {
         }
     }
 
-    fn text(&self) -> String {
-        let mut lines = vec![sanitize(&self.image)];
-        let mut row = |label: &str, text: &str| lines.push(format!("  {label:<10} {text}"));
+    fn page(&self) -> Page {
+        let mut page = Page::new();
+        page.line([Span::strong(&self.image).whole()]);
         let mut optional = |label: &str, text: &Option<String>| {
             if let Some(text) = text {
-                row(label, text);
+                page.row(label, [Span::plain(text)]);
             }
         };
-        optional("name", &self.reference);
+        // A name that is as in the pod says nothing new.
+        optional("name", &self.reference.clone().filter(|name| *name != self.image));
         optional("rule", &self.rule);
         optional("requires", &self.requires);
-        optional("digest", &self.digest);
-        optional("type", &self.media_type);
-        for signature in &self.signatures {
-            let SignatureReport { authenticator, attestation, key, identity, error, .. } = signature;
-            match attestation {
-                None => row("signature", &signature.place),
-                Some(condition) => row("attested", &format!("{}, for {condition}", signature.place)),
-            }
-            match (key, identity) {
-                (Some(key), _) => row("", &format!("valid for {authenticator}, key {key}")),
-                (_, Some(identity)) => {
-                    row("", &format!("valid for {authenticator}, identity {}", sanitize(identity)));
-                }
-                _ => {
-                    row(
-                        "",
-                        &format!("not valid for {authenticator}: {}", error.as_deref().unwrap_or_default()),
-                    );
-                }
-            }
+        if let Some(digest) = &self.digest {
+            let digest = Span::plain(digest);
+            // The row `pull` has all of it.
+            page.row("digest", [if self.pinned.is_some() { digest } else { digest.whole() }]);
         }
+        if let Some(media_type) = &self.media_type {
+            page.row("type", [media_type.as_str().into()]);
+        }
+        signatures::add(&mut page, &self.signatures);
         for problem in &self.problems {
-            row("problem", problem);
+            page.row("problem", [Span::warning(problem)]);
         }
         for refusal in &self.audited {
-            row("audit", refusal);
+            page.row("audit", [Span::warning(refusal).whole()]);
         }
         if let Some(pinned) = &self.pinned {
-            row("pull", pinned);
+            page.row("pull", [Span::plain(pinned).whole()]);
         }
         if let Some(message) = &self.message {
-            row("message", message);
+            page.row("message", [Span::plain(message).whole()]);
         }
-        row("verdict", &format!("{} ({}) in {:.1} ms", self.verdict, self.reason, self.milliseconds));
-        lines.join("\n")
+        let verdict = match self.outcome {
+            Outcome::Success => Span::good(self.verdict),
+            Outcome::Refused => Span::bad(self.verdict),
+            _ => Span::warning(self.verdict),
+        };
+        let details = format!(" ({}) in {:.1} ms", self.reason, self.milliseconds);
+        page.row("verdict", [verdict, details.into()]);
+        page
     }
 }

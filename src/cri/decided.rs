@@ -6,23 +6,25 @@ use crate::telemetry::{Cause, Reason};
 
 /// What was asked, and what is known besides the decision.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decided<'a> {
-    pub(super) call: Call,
+pub struct Decided<'a> {
+    pub call: Call,
     /// The image as the caller named it.
-    pub(super) image: &'a str,
-    pub(super) pod: Option<&'a Pod>,
+    pub image: &'a str,
+    pub pod: Option<&'a Pod>,
     /// The rules that apply, where a refusal names none.
-    pub(super) rule: Option<&'a str>,
-    pub(super) digest: Option<&'a str>,
+    pub rule: Option<&'a str>,
+    pub digest: Option<&'a str>,
 }
 
 impl<'a> Decided<'a> {
-    pub(super) fn new(call: Call, image: &'a str, pod: Option<&'a Pod>) -> Self {
+    /// Without more than the call, the image and the pod.
+    #[must_use]
+    pub fn new(call: Call, image: &'a str, pod: Option<&'a Pod>) -> Self {
         Self { call, image, pod, rule: None, digest: None }
     }
 
     /// Counts an admitted image: by what rules in audit mode would have done, if there are any.
-    pub(super) fn admitted(&self, decisions: &Decisions, reason: Reason, audited: &[Refusal]) {
+    pub fn admitted(&self, decisions: &Decisions, reason: Reason, audited: &[Refusal]) {
         if audited.is_empty() {
             decisions.add(&self.decision(Verdict::Admitted, Some(reason), None));
         }
@@ -33,27 +35,32 @@ impl<'a> Decided<'a> {
     }
 
     /// As [`Decided::admitted`] for an image on the node.
-    pub(super) fn present(&self, decisions: &Decisions, verdict: &'a PresentVerdict) {
+    pub fn present(&self, decisions: &Decisions, verdict: &'a PresentVerdict) {
         let digest = verdict.digest().map(|digest| digest.as_str());
         let decided = Self { rule: Some(verdict.rule()), digest, ..*self };
         decided.admitted(decisions, verdict.reason(), verdict.audited());
     }
 
     /// Counts a refused image, unless it is the canary of `pullgate doctor`, which nobody wants to run.
-    pub(super) fn refused(&self, decisions: &Decisions, refusal: &Refusal) {
-        if refusal.reason().is_canary() {
+    pub fn refused(&self, decisions: &Decisions, refusal: &Refusal) {
+        self.refused_for(decisions, refusal.reason(), refusal.rule());
+    }
+
+    /// As [`Decided::refused`], for this reason and by this rule.
+    pub fn refused_for(&self, decisions: &Decisions, reason: Reason, rule: Option<&str>) {
+        if reason.is_canary() {
             return;
         }
-        let verdict = match (self.call, refusal.kind()) {
+        let verdict = match (self.call, reason.kind()) {
             (Call::ImageStatus, _) => Verdict::Withheld,
             (_, Kind::NotFound) => Verdict::Undecided,
             _ => Verdict::Refused,
         };
-        decisions.add(&self.decision(verdict, Some(refusal.reason()), refusal.rule()));
+        decisions.add(&self.decision(verdict, Some(reason), rule));
     }
 
     /// The caller cancelled before there was a decision.
-    pub(super) fn undecided(&self, decisions: &Decisions) {
+    pub fn undecided(&self, decisions: &Decisions) {
         decisions.add(&self.decision(Verdict::Undecided, None, None));
     }
 
@@ -62,14 +69,18 @@ impl<'a> Decided<'a> {
     fn verdict_in_enforce_mode(&self, refusal: &Refusal) -> Verdict {
         match (self.call, refusal.kind()) {
             (_, Kind::NotFound) => Verdict::Undecided,
-            (Call::Pull, _) | (Call::CreateContainer, Kind::Refused(Cause::Rule | Cause::Digest)) => {
-                Verdict::WouldRefuse
-            }
+            (Call::Pull | Call::ImageVerifier, _)
+            | (Call::CreateContainer, Kind::Refused(Cause::Rule | Cause::Digest)) => Verdict::WouldRefuse,
             (Call::CreateContainer | Call::ImageStatus, _) => Verdict::WouldWithhold,
         }
     }
 
-    fn decision(&self, verdict: Verdict, reason: Option<Reason>, rule: Option<&'a str>) -> Decision<'a> {
+    fn decision<'b>(
+        &'b self,
+        verdict: Verdict,
+        reason: Option<Reason>,
+        rule: Option<&'b str>,
+    ) -> Decision<'b> {
         let Self { call, image, pod, digest, .. } = *self;
         let namespace = pod.map_or("", |pod| &pod.namespace);
         let rule = rule.or(self.rule).unwrap_or_default();

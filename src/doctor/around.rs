@@ -11,7 +11,10 @@ const CRICTL: &str = "/etc/crictl.yaml";
 pub(crate) fn crictl(tree: &Tree) -> Vec<(String, String)> {
     let text = tree.text(CRICTL.as_ref()).ok().flatten().unwrap_or_default();
     let found = values_in(&text, &["image-endpoint", "runtime-endpoint"]).into_iter();
-    found.map(|(line, value)| (value, format!("{CRICTL}:{line}"))).collect()
+    found
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(line, value)| (value, format!("{CRICTL}:{line}")))
+        .collect()
 }
 
 /// The finding, if crictl pulls at none of `ours`: by `image-endpoint`, or by `runtime-endpoint` without one.

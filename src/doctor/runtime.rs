@@ -3,6 +3,9 @@
 use super::sockets::Access;
 use super::{Diagnosis, Finding};
 
+/// How many problems of host configurations are reported.
+const MAX_HOSTS: usize = 8;
+
 /// What is known of the runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeFacts {
@@ -27,7 +30,7 @@ pub fn evaluate(facts: &RuntimeFacts) -> Vec<Finding> {
     if let Some(access) = facts.access.filter(|access| access.is_open(facts.trusted)) {
         found(Diagnosis::RuntimeAccess, &format!("{}: {}", facts.socket, access.describe()));
     }
-    for problem in &facts.hosts {
+    for problem in facts.hosts.iter().take(MAX_HOSTS) {
         found(Diagnosis::HostsFiles, problem);
     }
     if let Some(version) = &facts.version

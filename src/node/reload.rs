@@ -15,7 +15,7 @@ use crate::keys::{self, PinnedKey};
 use pullgate_core::untrusted::error_chain;
 
 /// Why keys could not be fetched, by their location.
-type Failures = BTreeMap<String, String>;
+pub(crate) type Failures = BTreeMap<String, String>;
 
 /// The policy on disk.
 ///
@@ -43,6 +43,16 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
             tracing::error!("pullgate.toml is invalid: the next start of the daemon will fail");
         }
     }
+}
+
+/// Fetches the public keys that a policy names by `source`. The keys that were fetched are in the cache after that.
+pub(crate) async fn fetch_keys(keys: &config::Keys, missing: &[PinnedKey]) -> Failures {
+    let results = keys::fetch(missing, &keys.cache(), &keys.settings(), keys.fetch_timeout, false).await;
+    let failed = missing
+        .iter()
+        .zip(results)
+        .filter_map(|(key, result)| Some((key.location.to_string(), error_chain(&result.err()?))));
+    failed.collect()
 }
 
 impl PolicyFile {
@@ -104,15 +114,8 @@ impl PolicyFile {
 
     fn fetch(&mut self, missing: Vec<PinnedKey>) {
         tracing::info!(keys = missing.len(), "fetching keys that the policy names");
-        let (cache, settings, limit) = (self.keys.cache(), self.keys.settings(), self.keys.fetch_timeout);
-        self.fetching.spawn(async move {
-            let results = keys::fetch(&missing, &cache, &settings, limit, false).await;
-            let failed = missing
-                .iter()
-                .zip(results)
-                .filter_map(|(key, result)| Some((key.location.to_string(), error_chain(&result.err()?))));
-            failed.collect()
-        });
+        let keys = self.keys.clone();
+        self.fetching.spawn(async move { fetch_keys(&keys, &missing).await });
     }
 
     fn activate(&self, survey: Survey) {

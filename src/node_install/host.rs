@@ -27,7 +27,7 @@ pub trait Host {
 /// The node of this process, or the node whose processes it sees.
 #[derive(Clone, Copy, Debug)]
 pub struct RealHost {
-    /// Whether this process has a root of its own: programs then run in the mounts of the node's process 1.
+    /// Whether this process has a root of its own: programs then run in the mounts and the root of the node's process 1.
     pub enter: bool,
 }
 
@@ -35,7 +35,7 @@ impl Host for RealHost {
     fn run(&self, program: &str, arguments: &[&str]) -> std::io::Result<Ran> {
         let mut command = if self.enter {
             let mut command = Command::new("nsenter");
-            command.args(["--target", "1", "--mount", "--", program]);
+            command.args(["--target", "1", "--mount", "--root", "--", program]);
             command
         } else {
             Command::new(program)
@@ -77,13 +77,18 @@ pub(super) struct UnitState {
     pub(super) enabled: bool,
     /// Another one after each start.
     pub(super) invocation: String,
+    /// Of the unit's main process. `0` if there is none.
+    pub(super) main_process: String,
+    /// The path of the unit's cgroup.
+    pub(super) group: String,
     /// The path of the first Unix socket of a socket unit.
     pub(super) listen: Option<String>,
 }
 
 impl UnitState {
     pub(super) fn of(host: &impl Host, unit: &str) -> Result<Self, NodeError> {
-        let properties = "--property=LoadState,ActiveState,UnitFileState,InvocationID,Listen";
+        let properties =
+            "--property=LoadState,ActiveState,UnitFileState,InvocationID,MainPID,ControlGroup,Listen";
         let text = systemctl(host, &["show", properties, unit])?;
         let mut state = Self::default();
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
@@ -95,6 +100,8 @@ impl UnitState {
                 }
                 "UnitFileState" => state.enabled = matches!(value, "enabled" | "enabled-runtime"),
                 "InvocationID" => value.clone_into(&mut state.invocation),
+                "MainPID" => value.clone_into(&mut state.main_process),
+                "ControlGroup" => value.clone_into(&mut state.group),
                 "Listen" if state.listen.is_none() => {
                     let path = value.strip_suffix(" (Stream)").filter(|path| path.starts_with('/'));
                     state.listen = path.map(ToOwned::to_owned);

@@ -9,10 +9,12 @@ use nix::fcntl::{Flock, FlockArg};
 use super::host::{self, Host, UnitState};
 use super::plan::{PROGRAM, Plan, SERVICE, SOCKET};
 use super::record::{FailedAttempt, Part, Record};
-use super::{Node, NodeError, probe};
+use super::{Node, NodeError, peers, probe};
 
 const LOCK: &str = "/run/pullgate-node.lock";
 const MAINTAIN: &str = "/usr/lib/pullgate/maintain";
+/// Where the new program is while it checks the policy. A directory from which programs may run, unlike perhaps /run and /tmp.
+const CANDIDATE: &str = "/usr/bin/.pullgate-candidate";
 /// The time limit of one question to kubelet or pullgate.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many looks in sequence must find kubelet ready: one that exits shortly after its start must not pass.
@@ -29,8 +31,8 @@ pub fn plan<H: Host>(node: &Node<'_, H>) -> Result<Plan, NodeError> {
 /// Makes kubelet use pullgate. If it does already, nothing is changed or restarted.
 ///
 /// # Errors
-/// When a check fails; kubelet is then unchanged. When kubelet does not become ready; everything is then put back, unless
-/// kubelet was ready with pullgate before.
+/// When a check fails; nothing was changed then. When a step fails, or kubelet does not become ready: everything is then put
+/// back. On a node where kubelet was ready with pullgate before, only what this update replaced is put back.
 pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
     let _lock = lock(node)?;
     let mut record = Record::load(&node.tree)?;
@@ -44,11 +46,11 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
             failure.why
         )));
     }
-    prepare(node, &plan, &mut record)?;
     if plan.is_done() && plan.kubelet.state.running {
         // Perhaps the files were written by somebody else, and kubelet was not restarted.
         let Err(error) = watch(node, plan.kubelet.unit, None, Some(plan.socket.as_str())) else {
-            return record.set_installed(&node.tree);
+            record.set_installed(&node.tree)?;
+            return record.settle(&node.tree);
         };
         // A kubelet that fails for another reason must not be the end of pullgate on this node.
         if probe::healthz(node.settings.healthz, ANSWER_TIMEOUT).is_err() {
@@ -57,21 +59,32 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
         (node.say)(&error.to_string());
         plan.restart_kubelet = true;
     }
-    let Err(error) = switch(node, &plan, &mut record) else { return Ok(()) };
+    check(node, &plan, &record)?;
+    let answered = answers(node, &plan).is_ok();
+    let done = prepare(node, &plan, &mut record).and_then(|()| switch(node, &plan, &mut record));
+    let Err(error) = done else { return record.settle(&node.tree) };
+    // What may be different at the next attempt is tried again, unless a failure costs kubelet something.
+    let is_final = matches!(error, NodeError::NotReady { .. }) || (record.installed && answered);
+    let failure = FailedAttempt { fingerprint: plan.fingerprint.clone(), why: error.to_string() };
     // A node that enforced the policy keeps on: without pullgate, kubelet would pull what nobody has verified.
-    if record.installed {
-        return Err(error);
-    }
-    (node.say)(&format!("{error}; putting everything back"));
-    let failure = FailedAttempt { fingerprint: plan.fingerprint, why: error.to_string() };
-    match take_back(node, &mut record) {
-        Ok(()) => {
-            record.failure = Some(failure);
-            record.save(&node.tree)?;
-            Err(NodeError::PutBack(Box::new(error)))
+    let put_back = if record.installed {
+        if record.parts_to_put_back().is_empty() {
+            return Err(error);
         }
-        Err(worse) => Err(NodeError::NotPutBack(Box::new(worse))),
+        (node.say)(&format!("{error}; putting the update back"));
+        put_update_back(node, &plan, &mut record)
+    } else {
+        (node.say)(&format!("{error}; putting everything back"));
+        take_back(node, &mut record)
+    };
+    put_back.map_err(|worse| NodeError::NotPutBack(Box::new(worse)))?;
+    if is_final {
+        record.failure = Some(failure);
+        record.save(&node.tree)?;
+    } else if !record.installed {
+        record.remove(&node.tree)?;
     }
+    Err(NodeError::PutBack(Box::new(error)))
 }
 
 /// Restores what [`install`] has changed.
@@ -81,6 +94,7 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
 pub fn uninstall<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
     let _lock = lock(node)?;
     let mut record = Record::load(&node.tree)?;
+    remove_candidate(node)?;
     if record.is_empty() {
         (node.say)("nothing to restore");
         return record.remove(&node.tree);
@@ -89,15 +103,44 @@ pub fn uninstall<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
     record.remove(&node.tree)
 }
 
-/// Everything before kubelet is touched.
-fn prepare<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Result<(), NodeError> {
+/// Checks what can be checked while everything is as before: the policy is checked by the program that is to load it.
+fn check<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &Record) -> Result<(), NodeError> {
     if plan.is_done() {
         return Ok(());
+    }
+    if plan.restart_kubelet {
+        peers::clients([&plan.socket; 2]).map_err(|error| {
+            NodeError::Refused(format!("the kernel does not say who is connected to a socket: {error}"))
+        })?;
     }
     if plan.restart_kubelet && !record.restart_kubelet {
         probe::healthz(node.settings.healthz, ANSWER_TIMEOUT).map_err(|why| {
             NodeError::Refused(format!("kubelet is not healthy, so it is not restarted: {why}"))
         })?;
+    }
+    let candidate = Path::new(CANDIDATE);
+    let new = plan.changes.iter().find(|it| it.path == Path::new(PROGRAM));
+    if let Some(new) = new {
+        let written = node.tree.write(candidate, &new.contents);
+        written.map_err(|error| NodeError::file("write", candidate, error))?;
+    }
+    let program = if new.is_some() { CANDIDATE } else { PROGRAM };
+    let config = node.settings.config.to_string_lossy();
+    let checked = host::output(node.host, program, &["--config", &config, "policy", "check", "--fetch-keys"]);
+    remove_candidate(node)?;
+    checked.map(drop).map_err(|error| NodeError::Policy(Box::new(error)))
+}
+
+/// Also one that a crash has left.
+fn remove_candidate<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
+    let candidate = Path::new(CANDIDATE);
+    node.tree.remove(candidate).map_err(|error| NodeError::file("remove", candidate, error))
+}
+
+/// Everything before kubelet is touched.
+fn prepare<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Result<(), NodeError> {
+    if plan.is_done() {
+        return Ok(());
     }
     let mut wrote = false;
     for change in plan.changes.iter().filter(|it| it.part == Part::Program) {
@@ -108,9 +151,6 @@ fn prepare<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Res
     if wrote || record.restart_pullgate {
         host::systemctl(node.host, &["daemon-reload"])?;
     }
-    let config = node.settings.config.to_string_lossy();
-    let check = host::output(node.host, PROGRAM, &["--config", &config, "policy", "check"]);
-    check.map_err(|error| NodeError::Policy(Box::new(error)))?;
     if plan.enable {
         let state = UnitState::of(node.host, SERVICE)?;
         if !state.enabled && !record.enabled {
@@ -131,14 +171,18 @@ fn prepare<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Res
         // containerd may not run yet either, for example in the user data of a node.
         return Ok(());
     }
-    let socket = at(node, Path::new(&plan.socket))?;
-    let answered = until(node, || probe::image_service(&socket, ANSWER_TIMEOUT));
-    answered.map_err(|why| {
+    until(node, || answers(node, plan)).map_err(|why| {
         NodeError::Refused(format!(
             "{} does not answer: {why}; `pullgate status` and `journalctl --unit {SERVICE}` say more",
             plan.socket
         ))
     })
+}
+
+/// Whether pullgate and containerd answer as kubelet needs it.
+fn answers<H: Host>(node: &Node<'_, H>, plan: &Plan) -> Result<(), String> {
+    let socket = node.tree.at(Path::new(&plan.socket)).map_err(|error| error.to_string())?;
+    probe::image_service(&socket, ANSWER_TIMEOUT)
 }
 
 /// Points kubelet at the socket.
@@ -150,19 +194,23 @@ fn switch<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Resu
         record.restart_kubelet = plan.kubelet.state.running;
         record.failure = None;
         record.save(&node.tree)?;
-        record.restore(&node.tree, |file| plan.stale.contains(&file.path))?;
         for change in changes {
             record.change(&node.tree, &change.path, &change.contents, change.part)?;
         }
         host::systemctl(node.host, &["daemon-reload"])?;
     }
-    if !plan.restart_kubelet {
+    if plan.restart_kubelet {
+        restart(node, unit, Some(plan.socket.as_str()))?;
+        record.restart_kubelet = false;
+        record.installed = true;
+        record.save(&node.tree)?;
+    }
+    if plan.stale.is_empty() {
         return Ok(());
     }
-    restart(node, unit, Some(plan.socket.as_str()))?;
-    record.restart_kubelet = false;
-    record.installed = true;
-    record.save(&node.tree)
+    // Last, because a kubelet that is put back may need them.
+    record.restore(&node.tree, |file| plan.stale.contains(&file.path))?;
+    host::systemctl(node.host, &["daemon-reload"]).map(drop)
 }
 
 /// Restores everything: kubelet first, so that it does not use what is removed.
@@ -181,19 +229,15 @@ fn take_back<H: Host>(node: &Node<'_, H>, record: &mut Record) -> Result<(), Nod
         left = record.restore(tree, |file| file.part == Part::Kubelet)?;
         record.remove_directories(tree);
         host::systemctl(node.host, &["daemon-reload"])?;
-        let is_running = UnitState::of(node.host, unit)?.running;
-        if !is_running && was_restarted {
-            // systemd no longer starts a unit that has failed too often.
-            host::systemctl(node.host, &["reset-failed", unit])?;
-        }
-        if is_running || was_restarted {
+        if UnitState::of(node.host, unit)?.running || was_restarted {
             restart(node, unit, None)?;
         }
         record.restart_kubelet = false;
         record.save(tree)?;
     }
     let has_program = record.files.iter().any(|it| it.part == Part::Program);
-    if record.enabled || has_program {
+    // Not if there was a program before, which stays or comes back.
+    if record.enabled || record.files.iter().any(|it| it.path == Path::new(PROGRAM) && it.is_new()) {
         unused(node)?;
     }
     if record.enabled {
@@ -204,12 +248,40 @@ fn take_back<H: Host>(node: &Node<'_, H>, record: &mut Record) -> Result<(), Nod
     if has_program {
         left.extend(record.restore(tree, |_| true)?);
         host::systemctl(node.host, &["daemon-reload"])?;
+        restart_pullgate(node, record)?;
     }
     record.remove_directories(tree);
     for path in left {
         (node.say)(&format!("{} was changed by others and stays as it is", path.display()));
     }
     Ok(())
+}
+
+/// Restores what an update replaced on a node that keeps enforcing the policy.
+fn put_update_back<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Result<(), NodeError> {
+    let parts = record.parts_to_put_back();
+    record.restart_pullgate |= parts.contains(&Part::Program);
+    // Also after a crash.
+    record.restart_kubelet |= parts.contains(&Part::Kubelet) && plan.kubelet.state.running;
+    record.save(&node.tree)?;
+    record.put_update_back(&node.tree)?;
+    host::systemctl(node.host, &["daemon-reload"])?;
+    restart_pullgate(node, record)?;
+    if record.restart_kubelet {
+        restart(node, plan.kubelet.unit, Some(plan.socket.as_str()))?;
+        record.restart_kubelet = false;
+        record.save(&node.tree)?;
+    }
+    Ok(())
+}
+
+/// Restarts pullgate with the program that was restored, if it runs.
+fn restart_pullgate<H: Host>(node: &Node<'_, H>, record: &mut Record) -> Result<(), NodeError> {
+    if UnitState::of(node.host, SERVICE)?.running {
+        host::systemctl(node.host, &["restart", SERVICE])?;
+    }
+    record.restart_pullgate = false;
+    record.save(&node.tree)
 }
 
 /// Fails while something on the node still uses pullgate. The list of places is that of the packages.
@@ -225,7 +297,11 @@ fn unused<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
 }
 
 fn restart<H: Host>(node: &Node<'_, H>, unit: &str, socket: Option<&str>) -> Result<(), NodeError> {
-    let before = UnitState::of(node.host, unit)?.invocation;
+    let UnitState { invocation: before, running, .. } = UnitState::of(node.host, unit)?;
+    if !running {
+        // systemd no longer starts a unit that has failed too often.
+        host::systemctl(node.host, &["reset-failed", unit])?;
+    }
     // k3s has no time limit for its start.
     host::systemctl(node.host, &["restart", "--no-block", unit])?;
     watch(node, unit, Some(&before), socket)
@@ -269,8 +345,8 @@ fn look<H: Host>(
     probe::healthz(node.settings.healthz, ANSWER_TIMEOUT)?;
     if let Some(socket) = socket {
         let path = at(node, Path::new(socket)).map_err(|error| error.to_string())?;
-        let count = probe::connections([socket, &path.to_string_lossy()]);
-        if count.map_err(|error| format!("cannot read /proc/net/unix: {error}"))? == 0 {
+        let connected = peers::is_connected(&state, [socket, &path.to_string_lossy()]);
+        if !connected.map_err(|error| format!("cannot find who is connected to {socket}: {error}"))? {
             return Err(format!("kubelet has no connection to {socket}"));
         }
     }

@@ -29,6 +29,10 @@ pub(super) enum Layout {
     Rke2,
 }
 
+/// In kubelet's configuration, and as an argument or in the configuration of k3s.
+const IMAGE_ENDPOINT: [&str; 2] = ["imageServiceEndpoint", "image-service-endpoint"];
+const RUNTIME_ENDPOINT: [&str; 2] = ["containerRuntimeEndpoint", "container-runtime-endpoint"];
+
 const UNITS: [(&str, Layout); 5] = [
     ("kubelet.service", Layout::Plain),
     ("k3s.service", Layout::K3s),
@@ -59,6 +63,18 @@ pub(super) struct Endpoint {
     pub(super) place: String,
     /// Whether a file of ours is read later and wins.
     pub(super) replaceable: bool,
+}
+
+impl Endpoint {
+    /// An empty image endpoint is the runtime's (cmd/kubelet/app/server.go, `PreInitRuntimeService`). None if a file of ours
+    /// sets it anyway.
+    fn or_runtime(self, runtime: String) -> Option<Self> {
+        match (self.value.is_empty(), self.replaceable) {
+            (false, _) => Some(self),
+            (true, true) => None,
+            (true, false) => Some(Self { value: runtime, ..self }),
+        }
+    }
 }
 
 impl Kubelet {
@@ -234,10 +250,8 @@ impl Kubelet {
 
     /// Where the image endpoint is set now, without the file at `own`.
     pub(super) fn endpoint(&self, tree: &Tree, own: &Path) -> io::Result<Option<Endpoint>> {
-        if let Some(value) = flag(&self.arguments, "image-service-endpoint") {
-            let place = format!("the arguments of {}", self.unit);
-            return Ok(Some(Endpoint { value: path_of(value), place, replaceable: false }));
-        }
+        let argument = |[_, name]: &[&str; 2]| flag(&self.arguments, name).map(path_of);
+        let mut runtime = String::new();
         let mut files = Vec::new();
         if matches!(self.layout, Layout::K3s | Layout::Rke2) {
             files = self.rancher_files(tree)?;
@@ -247,21 +261,30 @@ impl Kubelet {
         let own_directory = own.parent().unwrap_or(Path::new("/"));
         if own.extension().is_some_and(|it| it == "conf") {
             // k3s and RKE2 write theirs at each start.
-            let read = tree.files(own_directory, ".conf")?;
+            let read = tree.files_below(own_directory, ".conf")?;
             files.extend(read.into_iter().filter(|it| !it.ends_with("00-rke2-defaults.conf")));
         }
         let mut found = None;
+        // kubelet merges its files in this order, also what is empty (cmd/kubelet/app/server.go, `mergeKubeletConfigurations`).
         for file in files.iter().filter(|it| *it != own) {
-            let before_ours = file.parent() != Some(own_directory) || file.as_path() < own;
+            let before_ours = !file.starts_with(own_directory) || file.as_path() < own;
             // kubelet's arguments win over its files.
             let is_argument = self.layout == Layout::Rke2 && own.extension() != file.extension();
             let text = tree.text(file)?.unwrap_or_default();
-            if let Some((line, value)) = endpoints_in(&text).pop() {
+            if let Some((line, value)) = values_in(&text, &IMAGE_ENDPOINT).pop() {
                 let place = format!("{}:{line}", file.display());
                 found = Some(Endpoint { value, place, replaceable: before_ours && !is_argument });
             }
+            if let Some((_, value)) = values_in(&text, &RUNTIME_ENDPOINT).pop() {
+                runtime = value;
+            }
         }
-        Ok(found)
+        if let Some(value) = argument(&IMAGE_ENDPOINT) {
+            let place = format!("the arguments of {}", self.unit);
+            found = Some(Endpoint { value, place, replaceable: false });
+        }
+        let runtime = argument(&RUNTIME_ENDPOINT).unwrap_or(runtime);
+        Ok(found.and_then(|found| found.or_runtime(runtime)))
     }
 }
 
@@ -282,12 +305,8 @@ pub(super) fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u3
         .ok_or_else(|| NodeError::Refused(format!("`{program} --version` prints no version of kubelet")))
 }
 
-/// Lines with an image endpoint, and the path of each: in YAML, JSON, or as `kubelet-arg`. One that is empty counts as none.
-fn endpoints_in(text: &str) -> Vec<(usize, String)> {
-    values_in(text, &["imageServiceEndpoint", "image-service-endpoint"])
-}
-
-/// Lines with one of these keys, and the path of a socket that is its value.
+/// Lines with one of these keys, and the path of a socket that is its value: in YAML, JSON, or as `kubelet-arg`. The path is
+/// empty where the value is, and where it is `null`.
 pub(crate) fn values_in(text: &str, keys: &[&str]) -> Vec<(usize, String)> {
     let in_line = |line: &str| {
         let line = line.trim_start();
@@ -297,7 +316,8 @@ pub(crate) fn values_in(text: &str, keys: &[&str]) -> Vec<(usize, String)> {
         let after = keys.iter().find_map(|key| line.split_once(key).map(|(_, after)| after))?;
         let value = after.trim_start_matches(['"', '\'', ' ', '\t', ':', '=']);
         let end = value.find(|it: char| it.is_whitespace() || "\"',#}]".contains(it)).unwrap_or(value.len());
-        value.get(..end).filter(|it| !it.is_empty()).map(path_of)
+        // `null` in both, and `~` in YAML, remove what an earlier file sets.
+        value.get(..end).map(|it| if matches!(it, "null" | "~") { String::new() } else { path_of(it) })
     };
     text.lines().zip(1..).filter_map(|(line, number)| Some((number, in_line(line)?))).collect()
 }
@@ -318,10 +338,15 @@ mod tests {
             ("kubelet-arg:\n  - image-service-endpoint=unix:///a.sock\n", Some((2, "/a.sock"))),
             ("image-service-endpoint: '/a.sock'\n", Some((1, "/a.sock"))),
             ("# imageServiceEndpoint: unix:///a.sock\n", None),
-            ("imageServiceEndpoint: \"\"\n", None),
+            ("containerRuntimeEndpoint: unix:///a.sock\n", None),
+            ("imageServiceEndpoint: \"\" # none\n", Some((1, ""))),
+            ("imageServiceEndpoint:\nmaxPods: 5\n", Some((1, ""))),
+            ("imageServiceEndpoint: ~\n", Some((1, ""))),
+            ("{\"imageServiceEndpoint\": null, \"x\": 1}", Some((1, ""))),
+            ("{\"imageServiceEndpoint\":\"\",\"x\":1}", Some((1, ""))),
             ("", None),
         ] {
-            let found = endpoints_in(text).pop();
+            let found = values_in(text, &IMAGE_ENDPOINT).pop();
             assert_eq!(found.as_ref().map(|(line, value)| (*line, value.as_str())), expected, "{text}");
         }
     }

@@ -130,8 +130,9 @@ impl Plan {
                 format!("{verb} {}", it.path.display())
             })
         };
-        let mut steps: Vec<String> = write(Part::Program).collect();
-        steps.push("check the policy".to_owned());
+        let program = if write(Part::Program).next().is_some() { " with the new program" } else { "" };
+        let mut steps = vec![format!("check the policy{program}")];
+        steps.extend(write(Part::Program));
         if self.enable {
             steps.push(format!("enable and start {SOCKET} and {SERVICE}"));
         }
@@ -193,7 +194,10 @@ fn kubelet_files<H: Host>(
         Some(endpoint) if endpoint.value == socket => set_by = Some(endpoint.place),
         Some(endpoint) if !(endpoint.replaceable && is_chained(node, &endpoint.value)) => {
             let (value, place) = (endpoint.value, endpoint.place);
-            let hint = if endpoint.replaceable {
+            let hint = if value.is_empty() {
+                "take it out there: it would win over the file that pullgate writes, and kubelet would use its runtime endpoint"
+                    .to_owned()
+            } else if endpoint.replaceable {
                 format!(
                     "if this is a lazy-pulling snapshotter, put it behind pullgate: set `image-socket` in [runtime] of pullgate.toml to {value:?}"
                 )

@@ -12,8 +12,6 @@ use pullgate_core::untrusted::sanitize;
 
 /// Maximum length of an answer of kubelet's health endpoint, in bytes.
 const MAX_ANSWER_BYTES: u64 = 4 << 10;
-/// The state of a connected socket in /proc/net/unix (`SS_CONNECTED` in include/uapi/linux/net.h).
-const CONNECTED: &str = "03";
 
 /// Makes the call with which kubelet checks its image endpoint when it starts (cri-client `validateServiceConnection`).
 ///
@@ -52,17 +50,4 @@ pub(super) fn healthz(address: SocketAddr, limit: Duration) -> Result<(), String
         Some("200") => Ok(()),
         _ => Err(format!("http://{address}/healthz answers {:?}", sanitize(status))),
     }
-}
-
-/// The number of connections to a Unix socket at one of these paths. A connection has the listener's path on its side.
-///
-/// # Errors
-/// When /proc cannot be read.
-pub(super) fn connections(paths: [&str; 2]) -> io::Result<usize> {
-    let text = std::fs::read_to_string("/proc/net/unix")?;
-    let is_connection = |line: &&str| {
-        let mut fields = line.split_ascii_whitespace().skip(5);
-        fields.next() == Some(CONNECTED) && fields.nth(1).is_some_and(|path| paths.contains(&path))
-    };
-    Ok(text.lines().filter(is_connection).count())
 }

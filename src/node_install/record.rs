@@ -60,6 +60,46 @@ pub(super) struct ChangedFile {
     previous: Option<(PathBuf, u32)>,
     /// The SHA-256 of what was written last, and of what was written before that: a crash may leave either.
     written: Vec<String>,
+    /// What this file was before the `install` that has not ended well yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<Attempt>,
+}
+
+/// What an update replaces, so that it can be put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Attempt {
+    /// A file that pullgate had not changed before.
+    Added,
+    /// Somebody had removed the file.
+    Absent,
+    /// The file is kept here, with its mode. `ours` if pullgate wrote it.
+    Replaced { backup: PathBuf, mode: u32, ours: bool },
+}
+
+impl ChangedFile {
+    /// Whether `uninstall` removes the file: there was none before.
+    pub(super) fn is_new(&self) -> bool {
+        self.previous.is_none()
+    }
+
+    /// Whether the update of this file can be put back. Without what pullgate itself wrote for it, kubelet would perhaps not
+    /// use pullgate.
+    fn can_go_back(&self) -> bool {
+        match (&self.attempt, self.part) {
+            (Some(Attempt::Replaced { ours, .. }), part) => *ours || part == Part::Program,
+            (Some(Attempt::Added), part) => part == Part::Program,
+            (Some(Attempt::Absent) | None, _) => false,
+        }
+    }
+
+    fn backups(&self) -> impl Iterator<Item = &PathBuf> {
+        let attempt = match &self.attempt {
+            Some(Attempt::Replaced { backup, .. }) => Some(backup),
+            _ => None,
+        };
+        self.previous.iter().map(|(backup, _)| backup).chain(attempt)
+    }
 }
 
 impl Record {
@@ -109,19 +149,26 @@ impl Record {
     ) -> Result<(), NodeError> {
         let put = |record: &mut Self| -> Result<(), std::io::Error> {
             let written = hash(&contents.bytes);
+            let now = tree.read(path)?;
+            let name = hash(path.as_os_str().as_encoded_bytes());
             if let Some(known) = record.files.iter_mut().find(|it| it.path == path) {
+                if known.attempt.is_none() {
+                    known.attempt = Some(match now {
+                        None => Attempt::Absent,
+                        Some(now) => Attempt::Replaced {
+                            backup: keep(tree, &format!("{name}-update"), &now)?,
+                            mode: now.mode,
+                            ours: known.written.contains(&hash(&now.bytes)),
+                        },
+                    });
+                }
                 known.written.truncate(1);
                 known.written.insert(0, written);
             } else {
-                let previous = match tree.read(path)? {
+                let previous = match now {
                     None => None,
                     Some(before) => {
-                        let name = format!("{}-{}", hash(path.as_os_str().as_encoded_bytes()), before.mode);
-                        let backup = Path::new(BACKUPS).join(name);
-                        if tree.missing_directories(&backup)?.iter().any(|it| it == Path::new(BACKUPS)) {
-                            tree.make_directory(Path::new(BACKUPS), STATE_MODE)?;
-                        }
-                        tree.write(&backup, &Contents { mode: 0o600, ..before.clone() })?;
+                        let backup = keep(tree, &format!("{name}-{}", before.mode), &before)?;
                         Some((backup, before.mode))
                     }
                 };
@@ -130,6 +177,7 @@ impl Record {
                     part,
                     previous,
                     written: vec![written],
+                    attempt: Some(Attempt::Added),
                 });
             }
             Ok(())
@@ -191,18 +239,63 @@ impl Record {
             }
             self.files.remove(index);
             self.save(tree)?;
-            if let Some((backup, _)) = &file.previous {
+            for backup in file.backups() {
                 tree.remove(backup).map_err(|error| NodeError::file("remove", backup, error))?;
             }
         }
         Ok(left)
     }
 
+    /// The parts of which an update can be put back.
+    pub(super) fn parts_to_put_back(&self) -> Vec<Part> {
+        self.files.iter().filter(|it| it.can_go_back()).map(|it| it.part).collect()
+    }
+
+    /// Restores what the `install` that failed has replaced, the last one first.
+    pub(super) fn put_update_back(&mut self, tree: &Tree) -> Result<(), NodeError> {
+        self.restore(tree, |file| file.can_go_back() && file.attempt == Some(Attempt::Added))?;
+        for index in (0..self.files.len()).rev() {
+            let Some(file) = self.files.get_mut(index).filter(|it| it.can_go_back()) else { continue };
+            let Some(Attempt::Replaced { backup, mode, ours }) = file.attempt.clone() else { continue };
+            let path = file.path.clone();
+            let failed = |error| NodeError::file("restore", &path, error);
+            let kept = tree.read(&backup).map_err(failed)?;
+            let kept = kept.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+            if ours {
+                file.written.push(hash(&kept.bytes));
+            }
+            self.save(tree)?;
+            tree.write(&path, &Contents { mode, ..kept }).map_err(failed)?;
+        }
+        self.settle(tree)
+    }
+
+    /// Ends an `install`: what it replaced is not needed any more.
+    pub(super) fn settle(&mut self, tree: &Tree) -> Result<(), NodeError> {
+        let attempts: Vec<_> = self.files.iter_mut().filter_map(|it| it.attempt.take()).collect();
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        self.save(tree)?;
+        for attempt in attempts {
+            if let Attempt::Replaced { backup, .. } = attempt {
+                tree.remove(&backup).map_err(|error| NodeError::file("remove", &backup, error))?;
+            }
+        }
+        tree.remove_if_empty(Path::new(BACKUPS));
+        Ok(())
+    }
+
     /// Removes the record and the directories that were made, except those that others use now.
     pub(super) fn remove(self, tree: &Tree) -> Result<(), NodeError> {
         let path = Path::new(RECORD);
         tree.remove(path).map_err(|error| NodeError::file("remove", path, error))?;
-        tree.remove_if_empty(Path::new(BACKUPS));
+        // A crash may have left some.
+        let backups = Path::new(BACKUPS);
+        for backup in tree.files(backups, "").map_err(|error| NodeError::file("read", backups, error))? {
+            tree.remove(&backup).map_err(|error| NodeError::file("remove", &backup, error))?;
+        }
+        tree.remove_if_empty(backups);
         for directory in self.directories.iter().rev() {
             tree.remove_if_empty(directory);
         }
@@ -217,6 +310,16 @@ impl Record {
         }
         self.directories.retain(|it| tree.at(it).is_ok_and(|at| at.is_dir()));
     }
+}
+
+/// Keeps a file for later, and returns where.
+fn keep(tree: &Tree, name: &str, contents: &Contents) -> Result<PathBuf, std::io::Error> {
+    let backup = Path::new(BACKUPS).join(name);
+    if tree.missing_directories(&backup)?.iter().any(|it| it == Path::new(BACKUPS)) {
+        tree.make_directory(Path::new(BACKUPS), STATE_MODE)?;
+    }
+    tree.write(&backup, &Contents { mode: 0o600, ..contents.clone() })?;
+    Ok(backup)
 }
 
 /// The SHA-256 of bytes, in hexadecimal.

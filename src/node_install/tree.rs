@@ -12,6 +12,8 @@ use pullgate_config::atomic::{self, Durable};
 const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Maximum size of a file with configuration, in bytes.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// Maximum number of files in a directory of kubelet's configuration.
+const MAX_FILES: usize = 1000;
 /// Maximum number of symbolic links in a path, as in Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
@@ -103,6 +105,28 @@ impl Tree {
                 found.push(directory.join(name));
             }
         }
+        found.sort();
+        Ok(found)
+    }
+
+    /// As [`Self::files`], with those in directories below, in the order of Go's `filepath.WalkDir`. It does not follow links.
+    pub(crate) fn files_below(&self, directory: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
+        let (mut found, mut directories) = (Vec::new(), vec![directory.to_owned()]);
+        while let Some(directory) = directories.pop() {
+            for path in self.files(&directory, "")? {
+                if fs::symlink_metadata(self.at(&directory)?.join(path.file_name().unwrap_or_default()))?
+                    .is_dir()
+                {
+                    directories.push(path);
+                } else if path.to_string_lossy().ends_with(ending) {
+                    found.push(path);
+                }
+            }
+            if found.len() + directories.len() > MAX_FILES {
+                return Err(io::Error::other(format!("more than {MAX_FILES} files")));
+            }
+        }
+        // Paths are compared name by name.
         found.sort();
         Ok(found)
     }

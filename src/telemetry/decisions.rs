@@ -39,6 +39,8 @@ pub enum Call {
     /// Whether an image on the node may be used.
     ImageStatus,
     CreateContainer,
+    /// Of containerd's image verifier, for what does not come through the CRI.
+    ImageVerifier,
 }
 
 impl Call {
@@ -48,6 +50,7 @@ impl Call {
             Self::Pull => "pull",
             Self::ImageStatus => "image-status",
             Self::CreateContainer => "create-container",
+            Self::ImageVerifier => "image-verifier",
         }
     }
 }
@@ -278,7 +281,7 @@ mod tests {
         for verdict in Verdict::ALL {
             assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("{:?}", verdict.name()));
         }
-        for call in [Call::Pull, Call::ImageStatus, Call::CreateContainer] {
+        for call in [Call::Pull, Call::ImageStatus, Call::CreateContainer, Call::ImageVerifier] {
             assert_eq!(serde_json::to_string(&call).unwrap(), format!("{:?}", call.name()));
         }
     }

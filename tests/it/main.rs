@@ -32,5 +32,6 @@ mod report;
 mod serving;
 mod sign;
 mod signer;
+mod terminal;
 mod trust;
 mod unchecked;

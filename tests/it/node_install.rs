@@ -116,7 +116,7 @@ fn cause_of_put_back(error: &NodeError) -> &NodeError {
 #[test]
 fn kubelet_is_not_touched_if_a_check_fails() {
     type Change = fn(&mut Fake);
-    let cases: [(&str, &str, Change, &str); 9] = [
+    let cases: [(&str, &str, Change, &str); 12] = [
         ("old kubelet", "kubeadm", |it| it.version("v1.30.9"), "update it to 1.31"),
         ("no version", "plain", |it| it.version("unknown"), "prints no version"),
         (
@@ -136,6 +136,30 @@ fn kubelet_is_not_touched_if_a_check_fails() {
                 it.write(file, "imageServiceEndpoint: unix:///run/other.sock");
             },
             "take it out there",
+        ),
+        (
+            "an empty one that is read later",
+            "EKS with user data",
+            |it| {
+                let file = "etc/kubernetes/kubelet/config.json.d/90-site.conf";
+                it.write(file, "{\"maxPods\": 5,\n\"imageServiceEndpoint\": \"\"}");
+            },
+            "kubelet's image endpoint is \"\" by /etc/kubernetes/kubelet/config.json.d/90-site.conf:2; take it out there",
+        ),
+        (
+            "an empty one that is read later, in a directory",
+            "EKS with user data",
+            |it| {
+                let file = "etc/kubernetes/kubelet/config.json.d/60/00-site.conf";
+                it.write(file, "imageServiceEndpoint: null\ncontainerRuntimeEndpoint: unix:///run/c.sock\n");
+            },
+            "kubelet's image endpoint is \"/run/c.sock\" by /etc/kubernetes/kubelet/config.json.d/60/00-site.conf:1",
+        ),
+        (
+            "an empty argument",
+            "kubeadm",
+            |it| it.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--image-service-endpoint="),
+            "by the arguments of kubelet.service; take it out there",
         ),
         (
             "an argument",
@@ -169,7 +193,9 @@ fn kubelet_is_not_touched_if_a_check_fails() {
         node.settings.timeout = Duration::from_millis(100);
         let before = node.kubelet_files();
         let error = node.with(node_install::install).unwrap_err();
+        let error = if let NodeError::PutBack(cause) = error { *cause } else { error };
         assert!(refused(&error).contains(expected), "{name}: {error}");
+        assert!(!node.files().contains_key("/usr/bin/pullgate"), "{name}");
         assert_eq!(node.kubelet_files(), before, "{name}");
         assert!(!node.changes().iter().any(|it| it.starts_with(RESTART)), "{name}: {:?}", node.changes());
     }
@@ -185,9 +211,89 @@ fn kubelet_is_not_touched_if_the_policy_does_not_load() {
     assert!(said.to_string().contains("policy.toml:1"), "{said}");
     assert_eq!(node.kubelet_files(), before);
     assert!(!node.is_enabled());
-    // What was copied is removed all the same.
+    // Nor is anything else.
+    assert!(!node.files().keys().any(|it| it.contains("pullgate") && !it.starts_with("/etc/pullgate")));
+}
+
+/// The old program stays, with its units, whatever is wrong with the new one.
+#[test]
+fn an_update_that_fails_leaves_the_old_program_in_force() {
+    let mut node = Fake::new(layout("kubeadm"));
+    let before = node.files();
+    node.update("1.0");
+    node.with(node_install::install).unwrap();
+    let (files, program) = (node.files(), node.program());
+    node.settings.timeout = Duration::from_millis(200);
+
+    node.update("2.0 refuses");
+    let count = node.changes().len();
+    let error = node.with(node_install::install).unwrap_err();
+    let NodeError::Policy(said) = &error else { panic!("{error:?}") };
+    assert!(said.to_string().contains("2.0 refuses the policy"), "{said}");
+    assert_eq!((node.files(), &node.changes()[count..]), (files.clone(), &[][..]));
+
+    node.update("2.1 hangs");
+    let error = node.with(node_install::install).unwrap_err();
+    assert!(refused(cause_of_put_back(&error)).contains("does not answer"), "{error:?}");
+    assert_eq!(node.files_without_record(), without_record(&files));
+    assert_eq!(node.program(), program);
+    assert!(node.is_connected() && node.is_enabled());
+    let (count, restarts) = (node.changes().len(), |it: &&String| it.starts_with(RESTART));
+    assert_eq!(node.changes().iter().filter(restarts).count(), 1, "kubelet was not touched");
+    // Kubelet's calls waited meanwhile, so not again and again.
+    assert!(refused(&node.with(node_install::install).unwrap_err()).contains("--retry"));
+    assert_eq!(node.changes().len(), count);
+
+    node.update("2.2");
+    node.settings.timeout = Duration::from_secs(30);
+    node.with(node_install::install).unwrap();
+    assert_eq!(node.program(), "2.2 # unit of 2.2");
     node.with(node_install::uninstall).unwrap();
-    assert!(!node.files().keys().any(|it| it.starts_with("/usr/bin/pullgate")));
+    assert_eq!(node.files(), before);
+}
+
+/// kubelet then runs with the configuration that it had, and with pullgate.
+#[test]
+fn an_update_of_kubelet_s_configuration_that_fails_is_put_back() {
+    let mut node = Fake::new(layout("kubeadm"));
+    node.with(node_install::install).unwrap();
+    let drop_in = "/etc/systemd/system/kubelet.service.d/10-pullgate.conf";
+    let (installed, before) = (node.files(), node.files().remove(drop_in));
+    node.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--config-dir=/etc/site/kubelet.d\n");
+    node.break_with(Some("site"));
+    node.settings.timeout = Duration::from_millis(500);
+    node.update("2.0");
+    let error = node.with(node_install::install).unwrap_err();
+    assert!(matches!(cause_of_put_back(&error), NodeError::NotReady { .. }), "{error:?}");
+    let now = node.files();
+    assert_eq!(now.get(drop_in), before.as_ref());
+    assert_eq!(now.get("/usr/bin/pullgate"), installed.get("/usr/bin/pullgate"));
+    assert!(node.is_connected(), "with the file in the directory of the drop-in");
+
+    node.break_with(None);
+    node.settings.retry = true;
+    node.settings.timeout = Duration::from_secs(30);
+    node.with(node_install::install).unwrap();
+    assert!(node.is_connected());
+    assert!(!node.files().contains_key("/etc/kubernetes/kubelet.conf.d/50-pullgate.conf"));
+}
+
+/// Somebody else's connection to the socket says nothing about kubelet.
+#[test]
+fn only_a_connection_of_kubelet_counts() {
+    let mut node = Fake::new(layout("k3s agent"));
+    let before = node.files();
+    node.settings.timeout = Duration::from_secs(1);
+    // The connection is this process's.
+    node.kubelet_is(Some(1));
+    let error = node.with(node_install::install).unwrap_err();
+    let NodeError::NotReady { why, .. } = cause_of_put_back(&error) else { panic!("{error:?}") };
+    assert!(why.contains("kubelet has no connection"), "{why}");
+    node.assert_only_record_since(&before);
+    node.kubelet_is(None);
+    node.settings.retry = true;
+    node.settings.timeout = Duration::from_secs(30);
+    node.with(node_install::install).unwrap();
 }
 
 #[test]
@@ -198,6 +304,30 @@ fn a_snapshotter_that_pullgate_calls_is_replaced_as_endpoint() {
     node.write("etc/pullgate/pullgate.toml", "[runtime]\nimage-socket = \"/run/soci.sock\"\n");
     node.with(node_install::install).unwrap();
     assert!(node.is_connected());
+}
+
+/// kubelet merges its files in the order of their names.
+#[test]
+fn an_endpoint_that_an_earlier_file_empties_does_not_count() {
+    let node = Fake::new(layout("EKS with user data"));
+    node.write("etc/kubernetes/kubelet/config.json.d/30-site.conf", "imageServiceEndpoint: /run/soci.sock\n");
+    node.write("etc/kubernetes/kubelet/config.json.d/40-nodeadm.conf", "{\"imageServiceEndpoint\": \"\"}");
+    node.with(node_install::install).unwrap();
+    assert!(node.is_connected());
+}
+
+/// An empty image endpoint that wins is the runtime's.
+#[test]
+fn an_empty_endpoint_of_a_kubelet_that_calls_pullgate_for_everything_is_pullgate_s() {
+    let node = Fake::new(layout("EKS with user data"));
+    let directory = "etc/kubernetes/kubelet/config.json.d";
+    node.write(
+        &format!("{directory}/40-nodeadm.conf"),
+        "containerRuntimeEndpoint: unix:///run/pullgate/pullgate.sock\n",
+    );
+    node.write(&format!("{directory}/90-site.conf"), "imageServiceEndpoint: \"\"\n");
+    let plan = node.with(node_install::plan).unwrap().text();
+    assert!(plan.contains("its image endpoint is /run/pullgate/pullgate.sock already, by /etc"), "{plan}");
 }
 
 #[test]
@@ -274,6 +404,36 @@ fn running_it_again_recovers_from_an_end_at_any_step() {
                 node.with(node_install::uninstall).unwrap();
             }
             assert_eq!(node.files(), before, "after {end} calls");
+        }
+    }
+}
+
+/// As above, for an update that succeeds and for one that is put back.
+#[test]
+fn running_it_again_recovers_from_an_end_at_any_step_of_an_update() {
+    let layout = layout("kubeadm");
+    for update in ["2.0", "2.0 hangs"] {
+        for (number, end) in (10..46).step_by(2).enumerate() {
+            let mut node = Fake::new(layout);
+            let before = node.files();
+            node.update("1.0");
+            node.with(node_install::install).unwrap();
+            node.update(update);
+            node.end_after(Some(end));
+            node.settings.timeout = Duration::from_millis(20);
+            let _ = node.with(node_install::install);
+            node.end_after(None);
+            node.settings.timeout = Duration::from_secs(30);
+            node.settings.retry = true;
+            node.update("3.0");
+            let name = format!("{update}, after {end} calls");
+            if number % 2 == 0 {
+                node.with(node_install::install).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                assert_eq!(node.program(), "3.0 # unit of 3.0", "{name}");
+                assert!(node.is_connected(), "{name}");
+            }
+            node.with(node_install::uninstall).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            assert_eq!(node.files(), before, "{name}");
         }
     }
 }

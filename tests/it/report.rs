@@ -220,6 +220,21 @@ async fn text_and_csv_have_the_same_rows() {
     let image = node.world.image("audited/app:1");
     let rule = format!("\"namespace \"\"{}/audited\"\" (policy.toml:6)\"", node.world.registry.host());
     assert!(lines[1].ends_with(&format!(",\"'=shop\",{image},{digest},{rule}")), "{csv}");
+    let image = node.world.image("team/app:1");
+    let (_, report) = node.json(&["--rule", "/team"]);
+    let digest = report["rows"][0]["digest"].as_str().unwrap();
+    let descriptor = node.world.directory.path().join("descriptor");
+    fs::write(&descriptor, json!({ "digest": digest, "size": 1 }).to_string()).unwrap();
+    let verifier = ["image-verifier", "--daemon", "require", "-name", &image, "-digest", digest];
+    let verified = command(programs::pullgate(), &node.root)
+        .args(verifier)
+        .args(["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"])
+        .stdin(fs::File::open(descriptor).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+    let (_, rows) = node.rows(&["--rule", "/team", "--namespace", ""]);
+    assert_eq!(rows, ["refused no-signature image-verifier  team/app:1 1"], "{verified:?} {}", serving.log());
     assert!(!csv.contains("pa55") && !serving.log().is_empty(), "{csv}");
 }
 

@@ -100,6 +100,8 @@ fn a_node_that_enforces_is_told_from_one_that_does_not() {
     it.kubelet.pull(&Pod::of(image.by_tag())).unwrap();
     assert!(it.node.containerd.log().contains("team/app"), "containerd logs what it pulls");
     it.assert_finds("enforcing", Verdict::Enforcing, &["kubelet", "socket", "canary", "policy"]);
+    let decided = process::must_run(it.node.pullgate.command().args(["report", "--output", "json"]));
+    assert!(decided.contains("team/app") && !decided.contains("pullgate-canary"), "{decided}");
 
     let (ours, containerd) = (it.node.pullgate.socket(), it.node.containerd.socket());
     it.configure("10.conf", &containerd, &containerd);

@@ -52,6 +52,7 @@ mod options;
 mod policy;
 mod refused;
 mod registries;
+mod report;
 mod rows;
 mod sandbox;
 mod scan;

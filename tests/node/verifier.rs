@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -54,6 +54,31 @@ fn ctr_pulls_only_signed_images() {
     install(&node, &["--daemon", "require"]);
     let output = pull(&node, &node.push_signed("team/late:1")).unwrap_err();
     assert!(output.contains("cannot query the daemon"), "{output}");
+}
+
+/// With containerd's arguments alone, `pullgate` is the verifier. It then reads /etc/pullgate.
+#[test]
+fn a_link_to_the_program_is_a_verifier() {
+    let node = Node::start(Release::V2_1);
+    let (signed, unsigned) = (node.push_signed("team/app:1"), node.push("team/unsigned:1"));
+    let verifiers = node.containerd.verifiers();
+    directory::make(&verifiers);
+    let link = verifiers.join("gate");
+    symlink(pullgate::program(), &link).unwrap();
+    let output = pull(&node, &signed).unwrap_err();
+    assert!(output.contains("blocked pull") && output.contains("there is no policy"), "{output}");
+    // This machine has no /etc/pullgate, so in a copy of /etc.
+    let copy = tempfile::tempdir().unwrap();
+    let script = "cp -a /etc \"$0\" && mkdir -p \"$0/etc/pullgate\" && mount --bind \"$0/etc\" /etc && \
+        mount --bind \"$1\" /etc/pullgate && shift && exec \"$@\"";
+    for (image, code, reason) in [(&signed, 0, "[verified]"), (&unsigned, 1, "[no-signature]")] {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(copy.path());
+        command.arg(node.directory().join("pullgate")).arg(&link);
+        let (exit, output) = verify(command, image);
+        assert_eq!(exit, Some(code), "{output}");
+        assert!(output.contains(reason), "{output}");
+    }
 }
 
 /// The daemon, with an older policy, refuses an image that the policy on disk admits.
@@ -184,7 +209,12 @@ fn pull(node: &Node, image: &Image) -> Result<(), String> {
 /// Calls it as containerd does. Returns the exit code and the output, including standard error.
 fn run_verifier(node: &Node, options: &[&str], image: &Image) -> (Option<i32>, String) {
     let mut command = node.pullgate.command();
-    command.arg("image-verifier").args(options).args(["-name", &image.by_tag(), "-digest", &image.digest]);
+    command.arg("image-verifier").args(options);
+    verify(command, image)
+}
+
+fn verify(mut command: Command, image: &Image) -> (Option<i32>, String) {
+    command.args(["-name", &image.by_tag(), "-digest", &image.digest]);
     command.args(["-stdin-media-type", "application/vnd.oci.descriptor.v1+json"]);
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = streams.spawn().unwrap();

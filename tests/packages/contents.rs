@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::made::{PACKAGES, deb, make, output_of};
+use crate::made::{PACKAGES, VERSION, deb, make, output_of, rpm};
 
 /// The text of a file in a Debian package.
 fn file(package: &str, path: &str) -> String {
     let unpack = if path.ends_with(".gz") { "| gzip -d" } else { "" };
     let command = format!(
         "set -o pipefail; dpkg-deb --fsys-tarfile '{}' | tar -xO './usr/share/doc/{package}/{path}' {unpack}",
-        deb(package, crate::made::VERSION).display()
+        deb(package, VERSION).display()
     );
     output_of(Command::new("bash").args(["-c", &command]))
 }
@@ -56,6 +56,33 @@ fn the_bill_of_materials_lists_what_is_linked_with_hashes_and_licences() {
         for edge in bom["dependencies"].as_array().unwrap() {
             for to in edge["dependsOn"].as_array().unwrap() {
                 assert!(known.contains(to.as_str().unwrap()), "{edge}");
+            }
+        }
+    }
+}
+
+#[test]
+fn man_pages_completions_and_schemas_are_where_their_readers_look() {
+    for (package, page, schema) in [
+        ("pullgate", "pullgate-policy.toml.5", "policy"),
+        ("pullgate-signer", "pullgate-signer.toml.5", "signer"),
+    ] {
+        let listed = [
+            output_of(Command::new("dpkg-deb").arg("--contents").arg(deb(package, VERSION))),
+            output_of(
+                Command::new("rpm").args(["--query", "--list", "--package"]).arg(rpm(package, VERSION)),
+            ),
+        ];
+        for (list, zsh) in listed.iter().zip(["vendor-completions", "site-functions"]) {
+            for path in [
+                format!("/usr/share/man/man8/{package}.8.gz"),
+                format!("/usr/share/man/man5/{page}.gz"),
+                format!("/usr/share/bash-completion/completions/{package}"),
+                format!("/usr/share/zsh/{zsh}/_{package}"),
+                format!("/usr/share/fish/vendor_completions.d/{package}.fish"),
+                format!("/usr/share/pullgate/schema/{schema}.json"),
+            ] {
+                assert!(list.lines().any(|line| line.ends_with(&path)), "{package}: {path}: {list}");
             }
         }
     }

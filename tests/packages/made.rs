@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+pub(crate) use pullgate_test::node::packages::{NEXT, VERSION, make};
 use tempfile::TempDir;
 
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The version of a second set of packages with the same files.
-pub(crate) const NEXT: &str = "999.1.0";
 pub(crate) const PACKAGES: [&str; 2] = ["pullgate", "pullgate-signer"];
 
 /// The packages of this version, and those of [`NEXT`].
@@ -21,21 +19,6 @@ pub(crate) fn made() -> &'static Path {
         directory
     })
     .path()
-}
-
-pub(crate) fn make(output: &Path, arguments: &[&str]) {
-    let programs = pullgate_test::programs::signer();
-    let made = Command::new(source("packaging/package"))
-        .arg("--programs")
-        .arg(programs.parent().unwrap())
-        .arg("--output")
-        .arg(output)
-        .arg("--fast")
-        .args(arguments)
-        .env("SOURCE_DATE_EPOCH", "1767225600")
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 pub(crate) fn deb(package: &str, version: &str) -> PathBuf {

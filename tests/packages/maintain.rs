@@ -96,6 +96,33 @@ fn other_paths_of_the_socket_are_known() {
     }
 }
 
+/// Wherever kubelet's directory is, and while kubelet does not run.
+#[test]
+fn the_files_that_node_install_wrote_for_kubelet_are_found() {
+    let root = tempfile::tempdir().unwrap();
+    // As `node install` writes it, which tests/systemd does with the package's own `maintain`.
+    let file = |path: &str, part: &str| {
+        format!(
+            "    {{\n      \"path\": \"{path}\",\n      \"part\": \"{part}\",\n      \"previous\": null\n    }}"
+        )
+    };
+    let files = ["/data/rke2/agent/etc/kubelet.conf.d/50-pullgate.conf", "/etc/site/50-pullgate.conf"];
+    let listed =
+        [file("/usr/lib/pullgate/maintain", "program"), file(files[0], "kubelet"), file(files[1], "kubelet")];
+    let record = format!("{{\n  \"files\": [\n{}\n  ]\n}}", listed.join(",\n"));
+    write(root.path(), "var/lib/pullgate/node.json", &record);
+    write(root.path(), "usr/lib/pullgate/maintain", "/run/pullgate/pullgate.sock\n");
+    for file in files {
+        assert_eq!(users(root.path()).status.code(), Some(0), "it is not there: {file}");
+        write(root.path(), file.trim_start_matches('/'), ENDPOINT);
+        let found = users(root.path());
+        let line = String::from_utf8_lossy(&found.stdout).into_owned();
+        assert_eq!((found.status.code(), line.lines().count()), (Some(1), 1), "{line}");
+        assert!(line.starts_with(&format!("{}{file}:1:", root.path().display())), "{line}");
+        std::fs::remove_file(root.path().join(file.trim_start_matches('/'))).unwrap();
+    }
+}
+
 #[test]
 fn an_image_verifier_of_containerd_is_found() {
     let script = "#!/bin/sh\nexec /usr/bin/pullgate image-verifier \"$@\"\n";

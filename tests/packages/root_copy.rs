@@ -1,15 +1,13 @@
 //! A copy of the Debian root of the test environment, which ends with the value.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
+use pullgate_test::node::root_copy::{self, ENVIRONMENT};
 use tempfile::TempDir;
 
-use crate::made::{output_of, source};
+use crate::made::output_of;
 
-const ENVIRONMENT: [&str; 4] =
-    ["-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C"];
 /// Where package managers and systemctl keep their own records.
 const RECORDS: [&str; 8] = [
     "var/lib/dpkg/",
@@ -24,33 +22,20 @@ const RECORDS: [&str; 8] = [
 
 #[derive(Debug)]
 pub(crate) struct RootCopy {
+    copy: root_copy::RootCopy,
     directory: TempDir,
-    /// Its standard input keeps the copy.
-    keeper: Child,
-    inside: String,
 }
 
 impl RootCopy {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut keeper = Command::new(source("tests/environment/root-copy"))
-            .arg(directory.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n", "run tests/environment/install, as root");
-        let children = format!("/proc/{0}/task/{0}/children", keeper.id());
-        let inside = std::fs::read_to_string(children).unwrap().trim().to_owned();
-        Self { directory, keeper, inside }
+        Self { copy: root_copy::RootCopy::new(directory.path()), directory }
     }
 
     /// Runs a command of the shell in the copy.
     pub(crate) fn try_run(&self, command: &str) -> Output {
         let mut shell = self.outside("chroot");
-        shell.arg(self.root()).arg("env").args(ENVIRONMENT).args(["bash", "-c", command]);
+        shell.arg(self.root()).args(["env", "-i"]).args(ENVIRONMENT).args(["bash", "-c", command]);
         shell.output().unwrap()
     }
 
@@ -72,12 +57,13 @@ impl RootCopy {
     /// A program of this machine that sees the copy at [`Self::root`].
     pub(crate) fn outside(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.inside, "--mount", "--pid", "--net", "--", program]);
+        command.arg(format!("--target={}", self.copy.process()));
+        command.args(["--mount", "--pid", "--net", "--", program]);
         command
     }
 
     pub(crate) fn root(&self) -> std::path::PathBuf {
-        self.directory.path().join("root")
+        self.copy.root()
     }
 
     /// Puts a file into /tmp, and returns its path there.
@@ -100,12 +86,5 @@ impl RootCopy {
             .collect();
         changes.sort();
         changes
-    }
-}
-
-impl Drop for RootCopy {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
     }
 }

@@ -8,7 +8,9 @@ use pullgate_test::node::{directory, process};
 
 /// A process with kubelet's name and arguments that keeps a connection to its image endpoint.
 const KUBELET: &str = "[Service]
-ExecStart=/bin/bash -c 'exec -a /usr/bin/kubelet perl -MIO::Socket::UNIX -e \"$$socket = IO::Socket::UNIX->new(Peer => q(/run/pullgate/pullgate.sock)) or die; sleep 1000\" -- --image-service-endpoint=unix:///run/pullgate/pullgate.sock'
+ExecStart=/bin/bash -c 'exec -a /usr/bin/kubelet perl -MIO::Socket::UNIX -e \\
+ \"push @ARGV, (IO::Socket::UNIX->new(Peer => q(/run/pullgate/pullgate.sock)) or die); sleep 1000\" -- \\
+ --image-service-endpoint=unix:///run/pullgate/pullgate.sock'
 ";
 
 fn findings(node: &Debian) -> Vec<(String, String)> {

@@ -3,12 +3,13 @@
 //! Run `tests/environment/install` and `cargo build --workspace --bins` first. Needs root. A test that cannot run fails.
 //!
 //! What differs from a real machine: the kernel is shared, so its settings and devices cannot be changed, and CAP_SYS_RESOURCE
-//! may be missing, without which systemd cannot lower OOM scores. kubelet is a unit that connects to the socket.
+//! may be missing, without which systemd cannot lower OOM scores. kubelet is a unit that connects to the socket, or `crates/test-support/src/bin/play_kubelet.rs`.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod boot;
 mod doctor;
 mod ends;
+mod install;
 mod reload;
 mod removal;
 mod sandbox;

@@ -7,6 +7,7 @@ mod outcome;
 pub mod output;
 mod program;
 mod retired;
+pub mod terminal;
 
 pub use generate::{DocumentedFile, Generate};
 pub use login::LoginArgs;

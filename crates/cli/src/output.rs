@@ -1,5 +1,6 @@
 //! What a command writes to standard output and standard error.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
@@ -11,11 +12,15 @@ use crate::Outcome;
 /// The first failed write to standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
-/// `count` of something, as in `1 rule` and `2 rules`.
+/// `count` of something, as in `1 rule`, `2 rules` and `2 entries`.
 #[must_use]
-pub fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+pub fn counted(count: impl Display, noun: &str) -> String {
+    let count = count.to_string();
+    match noun.strip_suffix("ry") {
+        _ if count == "1" => format!("{count} {noun}"),
+        Some(stem) => format!("{count} {stem}ries"),
+        None => format!("{count} {noun}s"),
+    }
 }
 
 /// The format of a result. A comment on a variant would become part of the help text of each command.
@@ -93,4 +98,22 @@ pub fn error(error: &dyn std::error::Error) {
 /// Writes `text` and a line end to standard error.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_is_singular() {
+        for (count, noun, expected) in [
+            (0, "rule", "0 rules"),
+            (1, "rule", "1 rule"),
+            (2, "key", "2 keys"),
+            (1, "entry", "1 entry"),
+            (11, "entry", "11 entries"),
+        ] {
+            assert_eq!(counted(count, noun), expected);
+        }
+    }
 }

@@ -21,6 +21,7 @@ pub mod secrets;
 pub mod signer;
 pub mod sigstore;
 pub mod tap;
+pub mod terminal;
 pub mod tuf;
 pub mod tunnel;
 pub mod vault;

@@ -28,6 +28,7 @@ pub mod process;
 pub mod pullgate;
 pub mod registry;
 pub mod relay;
+pub mod root_copy;
 pub mod seen;
 pub mod signer;
 pub mod signing;

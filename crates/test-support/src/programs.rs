@@ -10,6 +10,11 @@ pub fn signer() -> PathBuf {
     program("pullgate-signer")
 }
 
+/// A program that plays kubelet in a unit of systemd.
+pub fn kubelet() -> PathBuf {
+    program("play-kubelet")
+}
+
 /// Tests, benchmarks and examples are in subdirectories of the programs' directory. Cargo does not build programs of other
 /// packages for them.
 fn program(name: &str) -> PathBuf {

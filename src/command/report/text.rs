@@ -64,10 +64,10 @@ fn meaning(verdict: Verdict) -> &'static str {
         Verdict::WouldWithhold => {
             "on the node and let through in audit mode; in enforce mode kubelet pulls it again, and the pull decides"
         }
-        Verdict::Refused => "refused",
+        Verdict::Refused => "not pulled, or not started",
         Verdict::Withheld => "on the node but not admitted; kubelet pulled it again, and the pull decided",
         Verdict::Undecided => "the image does not exist, or the caller did not wait",
-        Verdict::Admitted => "admitted",
+        Verdict::Admitted => "pulled or started; first what has no valid signatures",
     }
 }
 

@@ -291,7 +291,7 @@ pub(super) const DENY_DIGEST: &[ReadByHand] = read_by_hand! {
 };
 
 pub(super) const DENY_KEY: &[ReadByHand] = read_by_hand! {
-    /// The fingerprint of a key, as `pullgate verify` shows it. No authenticator accepts signatures by this key.
+    /// The fingerprint of a key, as `pullgate verify --wide` shows it. No authenticator accepts signatures by this key.
     "key": Text, REQUIRED, "SHA-256 of the DER public key, or openpgp4fpr: and the fingerprint of an OpenPGP key";
     /// Why it is refused.
     "reason": Sentence, REQUIRED, "one line";

@@ -870,7 +870,7 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
 /// The warning about a denied key that no authenticator has.
 fn unknown_key(fingerprint: &str) -> String {
     format!(
-        "denied key {fingerprint} belongs to no authenticator, so denying it has no effect\n  hint: compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too"
+        "denied key {fingerprint} belongs to no authenticator, so denying it has no effect\n  hint: compare it with the fingerprint that `pullgate verify --wide` shows; remove it if the key is removed too"
     )
 }
 

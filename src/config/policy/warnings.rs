@@ -175,7 +175,7 @@ impl Collected {
                 "denied key {} belongs to no authenticator, so denying it has no effect",
                 denied.value
             );
-            let hint = "compare it with the fingerprint that `pullgate verify` shows; remove it if the key is removed too";
+            let hint = "compare it with the fingerprint that `pullgate verify --wide` shows; remove it if the key is removed too";
             warnings.push(Problem::new(&denied.file, Some(denied.place), message, hint));
         }
     }

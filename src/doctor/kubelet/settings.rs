@@ -23,7 +23,7 @@ pub(super) fn of_arguments(arguments: &[String], tree: &Tree) -> io::Result<Sett
     let mut settings = Settings::default();
     settings.files.extend(flag(arguments, "config").map(PathBuf::from));
     if let Some(directory) = flag(arguments, "config-dir") {
-        settings.files.extend(tree.files(Path::new(directory), ".conf")?);
+        settings.files.extend(tree.files_below(Path::new(directory), ".conf")?);
     }
     for file in &settings.files {
         let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
@@ -32,16 +32,24 @@ pub(super) fn of_arguments(arguments: &[String], tree: &Tree) -> io::Result<Sett
             let (line, value) = values_in(&text, &[key]).pop()?;
             Some((value, format!("{}:{line}", file.display())))
         };
-        settings.image.extend(last("imageServiceEndpoint"));
-        settings.runtime.extend(last("containerRuntimeEndpoint"));
+        set(&mut settings.image, last("imageServiceEndpoint"));
+        set(&mut settings.runtime, last("containerRuntimeEndpoint"));
     }
     let argument = |name: &str| {
-        let value = flag(arguments, name).filter(|value| !value.is_empty())?;
+        let value = flag(arguments, name)?;
         Some((value.strip_prefix("unix://").unwrap_or(value).to_owned(), format!("the argument --{name}")))
     };
-    settings.image.extend(argument("image-service-endpoint"));
-    settings.runtime.extend(argument("container-runtime-endpoint"));
+    set(&mut settings.image, argument("image-service-endpoint"));
+    set(&mut settings.runtime, argument("container-runtime-endpoint"));
     Ok(settings)
+}
+
+/// An empty value is as if nothing had set it before: an image endpoint is then the runtime's.
+fn set(settings: &mut Vec<Setting>, found: Option<Setting>) {
+    match found {
+        Some((value, _)) if value.is_empty() => settings.clear(),
+        other => settings.extend(other),
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +83,9 @@ mod tests {
         assert_eq!(values(&settings.runtime), ["/run/c.sock"]);
         assert_eq!(settings.files.len(), 3);
         assert!(read("kubelet").image.is_empty());
+        fs::create_dir(directory.path().join("d/40")).unwrap();
+        write("d/40/site.conf", "imageServiceEndpoint: \"\"");
+        assert!(read("kubelet --config=/k.yaml --config-dir=/d").image.is_empty());
         assert!(read("kubelet --config=/absent --image-service-endpoint=").image.is_empty());
     }
 }

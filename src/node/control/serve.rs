@@ -13,12 +13,13 @@ use super::client::is_trusted;
 use super::line::{self, LineError};
 use super::{ControlReply, ControlRequest, MAX_REQUEST_BYTES, Status};
 use crate::config::{BreakGlassFile, DaemonConfig};
-use crate::cri::Proxy;
+use crate::cri::{Decided, Proxy};
 use crate::node::ledger_usage::LedgerUsage;
 use crate::node::report::{DecisionRecord, ReportFilter};
 use crate::node::scan;
 use crate::node::state::State;
 use crate::registry::Credentials;
+use crate::telemetry::decisions::Call;
 use pullgate_core::untrusted::{error_chain, sanitize_to};
 
 /// Maximum number of requests at a time; further connections wait.
@@ -125,6 +126,17 @@ impl Control {
             line = verdict.line,
             "control request for a verdict"
         );
+        let decisions = &self.proxy.counters().decisions;
+        let decided = Decided {
+            rule: explanation.rule.as_deref(),
+            digest: explanation.digest.as_deref(),
+            ..Decided::new(Call::ImageVerifier, name, None)
+        };
+        match explanation.reason {
+            Some(reason) if verdict.admitted => decided.admitted(decisions, reason, &explanation.audited),
+            Some(reason) => decided.refused_for(decisions, reason, None),
+            None => decided.undecided(decisions),
+        }
         for refusal in &explanation.audited {
             let (reason, line) = (refusal.reason().code(), refusal.line());
             tracing::warn!(image = shown, reason, line, "would be refused, but the rule is in audit mode");

@@ -12,8 +12,8 @@ use crate::telemetry::decisions::{Call, DecisionKey, Verdict};
 /// Maximum size of the rows of a report, in bytes, as far as it is counted here: less than the control socket sends.
 const MAX_REPORT_BYTES: usize = 24 << 20;
 
-/// The names of the fields in a row and its numbers, in bytes.
-const FIELDS_BYTES: usize = 256;
+/// The names of the fields in a row, its numbers and its digest, in bytes.
+const FIELDS_BYTES: usize = 512;
 
 /// Which rows a report has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +39,12 @@ pub struct DecisionReport {
     pub until: String,
     /// Whether decisions in this time are missing.
     pub incomplete: bool,
-    /// How many decisions were removed from the record because it was full, at whatever time.
+    /// How many decisions, the last of them in this time, were removed from the record because it was full.
     pub evicted: u64,
     /// When the last of these was made.
     pub last_evicted: Option<String>,
-    /// How many decisions were never in the record, because there were too many different ones at a time.
+    /// How many decisions, the last of them in this time, were never in the record, because there were too many different
+    /// ones at a time.
     pub dropped: u64,
     pub last_dropped: Option<String>,
     /// How many rows at the end were left out, because the report would have been too large.
@@ -107,16 +108,17 @@ impl DecisionReport {
             })
             .collect();
         let rows_left_out = selected - rows.len();
-        let is_missed = |lost: &Lost| lost.last.is_some_and(|last| last >= since);
-        let shown = |lost: &Lost| lost.last.map(|last| last.to_string());
+        let missing = |lost: Lost| Some(lost).filter(|lost| lost.last.is_some_and(|last| last >= since));
+        let [evicted, dropped] = [table.evicted, table.dropped].map(|lost| missing(lost).unwrap_or_default());
+        let shown = |lost: Lost| lost.last.map(|last| last.to_string());
         Self {
             since: whole_second(since).to_string(),
             until: whole_second(now).to_string(),
-            incomplete: rows_left_out > 0 || is_missed(&table.evicted) || is_missed(&table.dropped),
-            evicted: table.evicted.decisions,
-            last_evicted: shown(&table.evicted),
-            dropped: table.dropped.decisions,
-            last_dropped: shown(&table.dropped),
+            incomplete: rows_left_out > 0 || evicted.last.or(dropped.last).is_some(),
+            evicted: evicted.decisions,
+            last_evicted: shown(evicted),
+            dropped: dropped.decisions,
+            last_dropped: shown(dropped),
             rows_left_out,
             rows,
         }
@@ -234,7 +236,7 @@ mod tests {
         let whole = report(&table, ReportFilter::default());
         assert_eq!((whole.incomplete, whole.dropped), (true, 7));
         let later = report(&table, since("2026-06-10T00:00:01Z"));
-        assert_eq!((later.incomplete, later.dropped), (false, 7));
+        assert_eq!((later.incomplete, later.dropped), (false, 0));
         assert_eq!(report(&table, since("2020-01-01T00:00:00Z")).since, "2026-06-01T00:00:00Z");
     }
 

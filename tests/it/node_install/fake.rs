@@ -192,7 +192,10 @@ struct State {
     enabled: bool,
     invocation: u32,
     stopped: bool,
-    breaks: bool,
+    /// With which configuration of an image endpoint kubelet does not become healthy: a part of its path.
+    breaks: Option<String>,
+    /// The process that kubelet is to systemd, if another one than this.
+    process: Option<u32>,
     connection: Option<UnixStream>,
 }
 
@@ -345,7 +348,36 @@ impl Fake {
     }
 
     pub(super) fn break_with_pullgate(&self, breaks: bool) {
-        self.state.lock().unwrap().breaks = breaks;
+        self.break_with(breaks.then_some(""));
+    }
+
+    pub(super) fn break_with(&self, configuration: Option<&str>) {
+        self.state.lock().unwrap().breaks = configuration.map(str::to_owned);
+    }
+
+    /// Lets kubelet be another process than the one that connects.
+    pub(super) fn kubelet_is(&self, process: Option<u32>) {
+        self.state.lock().unwrap().process = process;
+    }
+
+    /// Another program in the image, whose name says what is wrong with it: see [`Self::run`].
+    pub(super) fn update(&self, program: &str) {
+        put(&self.settings.source.as_ref().unwrap().join("usr/bin/pullgate"), program);
+        put(&self.settings.source.as_ref().unwrap().join(PROGRAM_FILES[3]), &format!("# unit of {program}"));
+    }
+
+    pub(super) fn program(&self) -> String {
+        let read = |name: &str| fs::read_to_string(self.settings.root.join(name)).unwrap();
+        format!("{} {}", read("usr/bin/pullgate"), read(PROGRAM_FILES[3]))
+    }
+
+    /// Whether pullgate answers depends on the program that was started.
+    fn restart_pullgate(&self) {
+        let root = &self.settings.root;
+        let (socket, away) = (root.join("run/pullgate/pullgate.sock"), root.join("run/pullgate/away"));
+        let program = fs::read_to_string(root.join("usr/bin/pullgate")).unwrap_or_default();
+        // What is not there stays so.
+        let _ = if program.contains("hangs") { fs::rename(socket, away) } else { fs::rename(away, socket) };
     }
 
     /// Lets all calls after so many fail.
@@ -368,11 +400,12 @@ impl Fake {
             ""
         };
         format!(
-            "LoadState={}\nActiveState={}\nUnitFileState={}\nInvocationID={}\n{listen}",
+            "LoadState={}\nActiveState={}\nUnitFileState={}\nInvocationID={}\nMainPID={}\n{listen}",
             if exists { "loaded" } else { "not-found" },
             if running { "active" } else { "inactive" },
             if enabled { "enabled" } else { "disabled" },
             state.invocation,
+            state.process.unwrap_or_else(std::process::id),
         )
     }
 
@@ -393,8 +426,8 @@ impl Fake {
         text + &drop_ins.into_values().collect::<String>()
     }
 
-    /// kubelet's image endpoint, by its configuration.
-    fn endpoint(&self) -> Option<PathBuf> {
+    /// kubelet's image endpoint, and the directory of the configuration that has it.
+    fn endpoint(&self) -> Option<(PathBuf, String)> {
         let root = &self.settings.root;
         let read = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
         let directory = match self.layout.unit {
@@ -409,7 +442,7 @@ impl Fake {
             }
         };
         let mut names: Vec<_> =
-            fs::read_dir(root.join(directory)).ok()?.map(|entry| entry.unwrap().path()).collect();
+            fs::read_dir(root.join(&directory)).ok()?.map(|entry| entry.unwrap().path()).collect();
         names.sort();
         let text: String = names.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         let line = text.lines().rev().find(|it| {
@@ -418,7 +451,7 @@ impl Fake {
                 && (line.contains("mageServiceEndpoint") || line.contains("image-service-endpoint"))
         })?;
         let (_, path) = line.split_once("unix:///")?;
-        Some(root.join(path.trim_end_matches(['"', '}'])))
+        Some((root.join(path.trim_end_matches(['"', '}'])), directory))
     }
 
     fn restart_kubelet(&self) {
@@ -426,9 +459,12 @@ impl Fake {
         let mut state = self.state.lock().unwrap();
         state.invocation += 1;
         state.connection = None;
-        let healthy = !(state.breaks && endpoint.is_some());
+        let is_broken = |(_, directory): &(PathBuf, String)| {
+            state.breaks.as_ref().is_some_and(|part| directory.contains(part.as_str()))
+        };
+        let healthy = !endpoint.as_ref().is_some_and(is_broken);
         *self.healthy.lock().unwrap() = healthy;
-        if healthy && let Some(socket) = endpoint {
+        if healthy && let Some((socket, _)) = endpoint {
             state.connection = Some(UnixStream::connect(socket).unwrap());
         }
     }
@@ -458,7 +494,9 @@ impl Host for Fake {
         match (program, arguments) {
             ("systemctl", ["show", _, unit]) => done(self.show(unit)),
             ("systemctl", ["cat", unit]) => done(self.cat(unit)),
-            ("systemctl", ["daemon-reload"] | ["restart", "pullgate.service"] | ["reset-failed", _]) => {
+            ("systemctl", ["daemon-reload"] | ["reset-failed", _]) => done(String::new()),
+            ("systemctl", ["restart", "pullgate.service"]) => {
+                self.restart_pullgate();
                 done(String::new())
             }
             ("systemctl", ["enable" | "disable", "--now", ..]) => {
@@ -469,7 +507,11 @@ impl Host for Fake {
                 self.restart_kubelet();
                 done(String::new())
             }
-            ("/usr/bin/pullgate", ["--config", config, rest @ ..]) => {
+            ("/usr/bin/pullgate" | "/usr/bin/.pullgate-candidate", ["--config", config, rest @ ..]) => {
+                let program = fs::read_to_string(self.settings.root.join(program.trim_start_matches('/')))?;
+                if program.contains("refuses") {
+                    return Ok(Ran { errors: format!("{program} the policy"), ..Ran::default() });
+                }
                 let config = self.settings.root.join(config.trim_start_matches('/'));
                 real(Command::new(programs::pullgate()).arg("--config").arg(config).args(rest))
             }

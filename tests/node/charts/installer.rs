@@ -7,9 +7,13 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pullgate::trust::{Algorithm, PssSalt, PublicKey};
 use pullgate_test::node::directory::{self, Directory};
 use pullgate_test::node::process::{self, Daemon};
 use pullgate_test::programs;
+use pullgate_test::secrets::Secret;
+use pullgate_test::signer::key_file;
+use pullgate_test::vault::Vault;
 use serde_json::Value;
 
 use super::render::{NODE, find};
@@ -29,7 +33,7 @@ struct Node {
 impl Node {
     fn new() -> Self {
         let node = Self { directory: Directory::new(), published: 0 };
-        for name in ["host/etc", "host/run", "configuration", "chart", "state", "bin"] {
+        for name in ["host/etc", "host/run", "host/var/lib", "configuration", "chart", "state", "bin"] {
             fs::create_dir_all(node.path(name)).unwrap();
         }
         let record = node.path("record");
@@ -48,7 +52,7 @@ impl Node {
         node.program(
             "nsenter",
             &format!(
-                "shift 4\necho \"$*\" >>'{}'\n{answer}\n[ ! -e '{}' ]",
+                "shift 5\necho \"$*\" >>'{}'\n{answer}\n[ ! -e '{}' ]",
                 record.display(),
                 fail.display()
             ),
@@ -89,6 +93,11 @@ impl Node {
 
     /// Mounts the volumes that the chart renders, or replaces their content as kubelet does.
     fn publish(&mut self, arguments: &[&str]) {
+        self.publish_with(arguments, &[]);
+    }
+
+    /// As [`Self::publish`], with files of another ConfigMap, which `configuration.sources` names.
+    fn publish_with(&mut self, arguments: &[&str], sources: &[(&str, String)]) {
         let objects = NODE.render(arguments);
         let pod = &find(&objects, "DaemonSet", "pullgate")["spec"]["template"]["spec"];
         let data = &find(&objects, "ConfigMap", "pullgate")["data"];
@@ -96,18 +105,24 @@ impl Node {
             |name: &str| pod["volumes"].as_array().unwrap().iter().find(|it| it["name"] == name).unwrap();
         self.published += 1;
         self.mount("chart", &files(data, &volume("chart")["configMap"]["items"]));
-        let sources = &volume("configuration")["projected"]["sources"];
-        self.mount("configuration", &files(data, &sources[0]["configMap"]["items"]));
+        let volume = volume("configuration");
+        let mut configuration = files(data, &volume["projected"]["sources"][0]["configMap"]["items"]);
+        configuration.extend(sources.iter().map(|(path, text)| ((*path).to_owned(), text.clone())));
+        self.mount("configuration", &configuration);
     }
 
-    /// As kubelet's AtomicWriter: all files are links through one link, which is replaced.
+    /// As kubelet's AtomicWriter: all files are links through one link, which is replaced. Everybody may write.
     fn mount(&self, volume: &str, files: &BTreeMap<String, String>) {
         let root = self.path(volume);
         let version = format!("..2026_{}", self.published);
         for (name, text) in files {
             let path = root.join(&version).join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let directory = path.parent().unwrap();
+            fs::create_dir_all(directory).unwrap();
             fs::write(&path, text).unwrap();
+            for (path, mode) in [(path.as_path(), 0o666), (directory, 0o777)] {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            }
             let top = name.split('/').next().unwrap();
             if !root.join(top).exists() {
                 let _ = symlink(format!("..data/{top}"), root.join(top));
@@ -186,6 +201,100 @@ fn a_node_gets_what_the_chart_has() {
     assert!(!node.ready());
     fs::remove_file(node.path("fail")).unwrap();
     pod.wait_until("ready again", || node.ready().then_some(()));
+}
+
+/// The daemon accepts only files and directories that no other user can change.
+#[test]
+fn lists_and_roots_of_a_configmap_reach_the_node_as_files_of_root() {
+    let mut node = Node::new();
+    let fixture = |name: &str| {
+        let path = pullgate_test::repository().join("tests/fixtures/notation/crl").join(name);
+        fs::read_to_string(path).unwrap()
+    };
+    let text = "[authenticator.acme]\ntype = \"notation\"\nca = [\"../roots/acme.pem\"]\n\
+        identities = [\"*\"]\ncrl = [\"../crl\"]\n[[namespace]]\nscope = \"registry.example.com/acme\"\n\
+        require = { all = [\"acme\"] }\n";
+    let sources = [
+        ("policy.d/60-acme.toml", text.to_owned()),
+        ("roots/acme.pem", fixture("ca.pem")),
+        ("crl/acme.pem", fixture("list.pem")),
+    ];
+    node.publish_with(&[], &sources);
+    let mut pod = node.start("pullgate");
+    pod.wait_until("ready", || node.ready().then_some(()));
+    for name in ["roots", "roots/acme.pem", "crl", "crl/acme.pem"] {
+        let found = fs::symlink_metadata(node.etc(name)).unwrap();
+        assert!(!found.is_symlink() && found.uid() == 0 && found.mode() & 0o077 == 0, "{name}: {found:?}");
+    }
+    // A list that is no list.
+    let wrong = [sources[0].clone(), sources[1].clone(), ("crl/acme.pem", fixture("ca.pem"))];
+    node.publish_with(&[], &wrong);
+    pod.wait_until("not ready", || (!node.ready()).then_some(()));
+    assert!(pod.log().contains("not a CRL"), "{}", pod.log());
+    assert_eq!(fs::read_to_string(node.etc("crl/acme.pem")).unwrap(), fixture("list.pem"));
+}
+
+/// A key of a key service, which a new node does not have: the check fetches it to where the daemon looks for it.
+#[test]
+fn a_key_of_a_key_service_is_fetched_before_a_node_gets_its_policy() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let vault = runtime.block_on(Vault::start("p256", "ecdsa-p256", None));
+    let pem = fs::read_to_string(key_file("p256", "pub")).unwrap();
+    let key = PublicKey::from_pem(&pem, Algorithm::EcdsaSha256, PssSalt::default()).unwrap();
+    let declared = |fingerprint: &str| {
+        format!(
+            "[authenticator.vault]\nalgorithm = \"ECDSA_SHA_256\"\n\
+             keys = [{{ source = \"{}&version=2\", fingerprint = \"{fingerprint}\" }}]\n\
+             [[namespace]]\nscope = \"registry.example.com/vault\"\nrequire = {{ all = [\"vault\"] }}\n",
+            vault.location()
+        )
+    };
+    let sources = |policy: String| {
+        let settings = "[keys.vault]\ntoken-file = \"/etc/pullgate/vault.token\"\n".to_owned();
+        let token = Secret::marked("hvs.pg5ECRET-token").as_str().to_owned();
+        [("pullgate.toml", settings), ("vault.token", token), ("policy.d/60-vault.toml", policy)]
+    };
+    let mut node = Node::new();
+    node.publish_with(&[], &sources(declared(&format!("sha256:{}", "0".repeat(64)))));
+    let mut pod = node.start("pullgate");
+    pod.wait_until("failing", || pod_failed(&node).then_some(()));
+    assert!(vault.asked() > 0 && !node.etc("policy.toml").exists(), "{}", pod.log());
+    node.publish_with(&[], &sources(declared(&key.fingerprint().to_string())));
+    pod.wait_until("ready", || node.ready().then_some(()));
+    assert!(node.etc("policy.d/60-vault.toml").exists());
+    let kept = directory::files(&node.path("host/var/lib/pullgate/keys"));
+    assert_eq!(kept.len(), 1, "{kept:?}");
+}
+
+/// The installer ends between two files, as at a power cut, and the chart takes the first one back before the next round.
+#[test]
+fn a_file_that_was_written_when_the_installer_ended_does_not_stay() {
+    let mut node = Node::new();
+    // Before the start, because a shell remembers where programs are.
+    let cut = node.path("cut");
+    let body = format!(
+        "/bin/mv \"$@\"\ncase $2:$(ls '{}') in *60-more.toml:?*)\n  \
+         kill -9 \"$(sed -n 's/^PPid:[[:space:]]*//p' \"/proc/$PPID/status\")\" \"$PPID\" ;;\nesac",
+        cut.display()
+    );
+    node.program("mv", &body);
+    node.publish(&[]);
+    let mut pod = node.start("pullgate");
+    pod.wait_until("ready", || node.ready().then_some(()));
+    fs::write(&cut, "").unwrap();
+    let more =
+        "[[namespace]]\nscope = \"registry.example.com/more\"\nallow = \"unsigned\"\nreason = \"a test\"\n";
+    node.publish_with(&[], &[("policy.d/60-more.toml", more.to_owned())]);
+    assert_eq!(pod.wait().code(), None, "it is killed: {}", pod.log());
+    assert!(node.etc("policy.d/60-more.toml").exists());
+
+    fs::remove_file(&cut).unwrap();
+    fs::remove_file(node.path("state/ready")).unwrap();
+    node.publish(&[]);
+    let mut pod = node.start("pullgate");
+    pod.wait_until("ready", || node.ready().then_some(()));
+    assert!(!node.etc("policy.d/60-more.toml").exists());
+    assert!(node.etc("policy.toml").exists());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::key_options::{self, KeyOptions, LocationParser};
 use pullgate::config;
 use pullgate::node;
 use pullgate_cli::LoginArgs;
-use pullgate_cli::output::OutputOption;
+use pullgate_cli::terminal::{Progress, ReportOptions};
 use pullgate_cli::{Outcome, output};
 use pullgate_core::policy::{Scope, ScopeError, Tags, TagsError};
 use pullgate_core::trust::Algorithm;
@@ -68,7 +68,7 @@ pub(super) struct Sign {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    output: OutputOption,
+    output: ReportOptions,
     #[command(flatten)]
     attach: AttachOptions,
     #[command(flatten)]
@@ -160,7 +160,10 @@ impl Sign {
                 }
             }
             let Some((image, task)) = running.pop_front() else { break };
-            match task.await {
+            let progress = Progress::start(&format!("signing {image}"));
+            let result = task.await;
+            drop(progress);
+            match result {
                 Ok(reports) => reports.iter().for_each(|report| self.show(report, &mut totals)),
                 Err(_) => {
                     let lost = Report::not_listed(&image, RegistryError::Lost);
@@ -176,7 +179,7 @@ impl Sign {
 
     fn show(&self, report: &Report, totals: &mut Totals) {
         totals.add(report);
-        self.output.show(report, Report::text);
+        self.output.show(report, Report::page);
     }
 }
 

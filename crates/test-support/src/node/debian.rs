@@ -4,19 +4,16 @@
 //! own, so that it neither sees nor changes this machine. Everything ends with the value, and with the thread that made it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use super::directory::{self, Directory};
 use super::kubelet::Kubelet;
 use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
+use super::root_copy::{ENVIRONMENT, RootCopy, child_of};
 use super::{cgroups, environment, images, packages};
 use crate::secrets;
-
-const ENVIRONMENT: [&str; 3] =
-    ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C"];
 
 /// Which network the node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +26,7 @@ pub enum Network {
 
 pub struct Debian {
     boot: Option<Boot>,
-    /// Its standard input keeps the copy.
-    keeper: Child,
+    copy: RootCopy,
     network: Network,
     directory: Directory,
 }
@@ -45,20 +41,14 @@ struct Boot {
 impl Debian {
     /// Boots a node without pullgate.
     pub fn boot(network: Network) -> Self {
-        assert!(nix::unistd::geteuid().is_root(), "namespaces and mounts need root");
         cgroups::remove_left_over();
         let directory = Directory::new();
         let copy = directory.path().join("copy");
         for path in [&copy, &directory.path().join("shared/logs")] {
             directory::make(path);
         }
-        let mut keeper = Command::new(environment::script("root-copy"));
-        keeper.env("PULLGATE_ENVIRONMENT", environment::with_root()).arg(&copy);
-        let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash is there");
-        let mut line = String::new();
-        let _ = BufReader::new(keeper.stdout.take().expect("it is piped")).read_line(&mut line);
-        assert_eq!(line, "ready\n", "the root cannot be mounted");
-        let mut node = Self { boot: None, keeper, network, directory };
+        let copy = RootCopy::new(&copy);
+        let mut node = Self { boot: None, copy, network, directory };
         node.configure_containerd();
         node.start();
         node
@@ -95,7 +85,7 @@ impl Debian {
     }
 
     fn start(&mut self) {
-        let namespace = |kind: &str| format!("/proc/{}/ns/{kind}", self.keeper());
+        let namespace = |kind: &str| format!("/proc/{}/ns/{kind}", self.copy.process());
         let log = self.directory.path().join("boot.log");
         let configure = |command: &mut Command| {
             command.arg(format!("--mount={}", namespace("mnt")));
@@ -171,8 +161,7 @@ impl Debian {
 
     /// A file of the node as a path of this machine. Not below /run and /tmp.
     pub fn path(&self, path: &str) -> PathBuf {
-        let copy = self.directory.path().join("copy/root");
-        PathBuf::from(format!("/proc/{}/root{}{path}", self.keeper(), copy.display()))
+        PathBuf::from(format!("/proc/{}/root{}{path}", self.copy.process(), self.copy.root().display()))
     }
 
     /// A directory that has the same path in the node.
@@ -231,10 +220,6 @@ impl Debian {
         self.boot.as_ref().expect("it is running").systemd
     }
 
-    fn keeper(&self) -> u32 {
-        child_of(self.keeper.id()).expect("the copy is there")
-    }
-
     fn cgroup(&self) -> String {
         self.directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -262,14 +247,6 @@ impl Drop for Debian {
             // Nothing of it needs an orderly end.
             boot.daemon.kill();
         }
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
         cgroups::remove(&self.cgroup());
     }
-}
-
-/// The only child of a process.
-fn child_of(process: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
-    children.trim().parse().ok()
 }

@@ -1,7 +1,7 @@
-//! The Debian package of the program under test.
+//! Packages of the programs under test.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -22,15 +22,20 @@ pub fn deb(version: &str) -> PathBuf {
     let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
     made.entry(version.to_owned())
         .or_insert_with(|| {
-            let program = programs::pullgate();
-            let mut make = Command::new(crate::repository().join("packaging/package"));
-            make.args(["--package", "pullgate", "--version", version, "--fast", "--programs"]);
-            make.arg(program.parent().expect("it is in a directory"));
-            make.arg("--output").arg(directory.path()).arg("deb");
-            let made = process::output(&mut make);
-            let (paths, log) = (String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
-            assert!(made.status.success(), "the package cannot be made\n{log}");
+            let paths = make(directory.path(), &["--package", "pullgate", "--version", version, "deb"]);
             PathBuf::from(paths.trim())
         })
         .clone()
+}
+
+/// Makes packages of the programs under test, with these arguments of `packaging/package`. Returns their paths, a line each.
+pub fn make(output: &Path, arguments: &[&str]) -> String {
+    let program = programs::pullgate();
+    let mut make = Command::new(crate::repository().join("packaging/package"));
+    make.arg("--programs").arg(program.parent().expect("it is in a directory"));
+    make.arg("--output").arg(output).arg("--fast").args(arguments);
+    let made = process::output(make.env("SOURCE_DATE_EPOCH", "1767225600"));
+    let (paths, log) = (String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
+    assert!(made.status.success(), "the packages cannot be made\n{log}");
+    paths.into_owned()
 }

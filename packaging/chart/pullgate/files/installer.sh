@@ -22,43 +22,60 @@ pause() { sleep "$1" & wait "$!"; }
 # The names of the files below a directory, one a line.
 names_of() { (cd "$1" && find . -type f | sed 's|^\./||' | sort); }
 
+# As a whole, and on the disk before what follows.
+list() { # NAMES
+  printf '%s\n' "$1" >"$written.new" && sync "$written.new" && mv "$written.new" "$written" && sync "$etc"
+}
+
 unchanged() { # FROM NAMES
   [ -e "$written" ] && [ "$2" = "$(cat "$written")" ] || return 1
-  printf '%s\n' "$2" | while read -r name; do cmp -s "$1/$name" "$etc/$name" || exit 1; done
+  printf '%s\n' "$2" | while IFS= read -r name; do cmp -s "$1/$name" "$etc/$name" || exit 1; done
 }
 
 remove_written() { # DIRECTORY
   [ -e "$written" ] || return 0
-  while read -r name; do rm -f "$1/$name" || return 1; done <"$written"
+  while IFS= read -r name; do rm -f "$1/$name" "$1/$name.chart" || return 1; done <"$written"
 }
 
-# The configuration as it will be: what is on the node, without what the chart wrote before, with what it has now.
+# The configuration as it will be: what is on the node, without what the chart wrote before, with what it has now. The files
+# and directories belong to root, and only root can read them, whatever the volume says: the daemon accepts no others.
 compose() { # FROM NAMES NEXT
   rm -rf "$3" && cp -a "$etc" "$3" && remove_written "$3" || return 1
-  printf '%s\n' "$2" | while read -r name; do
-    mkdir -p "$(dirname "$3/$name")" && cp "$1/$name" "$3/$name" || exit 1
+  printf '%s\n' "$2" | while IFS= read -r name; do
+    mkdir -p "$(dirname "$3/$name")" && copy "$1/$name" "$3/$name" || exit 1
   done
 }
 
-# Checked under the path that it will have, because its files name each other by that path.
+copy() { # FROM TO
+  command install -m 0600 "$1" "$2"
+}
+
+# Checked under the path that it will have, because its files name each other by that path. With the /var/lib of the node,
+# where the daemon keeps keys that it fetched and trusted roots: what the policy names by `source` is fetched into it now.
 check() { # NEXT
   unshare --mount sh -ec '
     mount --bind "$1" /etc/pullgate
-    pullgate policy check
+    mount --bind "$HOST/var/lib" /var/lib
+    pullgate policy check --fetch-keys
     pullgate policy test "$2/expectations.toml"
     [ ! -e /etc/pullgate/expectations.toml ] || pullgate policy test /etc/pullgate/expectations.toml
   ' check "$1" "$CHART" >&2
 }
 
-# Replaces each file as a whole. The daemon reads the policy only when it is asked to.
+# Replaces each file as a whole. The daemon reads the policy only when it is asked to. While files are written, the list has the
+# old ones and the new ones: wherever this ends, the next round knows all of them.
 put() { # FROM NAMES
-  printf '%s\n' "$2" | while read -r name; do
-    mkdir -p "$(dirname "$etc/$name")" && cp "$1/$name" "$etc/$name.chart" && mv "$etc/$name.chart" "$etc/$name" || exit 1
+  old=
+  [ ! -e "$written" ] || old=$(cat "$written")
+  list "$(printf '%s\n' "$old" "$2" | sed '/^$/d' | sort -u)" || return 1
+  printf '%s\n' "$2" | while IFS= read -r name; do
+    mkdir -p "$(dirname "$etc/$name")" && copy "$1/$name" "$etc/$name.chart" && sync "$etc/$name.chart" &&
+      mv "$etc/$name.chart" "$etc/$name" || exit 1
   done || return 1
-  [ ! -e "$written" ] || while read -r name; do
-    printf '%s\n' "$2" | grep -Fqx -e "$name" || rm -f "$etc/$name" || return 1
-  done <"$written"
-  printf '%s\n' "$2" >"$written"
+  printf '%s\n' "$old" | while IFS= read -r name; do
+    [ -z "$name" ] || printf '%s\n' "$2" | grep -Fqx -e "$name" || rm -f "$etc/$name" "$etc/$name.chart" || exit 1
+  done || return 1
+  list "$2"
 }
 
 differ() { # FILE FILE
@@ -75,7 +92,7 @@ verb_for() { # NEXT
   fi
 }
 
-systemctl_of_node() { nsenter --target 1 --mount -- systemctl "$@"; }
+systemctl_of_node() { nsenter --target 1 --mount --root -- systemctl "$@"; }
 
 load() {
   [ -e "$pending" ] || return 0
@@ -115,7 +132,7 @@ install() {
 }
 
 uninstall() {
-  pullgate node uninstall --root "$HOST" && remove_written "$etc" && rm -f "$written" "$pending"
+  pullgate node uninstall --root "$HOST" && remove_written "$etc" && rm -f "$written" "$written.new" "$pending"
 }
 
 trap 'exit 0' TERM INT

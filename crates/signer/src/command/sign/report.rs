@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use pullgate_cli::Outcome;
+use pullgate_cli::terminal::{Page, Span};
 use pullgate_core::digest::Digest;
-use pullgate_core::untrusted::sanitize;
 use pullgate_registry::RegistryError;
 use pullgate_sign::{Layout, SignError, Signed};
 
@@ -121,30 +121,33 @@ impl Report {
         self
     }
 
-    pub(super) fn text(&self) -> String {
+    /// One line for the image. Its digests are whole: they are what was signed, and what deployments pin.
+    pub(super) fn page(&self) -> Page {
         let result = match self.result {
-            SignResult::Signed => "signed",
-            SignResult::AlreadySigned => "already signed",
-            SignResult::WouldSign => "would sign",
-            SignResult::Failed => "failed",
+            SignResult::Signed => Span::good("signed"),
+            SignResult::AlreadySigned => Span::plain("already signed"),
+            SignResult::WouldSign => Span::plain("would sign"),
+            SignResult::Failed => Span::bad("failed"),
         };
-        let mut line = format!("{result}: {}", sanitize(&self.image));
+        let mut image = format!(": {}", self.image);
         for digest in [&self.index, &self.digest].into_iter().flatten() {
             // A reference by digest shows it already.
             if !self.image.ends_with(digest.as_str()) {
-                line.push_str(&format!(" → {digest}"));
+                image.push_str(&format!(" → {digest}"));
             }
         }
         let layouts: Vec<&str> = self.signatures.iter().map(|place| place.layout).collect();
         if !layouts.is_empty() {
-            line.push_str(&format!(" ({})", layouts.join(", ")));
+            image.push_str(&format!(" ({})", layouts.join(", ")));
         }
+        let mut page = Page::new();
+        page.line([result, Span::plain(&image).whole()]);
         if let Some(error) = &self.error {
-            line.push_str(&format!("\n  because {error}"));
+            page.line([Span::plain(&format!("  because {error}")).whole()]);
         }
         if let Some(advice) = self.advice {
-            line.push_str(&format!("\n  help: {advice}"));
+            page.line([Span::plain(&format!("  help: {advice}"))]);
         }
-        line
+        page
     }
 }
