@@ -112,6 +112,9 @@ _pullgate__signer() {
             pullgate__signer__subcmd__help__subcmd__import,cosign)
                 cmd="pullgate__signer__subcmd__help__subcmd__import__subcmd__cosign"
                 ;;
+            pullgate__signer__subcmd__help__subcmd__import,credential-providers)
+                cmd="pullgate__signer__subcmd__help__subcmd__import__subcmd__credential__subcmd__providers"
+                ;;
             pullgate__signer__subcmd__help__subcmd__import,kritis)
                 cmd="pullgate__signer__subcmd__help__subcmd__import__subcmd__kritis"
                 ;;
@@ -148,6 +151,9 @@ _pullgate__signer() {
             pullgate__signer__subcmd__import,cosign)
                 cmd="pullgate__signer__subcmd__import__subcmd__cosign"
                 ;;
+            pullgate__signer__subcmd__import,credential-providers)
+                cmd="pullgate__signer__subcmd__import__subcmd__credential__subcmd__providers"
+                ;;
             pullgate__signer__subcmd__import,help)
                 cmd="pullgate__signer__subcmd__import__subcmd__help"
                 ;;
@@ -171,6 +177,9 @@ _pullgate__signer() {
                 ;;
             pullgate__signer__subcmd__import__subcmd__help,cosign)
                 cmd="pullgate__signer__subcmd__import__subcmd__help__subcmd__cosign"
+                ;;
+            pullgate__signer__subcmd__import__subcmd__help,credential-providers)
+                cmd="pullgate__signer__subcmd__import__subcmd__help__subcmd__credential__subcmd__providers"
                 ;;
             pullgate__signer__subcmd__import__subcmd__help,help)
                 cmd="pullgate__signer__subcmd__import__subcmd__help__subcmd__help"
@@ -506,7 +515,7 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__help__subcmd__import)
-            opts="security-center kritis binauthz cosign notation containers registries-d"
+            opts="security-center kritis binauthz cosign notation containers registries-d credential-providers"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -548,6 +557,20 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__help__subcmd__import__subcmd__cosign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__help__subcmd__import__subcmd__credential__subcmd__providers)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -758,7 +781,7 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__import)
-            opts="-h --out-file --algorithm --widen --config --help security-center kritis binauthz cosign notation containers registries-d help"
+            opts="-h --out-file --algorithm --widen --config --help security-center kritis binauthz cosign notation containers registries-d credential-providers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -877,8 +900,38 @@ _pullgate__signer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pullgate__subcmd__signer__subcmd__import__subcmd__credential__subcmd__providers)
+            opts="-h --bin-dir --out-file --algorithm --widen --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --bin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --out-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --algorithm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pullgate__subcmd__signer__subcmd__import__subcmd__help)
-            opts="security-center kritis binauthz cosign notation containers registries-d help"
+            opts="security-center kritis binauthz cosign notation containers registries-d credential-providers help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -920,6 +973,20 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__import__subcmd__help__subcmd__cosign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__import__subcmd__help__subcmd__credential__subcmd__providers)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -28,6 +28,8 @@ pub const TARGETS: &[Target] = &[
     registry::CHALLENGE,
     registry::TAG_LIST,
     registry::DOCKER_CONFIG,
+    registry::CREDENTIAL_PROVIDER,
+    registry::CREDENTIAL_HELPER,
     registry::HOSTS_TOML,
     signatures::PAYLOAD,
     signatures::STATEMENT,

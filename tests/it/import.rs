@@ -2,6 +2,7 @@
 
 mod b13;
 mod containers;
+mod credential_providers;
 mod kritis;
 mod notation;
 mod policy_json;

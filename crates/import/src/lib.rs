@@ -7,8 +7,10 @@
 mod allowlists;
 mod alternatives;
 mod binauthz;
+mod config_part;
 mod containers;
 mod cosign;
+mod credential_providers;
 mod draft;
 mod grafeas_keys;
 mod kritis;
@@ -20,11 +22,13 @@ mod write;
 use std::fmt;
 
 pub use binauthz::{BinaryAuthorization, binauthz};
+pub use config_part::ConfigPart;
 pub use containers::{Files, containers};
 pub use cosign::cosign;
+pub use credential_providers::credential_providers;
 pub use kritis::kritis;
 pub use notation::{TrustStores, notation};
-pub use registries_d::{Lookasides, registries_d};
+pub use registries_d::registries_d;
 pub use security_center::{SecurityCenter, security_center};
 
 use draft::Draft;

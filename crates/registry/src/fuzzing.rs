@@ -34,6 +34,19 @@ pub fn docker_config(text: &str) -> bool {
     keychain::docker::parse(text).is_some()
 }
 
+/// What a credential provider prints.
+#[must_use]
+pub fn credential_provider(output: &[u8]) -> bool {
+    keychain::answer::Answer::of_provider(output, "v1", keychain::ImageName::default()).is_ok()
+}
+
+/// What a credential helper prints.
+#[must_use]
+pub fn credential_helper(output: &[u8]) -> bool {
+    let image = keychain::ImageName { registry: "registry.example.com".to_owned(), ..Default::default() };
+    keychain::answer::Answer::of_helper(output, image).is_ok()
+}
+
 /// containerd's `hosts.toml`.
 #[must_use]
 pub fn hosts_toml(text: &str) -> bool {

@@ -23,6 +23,7 @@ mod program;
 
 pub use acr::AcrSettings;
 pub use image_glob::ImageGlob;
+pub(crate) use image_glob::ImageName;
 pub use plugin::{CredentialProgram, CredentialProtocol};
 pub use program::Environment;
 
@@ -99,8 +100,7 @@ impl Keychain {
             return Offered::default();
         }
         let registry = if host.authority == HUB { "docker.io" } else { &host.authority };
-        let image =
-            image_glob::ImageName { registry: registry.to_owned(), repository: repository.to_owned() };
+        let image = ImageName { registry: registry.to_owned(), repository: repository.to_owned() };
         let mut printed = printed.lock().await;
         match &*printed {
             Some((known, offered)) if *known == image => offered.clone(),
@@ -114,7 +114,7 @@ impl Keychain {
 }
 
 /// What programs printed for the last image of one lookup: its requests share it, whatever the cache does.
-pub(super) type Printed = Arc<Mutex<Option<(image_glob::ImageName, Offered)>>>;
+pub(super) type Printed = Arc<Mutex<Option<(ImageName, Offered)>>>;
 
 /// Credentials, and why there may be less of them than there should be.
 pub(super) type Offered = (Offer, Option<Arc<str>>);

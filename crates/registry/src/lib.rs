@@ -18,7 +18,6 @@ mod failure;
 mod file_stamp;
 #[doc(hidden)]
 pub mod fuzzing;
-mod go_duration;
 mod grafeas;
 mod host_client;
 mod host_request;

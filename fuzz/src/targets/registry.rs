@@ -46,6 +46,23 @@ pub(super) const DOCKER_CONFIG: Target = Target {
     parse: |input| fuzzing::docker_config(&text(input)),
 };
 
+pub(super) const CREDENTIAL_PROVIDER: Target = Target {
+    name: "answer of a credential provider",
+    seeds: || {
+        texts(&[
+            r#"{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kubelet.k8s.io/v1","cacheKeyType":"Registry","cacheDuration":"6h0m0s","auth":{"*.dkr.ecr.*.amazonaws.com":{"username":"AWS","password":"p"},"https://index.docker.io/v1/":{"username":"a","password":"b"}}}"#,
+            r#"{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kubelet.k8s.io/v1","cacheKeyType":"Image","auth":null}"#,
+        ])
+    },
+    parse: fuzzing::credential_provider,
+};
+
+pub(super) const CREDENTIAL_HELPER: Target = Target {
+    name: "answer of a credential helper",
+    seeds: || texts(&[r#"{"ServerURL":"registry.example.com","Username":"<token>","Secret":"t"}"#]),
+    parse: fuzzing::credential_helper,
+};
+
 pub(super) const HOSTS_TOML: Target = Target {
     name: "hosts.toml",
     seeds: || {

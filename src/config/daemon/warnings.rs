@@ -1,6 +1,7 @@
 //! Warnings about options of a valid `pullgate.toml` that have no effect, or another than they seem to.
 
 use super::{DaemonConfig, Registry};
+use pullgate_config::file::Guard;
 use pullgate_core::untrusted::sanitize;
 
 /// Bits of a socket's mode by which its group may connect.
@@ -30,6 +31,15 @@ impl DaemonConfig {
                 "[scan] `remove-unused` does nothing while `interval` is \"off\"; set an interval".to_owned(),
             );
         }
+        for command in self.registry.keyring.programs.iter().map(|program| &program.command) {
+            if let Err(error) = Guard::of_process().check_program(command) {
+                warnings.push(format!(
+                    "[registry] credential program {} cannot be used: {error}; {}",
+                    command.display(),
+                    error.hint(command)
+                ));
+            }
+        }
         warnings.iter().map(|warning| sanitize(warning)).collect()
     }
 }
@@ -51,6 +61,15 @@ mod tests {
             ("[registry]\ncontainerd-config = \"/etc/containerd/config.toml\"", None),
             ("[registry]\ncontainerd-config = \"/nonexistent/x\"", Some("/nonexistent/x does not exist")),
             ("[registry]\nhosts = \"/x\"\ncontainerd-config = \"/nonexistent/x\"", None),
+            ("[[registry.credential-helper]]\ncommand = \"/bin/sh\"\nhosts = [\"a\"]", None),
+            (
+                "[[registry.credential-helper]]\ncommand = \"/nonexistent/x\"\nhosts = [\"a\"]",
+                Some("credential program /nonexistent/x cannot be used: file does not exist"),
+            ),
+            (
+                "[[registry.credential-helper]]\ncommand = \"/bin\"\nhosts = [\"a\"]",
+                Some("credential program /bin cannot be used: is not a regular file"),
+            ),
             ("[scan]\nremove-unused = true\ninterval = \"1m\"", None),
             ("[scan]\nremove-unused = true", Some("`remove-unused` does nothing")),
         ] {

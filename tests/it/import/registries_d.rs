@@ -2,15 +2,15 @@
 
 use pullgate::config::load_daemon_text;
 use pullgate::registry::Lookaside;
-use pullgate_import::{self as import, Effect, Lookasides};
+use pullgate_import::{self as import, ConfigPart, Effect};
 
-fn imported(files: &[(&str, &str)]) -> Lookasides {
+fn imported(files: &[(&str, &str)]) -> ConfigPart {
     let files: Vec<_> = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     import::registries_d(&files).unwrap_or_else(|error| panic!("{error}: {files:?}"))
 }
 
 /// Scope and place of each source, as the daemon reads them.
-fn sources(imported: &Lookasides) -> Vec<(String, String)> {
+fn sources(imported: &ConfigPart) -> Vec<(String, String)> {
     let sources = load_daemon_text(&imported.text).unwrap().registry.sources;
     let shown = sources.into_iter().map(|source| {
         assert!(source.image && source.repository.is_none() && source.directory.is_none());

@@ -307,13 +307,13 @@ async fn a_program_that_fails_gives_no_credentials_and_no_secret_away() {
             "writable",
             Box::new(move |world| good(&host(world), r#""cacheKeyType":"Image""#)),
             0o777,
-            "it is writable by its group or by everybody (mode 0777)",
+            "is writable by its group or by everybody (mode 0777)",
         ),
         (
             "not executable",
             Box::new(move |world| good(&host(world), r#""cacheKeyType":"Image""#)),
             0o644,
-            "it is not executable",
+            "is not executable",
         ),
     ];
     for (name, body, mode, expected) in rows {

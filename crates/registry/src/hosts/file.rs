@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::Capabilities;
 use super::address::{clean, shown, without_user};
 use super::rewrite::Rewrites;
-use crate::go_duration::go_duration;
+use pullgate_core::go_duration::go_duration;
 use pullgate_core::untrusted::excerpt;
 use pullgate_net::tls::TlsFiles;
 

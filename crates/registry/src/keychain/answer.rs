@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::super::credentials::Offer;
 use super::image_glob::{ImageGlob, ImageName};
-use crate::go_duration::go_duration;
+use pullgate_core::go_duration::go_duration;
 
 /// Maximum number of credentials in one response.
 const ENTRIES: usize = 256;
@@ -23,7 +23,7 @@ pub(super) enum Reach {
 }
 
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The image that it is for.
     pub(super) image: ImageName,
     pub(super) reach: Reach,
@@ -55,7 +55,7 @@ impl Answer {
     ///
     /// # Errors
     /// What is wrong with it, without any part of it.
-    pub(super) fn of_provider(output: &[u8], version: &str, image: ImageName) -> Result<Self, &'static str> {
+    pub(crate) fn of_provider(output: &[u8], version: &str, image: ImageName) -> Result<Self, &'static str> {
         let mut document: Value = serde_json::from_slice(output).map_err(|_| "its output is not JSON")?;
         let field = |name: &str| document.get(name).and_then(Value::as_str);
         if field("kind") != Some("CredentialProviderResponse") {
@@ -91,7 +91,7 @@ impl Answer {
     ///
     /// # Errors
     /// What is wrong with it, without any part of it.
-    pub(super) fn of_helper(output: &[u8], image: ImageName) -> Result<Self, &'static str> {
+    pub(crate) fn of_helper(output: &[u8], image: ImageName) -> Result<Self, &'static str> {
         let mut document: Value = serde_json::from_slice(output).map_err(|_| "its output is not JSON")?;
         let secret = text(&mut document, "Secret").ok_or("its output has no Secret")?;
         let username = text(&mut document, "Username").unwrap_or_default();

@@ -18,11 +18,11 @@ pub struct ImageGlob {
 }
 
 /// The name of an image without tag and digest, as kubelet writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ImageName {
     /// The registry, with its port; `docker.io` for Docker Hub.
-    pub(super) registry: String,
-    pub(super) repository: String,
+    pub(crate) registry: String,
+    pub(crate) repository: String,
 }
 
 impl ImageGlob {

@@ -54,7 +54,7 @@ pub(super) struct Output {
 /// Why a program has no output. No variant contains what it printed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProgramError {
-    #[error("it {0}")]
+    #[error("{0}")]
     File(#[source] FileError),
     #[error("it cannot be started ({})", .0.kind())]
     Start(#[source] io::Error),

@@ -10,7 +10,7 @@ use pullgate::config::{Problems, load_daemon_text, load_policy_text};
 use pullgate_cli::{Outcome, output};
 use pullgate_core::trust::{Algorithm, RootError, TrustedRoot};
 use pullgate_import::{
-    self as import, BinaryAuthorization, ImportError, Lookasides, MAX_DOCUMENT_BYTES, Note, Options,
+    self as import, BinaryAuthorization, ConfigPart, ImportError, MAX_DOCUMENT_BYTES, Note, Options,
     SecurityCenter,
 };
 
@@ -103,6 +103,14 @@ enum Source {
         /// The directory
         #[arg(value_name = "DIR", default_value = "/etc/containers/registries.d")]
         directory: PathBuf,
+    },
+    /// kubelet's CredentialProviderConfig: a part of pullgate.toml with the programs that print credentials
+    CredentialProviders {
+        /// The file that kubelet's option --image-credential-provider-config names, in YAML or JSON
+        file: PathBuf,
+        /// The directory of the programs, as kubelet's option --image-credential-provider-bin-dir
+        #[arg(long, value_name = "DIR")]
+        bin_dir: String,
     },
 }
 
@@ -197,7 +205,10 @@ impl Source {
                 let root = trust_root.as_deref().map(trusted_root).transpose()?;
                 import::containers(&bytes(file)?, &files, root.as_ref(), options)
             }
-            Self::RegistriesD { directory } => return lookasides(directory),
+            Self::RegistriesD { directory } => return part(import::registries_d(&texts(directory)?)),
+            Self::CredentialProviders { file, bin_dir } => {
+                return part(import::credential_providers(&text(file)?, bin_dir));
+            }
         };
         let imported = imported.map_err(CommandError::Import)?;
         let policy = imported.policy();
@@ -215,9 +226,9 @@ fn trusted_root(path: &Path) -> Result<TrustedRoot, CommandError> {
         .map_err(|error| CommandError::TrustRoot { path: path.to_owned(), error })
 }
 
-fn lookasides(directory: &Path) -> Result<Written, CommandError> {
-    let Lookasides { text, notes } =
-        import::registries_d(&texts(directory)?).map_err(CommandError::Import)?;
+/// A part of pullgate.toml, which loads.
+fn part(imported: Result<ConfigPart, ImportError>) -> Result<Written, CommandError> {
+    let ConfigPart { text, notes } = imported.map_err(CommandError::Import)?;
     load_daemon_text(&text).map_err(CommandError::Load)?;
     Ok((text, notes))
 }

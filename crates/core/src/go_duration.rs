@@ -1,9 +1,10 @@
-//! Go's text for a duration, as in hosts.toml and in what credential providers return.
+//! Go's text for a duration, as in containerd's hosts.toml and in kubelet's configuration.
 
 use std::time::Duration;
 
 /// Go's `time.ParseDuration`; a negative duration is zero.
-pub(super) fn go_duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn go_duration(text: &str) -> Option<Duration> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -37,4 +38,31 @@ pub(super) fn go_duration(text: &str) -> Option<Duration> {
         rest = next;
     }
     Some(if negative { Duration::ZERO } else { total })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_go_reads() {
+        for (text, expected) in [
+            ("12h0m0s", Some(43_200_000)),
+            ("1m30s", Some(90_000)),
+            ("1.5h", Some(5_400_000)),
+            ("250ms", Some(250)),
+            ("+1s", Some(1000)),
+            ("0", Some(0)),
+            ("-5m", Some(0)),
+            ("5", None),
+            ("", None),
+            ("-", None),
+            ("1 s", None),
+            ("1d", None),
+            (".s", None),
+            ("99999999999999999999999999999999h", None),
+        ] {
+            assert_eq!(go_duration(text), expected.map(Duration::from_millis), "{text}");
+        }
+    }
 }
