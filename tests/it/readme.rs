@@ -42,7 +42,7 @@ async fn commands_and_policy_of_the_readme_work_together() {
     let here = |text: &str| text.replace("registry.example.com", &registry.host());
     std::fs::create_dir_all(etc.join("keys")).unwrap();
     let policy = "# /etc/pullgate/policy.toml\n";
-    let policy = blocks("Put it in front").into_iter().find(|block| block.trim_start().starts_with(policy));
+    let policy = blocks("# pullgate").into_iter().find(|block| block.trim_start().starts_with(policy));
     std::fs::write(etc.join("policy.toml"), here(policy.unwrap())).unwrap();
 
     let signing = blocks("Sign");

@@ -1,10 +1,14 @@
 //! Programs whose standard output and standard error are a terminal.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
 /// How long to wait for output.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,14 +26,13 @@ impl Terminal {
     /// # Panics
     /// If there is no pseudo-terminal or no such program.
     pub fn start(mut command: Command) -> Self {
-        let pty = nix::pty::openpty(None, None).expect("a pseudo-terminal");
-        let other = pty.slave.try_clone().expect("a file descriptor");
-        command.stdin(Stdio::null()).stdout(pty.slave).stderr(other);
+        let (mut master, terminal) = pseudo_terminal().expect("a pseudo-terminal");
+        let same = terminal.try_clone().expect("a file descriptor");
+        command.stdin(Stdio::null()).stdout(terminal).stderr(same);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        // The command has the other end, which must be closed for reads to end.
+        // The command has the terminal, which must be closed for reads to end.
         drop(command);
         let (sender, output) = mpsc::channel();
-        let mut master = File::from(pty.master);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             // It ends with an error (EIO) when the program has ended.
@@ -74,4 +77,15 @@ impl Terminal {
     fn written(&self) -> String {
         String::from_utf8_lossy(&self.written).into_owned()
     }
+}
+
+/// Both ends. Programs that other tests start meanwhile do not inherit them; they would keep them open.
+fn pseudo_terminal() -> io::Result<(PtyMaster, File)> {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
+    let terminal = options.open(ptsname_r(&master)?)?;
+    Ok((master, terminal))
 }

@@ -149,5 +149,5 @@ fn read_variable(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Op
         let hint = "write NAME=VALUE, as in `AWS_REGION=eu-west-1`, at most 4096 bytes";
         document.problem(span, format!("an entry of `{key}` is not a variable"), hint);
     }
-    valid.then(|| text)
+    valid.then_some(text)
 }
