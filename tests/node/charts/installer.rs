@@ -259,7 +259,7 @@ fn a_key_of_a_key_service_is_fetched_before_a_node_gets_its_policy() {
     let mut pod = node.start("pullgate");
     pod.wait_until("failing", || pod_failed(&node).then_some(()));
     assert!(vault.asked() > 0 && !node.etc("policy.toml").exists(), "{}", pod.log());
-    node.publish_with(&[], &sources(declared(&key.fingerprint())));
+    node.publish_with(&[], &sources(declared(key.fingerprint())));
     pod.wait_until("ready", || node.ready().then_some(()));
     assert!(node.etc("policy.d/60-vault.toml").exists());
     let kept = directory::files(&node.path("host/var/lib/pullgate/keys"));
