@@ -72,7 +72,7 @@ impl Doctor {
             host: &host,
             root: self.root.clone().unwrap_or_else(|| PathBuf::from("/")),
             proc: PathBuf::from("/proc"),
-            config: config.to_owned(),
+            config: std::path::absolute(config).unwrap_or_else(|_| config.to_owned()),
         };
         let (report, settings) = runtime.block_on(node.examine()).map_err(|problems| {
             output::note(&problems.to_string());

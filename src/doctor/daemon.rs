@@ -12,7 +12,7 @@ pub struct DaemonFacts {
     pub reload: Option<String>,
     /// Why the runtime or the image service does not answer.
     pub runtime: Vec<String>,
-    /// Options of [gate] that disable a check.
+    /// Options of `[gate]` that disable a check.
     pub disabled: Vec<&'static str>,
     /// The open break-glass exceptions.
     pub exceptions: Vec<String>,

@@ -74,7 +74,7 @@ diagnoses! {
     /// kubelet's socket did not answer the request for the canary in time
     CanaryUnanswered = Unknown, "canary-unanswered", "run `pullgate status`, and `pullgate doctor` again";
     /// kubelet has no connection to pullgate now
-    NotConnected = Warning, "kubelet-not-connected", "run `pullgate doctor` again in a minute, because kubelet connects when it has a call; then check the time of kubelet's last start";
+    NotConnected = Unknown, "kubelet-not-connected", "run `pullgate doctor` again in a minute, because kubelet connects when it has a call; then check the time of kubelet's last start";
     /// places disagree about kubelet's image endpoint, and only their order lets pullgate's win
     SeveralEndpoints = Warning, "several-image-endpoints", "remove the other endpoint";
     /// rules for the namespaces of pods are not enforced at the creation of containers, because kubelet's runtime endpoint is not pullgate's socket
@@ -100,7 +100,7 @@ diagnoses! {
     /// some rules are in audit mode or off: they refuse nothing
     AuditRules = Warning, "audit-rules", "set mode `enforce` when the log shows nothing more that must run";
     /// a rule is for the canary of `pullgate doctor` only, so the canary does not show what becomes of other images
-    CanaryRule = Warning, "canary-rule", "remove the rule";
+    CanaryRule = Unknown, "canary-rule", "remove the rule";
     /// break-glass exceptions admit images whatever the policy says
     BreakGlass = Warning, "break-glass", "remove the exceptions when the emergency is over";
     /// checks of pullgate are disabled

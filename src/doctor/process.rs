@@ -34,12 +34,22 @@ impl Processes {
         let node = namespace("1");
         let is_root = |pid: &u32| {
             let metadata = fs::metadata(self.proc.join(pid.to_string()));
-            metadata.is_ok_and(|it| it.uid() == nix::unistd::geteuid().as_raw() || it.uid() == 0)
+            let is_trusted = |uid: u32| uid == nix::unistd::geteuid().as_raw() || uid == 0;
+            // Whoever starts a program with the set-user-ID bit chooses its arguments: the real user counts too.
+            metadata.is_ok_and(|it| is_trusted(it.uid())) && self.real_user(*pid).is_none_or(is_trusted)
         };
         let mut pids: Vec<u32> = self.pids().into_iter().filter(is_root).collect();
         // Of a process in a container, nobody knows what it calls itself.
         pids.retain(|pid| node.is_none() || namespace(&pid.to_string()) == node);
         pids
+    }
+
+    /// Who started a process: `Uid:` in /proc/PID/status (proc_pid_status(5)).
+    fn real_user(&self, pid: u32) -> Option<u32> {
+        let status = self.read(&format!("{pid}/status"))?;
+        let status = String::from_utf8_lossy(&status);
+        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        users.split_ascii_whitespace().next()?.parse().ok()
     }
 
     fn pids(&self) -> Vec<u32> {
@@ -114,6 +124,17 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+
+    #[test]
+    fn a_program_that_another_user_started_is_not_one_of_the_node() {
+        let directory = tempfile::tempdir().unwrap();
+        let process = directory.path().join("7");
+        fs::create_dir(&process).unwrap();
+        for (users, expected) in [("0\t0\t0\t0", true), ("65534\t0\t0\t0", false)] {
+            fs::write(process.join("status"), format!("Name:\tsu\nUid:\t{users}\n")).unwrap();
+            assert_eq!(Processes::at(directory.path()).of_the_node() == [7], expected, "{users}");
+        }
+    }
 
     #[test]
     fn reads_this_process() {

@@ -95,11 +95,10 @@ fn changes(text: &str, packaged: &str) -> Vec<String> {
     let mut changes = Vec::new();
     for (path, body) in files(text) {
         if path.ends_with(".conf") {
-            let set = directives(body).filter(|line| {
-                let key = line.split('=').next().unwrap_or_default().trim();
-                !HARMLESS.contains(&key)
-            });
-            changes.extend(set.map(|line| format!("{path} sets {line}")));
+            // Without the values, which may be secrets.
+            let keys = directives(body).map(|line| line.split('=').next().unwrap_or_default().trim());
+            changes
+                .extend(keys.filter(|key| !HARMLESS.contains(key)).map(|key| format!("{path} sets {key}")));
         } else if !directives(body).eq(directives(packaged)) {
             changes.push(format!("{path} is not the file of this version"));
         }
@@ -125,8 +124,17 @@ fn files(text: &str) -> Vec<(&str, &str)> {
     found.into_iter().filter_map(|(path, from, to)| Some((path, text.get(from..to)?))).collect()
 }
 
+/// The lines that set something. Lines that continue another (systemd.syntax(7)) are not among them.
 fn directives(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';', '[']))
+    let mut continued = false;
+    text.lines().map(str::trim).filter(move |line| {
+        // Comments do not end a line that is continued after them.
+        if line.starts_with(['#', ';']) {
+            return false;
+        }
+        let begins = !std::mem::replace(&mut continued, line.ends_with('\\'));
+        begins && !line.is_empty() && !line.starts_with('[')
+    })
 }
 
 #[cfg(test)]
@@ -145,24 +153,36 @@ mod tests {
             (
                 "sandbox",
                 unit(drop_in("[Service]\n# why\nProtectSystem=no"), false),
-                Some("sets ProtectSystem=no"),
+                Some("sets ProtectSystem"),
             ),
             (
                 "command",
                 unit(drop_in("[Service]\nExecStart=\nExecStart=/opt/x"), false),
-                Some("ExecStart=/opt/x"),
+                Some("sets ExecStart"),
             ),
             (
                 "rewritten",
                 unit(own.replace("NoNewPrivileges=yes", "NoNewPrivileges=no"), false),
                 Some("is not the file"),
             ),
+            (
+                "continued",
+                unit(
+                    drop_in(
+                        "[Service]\nEnvironment=\"A=b\" \\\n  \"HTTPS_PROXY=http://user:pg5ECRET@proxy\"",
+                    ),
+                    false,
+                ),
+                None,
+            ),
+            ("credential", unit(drop_in("SetCredential=a:pg5ECRET"), false), Some("sets SetCredential")),
             ("stale", unit(own.clone(), true), Some("pullgate.service")),
             ("no systemd", vec![], None),
         ] {
             let found = evaluate(&units);
             let evidence = found.first().map(|finding| finding.evidence.clone());
             assert_eq!(evidence.is_some(), expected.is_some(), "{name}: {evidence:?}");
+            assert!(!format!("{found:?}").contains("pg5ECRET"), "{name}: {found:?}");
             assert!(
                 expected.is_none_or(|expected| evidence.clone().unwrap().contains(expected)),
                 "{name}: {evidence:?}"

@@ -249,6 +249,7 @@ async fn self_report(proxy: &Proxy, config: DaemonConfig, state: &State) -> Repo
         },
     };
     let mut findings = canary::evaluate(&answer);
+    findings.push(Finding::new(Diagnosis::KubeletUnknown, "the daemon does not see kubelet"));
     match proxy.gate().policy() {
         Some(policy) => findings.extend(policy::evaluate(&policy)),
         None => findings.push(Finding::new(Diagnosis::NoPolicy, "the daemon has no policy")),

@@ -162,6 +162,8 @@ async fn what_an_audited_rule_would_have_refused_comes_first_and_survives_a_rest
         (&["--rule", "/audited", "--namespace", "shop"], 1, 1),
         (&["--since", "1h"], 1, 5),
         (&["--since", "2026-01-01T00:00:00Z"], 1, 5),
+        // The record began later.
+        (&["--verdict", "admitted", "--since", "2026-01-01T00:00:00Z"], 3, 1),
     ] {
         let (found, rows) = node.rows(arguments);
         assert_eq!((found, rows.len()), (code, count), "{arguments:?}: {rows:?}");

@@ -262,12 +262,16 @@ impl RegistryError {
         self.properties().1
     }
 
-    /// The error, where the registry may deny a request only because there were no credentials for a reason.
+    /// The error, where the registry may deny a request only because there were no credentials for a reason. A registry that
+    /// hides private repositories says that it does not have them, which must not count as an answer.
     pub(super) fn because(self, no_credentials: Option<&str>) -> Self {
         match (self, no_credentials) {
             (Self::Unauthorized { host, what, reason }, Some(why)) => {
                 let reason = if reason.is_empty() { why.to_owned() } else { format!("{reason}; {why}") };
                 Self::Unauthorized { host, what, reason }
+            }
+            (Self::NotFound { host, what }, Some(why)) => {
+                Self::Unauthorized { host, what, reason: why.to_owned() }
             }
             (error, _) => error,
         }

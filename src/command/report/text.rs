@@ -37,6 +37,10 @@ pub(super) fn notes(report: &DecisionReport) -> Vec<String> {
     let DecisionReport { evicted, last_evicted, dropped, last_dropped, rows_left_out, .. } = report;
     let decisions = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "decision");
     let mut notes = Vec::new();
+    let is_known = last_evicted.is_some() || last_dropped.is_some() || *rows_left_out > 0;
+    if report.incomplete && !is_known {
+        notes.push(format!("missing: what was decided before {}, when the record began", report.since));
+    }
     if let Some(last) = last_evicted {
         notes.push(format!(
             "missing: {} up to {last}, because the record was full; set a larger `max-rows` in [report]",

@@ -73,7 +73,12 @@ pub fn find(
         match configured {
             Ok(kubelet) => found.push(kubelet),
             Err(why) if found.is_empty() => return Err(why),
-            Err(_) => {}
+            Err(why) => found.push(KubeletFacts {
+                name: "kubelet in k3s".to_owned(),
+                pid: embedded,
+                problem: Some(why),
+                ..KubeletFacts::default()
+            }),
         }
     }
     Ok(found)

@@ -142,6 +142,8 @@ impl DecisionTable {
     /// Forgets what is too old.
     pub fn forget_old(&mut self, now: Timestamp) {
         let oldest = now.checked_sub(self.limits.keep).unwrap_or(Timestamp::MIN);
+        // The clock was in the future when the record began: what has happened since must not look older than the record.
+        self.begun = self.begun.min(now);
         self.rows.retain(|_, row| row.last >= oldest);
         self.bytes = 0;
         for (key, row) in &mut self.rows {

@@ -114,7 +114,9 @@ impl DecisionReport {
         Self {
             since: whole_second(since).to_string(),
             until: whole_second(now).to_string(),
-            incomplete: rows_left_out > 0 || evicted.last.or(dropped.last).is_some(),
+            incomplete: asked.is_some_and(|asked| asked < table.begun)
+                || rows_left_out > 0
+                || evicted.last.or(dropped.last).is_some(),
             evicted: evicted.decisions,
             last_evicted: shown(evicted),
             dropped: dropped.decisions,

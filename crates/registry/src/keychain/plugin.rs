@@ -167,7 +167,10 @@ impl Plugin {
     }
 
     async fn ask(&self, image: ImageName) -> Result<Answer, String> {
-        let _turn = self.turns.acquire().await.map_err(|closed| closed.to_string())?;
+        let turn = tokio::time::timeout(self.program.limit, self.turns.acquire()).await;
+        let _turn = turn
+            .map_err(|_| "other programs took too long".to_owned())?
+            .map_err(|closed| closed.to_string())?;
         let output =
             Arc::clone(&self.program).run(self.request(&image)).await.map_err(|error| error.to_string())?;
         let ended = |code: Option<i32>| match code {
