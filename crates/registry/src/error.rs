@@ -328,6 +328,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn without_credentials_for_a_reason_nothing_is_known_to_be_missing() {
+        let missing = || RegistryError::NotFound { host: "r".to_owned(), what: "m".to_owned() };
+        assert_eq!(missing().because(None).class(), Class::NotFound);
+        let denied = missing().because(Some("credential program p failed"));
+        assert_eq!(denied.class(), Class::Unauthorized);
+        assert!(denied.to_string().contains("credential program p failed"), "{denied}");
+    }
+
+    #[test]
     fn unanswered_is_never_not_found() {
         let host = || "r".to_owned();
         let what = || "m".to_owned();

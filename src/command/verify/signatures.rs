@@ -114,8 +114,7 @@ mod tests {
         add(&mut page, &reports);
         assert_eq!(
             page.text(Look { color: false, wide: false }),
-            "\
-  signature  tag a.sig
+            "  signature  tag a.sig
              valid for release, key sha256:0123456789ab…
              not valid for security, audit: the key is another
              not valid for ci: it has no certificate

@@ -281,6 +281,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_record_that_began_in_the_future_begins_now() {
+        let mut table = DecisionTable::new(limits(10), time("2030-06-01T00:00:00Z"));
+        let now = time("2026-06-01T00:00:00Z");
+        table.forget_old(now);
+        table.add(made(key(Verdict::Refused, "a"), 1, "2026-06-01T00:00:01Z"), time("2026-06-01T00:00:02Z"));
+        table.forget_old(time("2026-06-01T00:00:02Z"));
+        assert_eq!(images(&table), ["a"]);
+        assert_eq!(table.begun, now);
+    }
+
+    #[test]
     fn what_is_too_old_is_forgotten_also_what_is_missing() {
         let mut table = DecisionTable::new(limits(2), time("2026-06-01T00:00:00Z"));
         table.add(made(key(Verdict::Refused, "old"), 1, "2026-06-01T10:00:00Z"), time(NOW));
