@@ -199,7 +199,7 @@ mod tests {
         assert_eq!((counts.open, counts.closed_idle, counts.refused), (14, 3, 0));
         let mut peers = table.peers();
         peers.sort_unstable();
-        assert_eq!(peers, ["critest", "kubelet"]);
+        assert_eq!(peers, ["critest", "kubelet", "other"]);
         drop(critest);
         assert_eq!(table.counts().open, 1);
     }
