@@ -62,6 +62,14 @@ impl Doctor {
     }
 
     fn examine(&self, config: &Path) -> Result<Report, Outcome> {
+        if !nix::unistd::geteuid().is_root() {
+            output::note("error: only root sees the processes and sockets of the node: run it as root");
+            return Err(Outcome::Undetermined);
+        }
+        if let Some(root) = self.root.as_ref().filter(|root| !root.is_dir()) {
+            output::note(&format!("error: {} is not a directory", root.display()));
+            return Err(Outcome::Usage);
+        }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
                 output::error(&error);

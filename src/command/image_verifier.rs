@@ -32,6 +32,9 @@ const MAX_DESCRIPTOR_BYTES: u64 = 64 << 10;
 /// local decision needs the rest.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
+/// Timeout of a local decision.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Timeout of the daemon if there is no local decision.
 const TIMEOUT_IF_REQUIRED: Duration = Duration::from_secs(9);
 
@@ -88,7 +91,14 @@ impl ImageVerifier {
             Some(_) => Err("unexpected reply type from the daemon".to_owned()),
             None => {
                 let local = LocalGate::open_with_evidence(root).map_err(|error| error.to_string())?;
-                Ok(local.runtime.block_on(control::verdict(&local.gate, &image)).0)
+                // Before containerd kills this process, so that no program that was started for credentials is left behind.
+                let verdict = async {
+                    tokio::time::timeout(LOCAL_TIMEOUT, control::verdict(&local.gate, &image)).await
+                };
+                let decided = local.runtime.block_on(verdict);
+                decided
+                    .map(|(verdict, _)| verdict)
+                    .map_err(|_| format!("{image} could not be verified within {LOCAL_TIMEOUT:?}"))
             }
         }
     }

@@ -103,8 +103,10 @@ fn check(root: &Path, fetch_keys: bool) -> Outcome {
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));
             }
+            // The last line that a reader or a log of CI sees.
+            let others = if valid { "" } else { ", but another file is not (see the errors)" };
             output::line(&format!(
-                "policy is valid: {}, {}, {}{}, hash {}",
+                "policy is valid{others}: {}, {}, {}{}, hash {}",
                 output::counted(loaded.files.len(), "file"),
                 output::counted(loaded.policy.authenticators().count(), "authenticator"),
                 match loaded.policy.conditions().len() {

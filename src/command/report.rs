@@ -108,7 +108,8 @@ impl Report {
         match read_record(directory, limits) {
             Ok(Some(mut table)) => {
                 table.forget_old(now);
-                Ok(DecisionReport::of(&table, &self.filter(), now))
+                let report = DecisionReport::of(&table, &self.filter(), now);
+                Ok(DecisionReport { incomplete: true, from_file: true, ..report })
             }
             Ok(None) => {
                 let directory = directory.display();
@@ -138,7 +139,7 @@ fn outcome(report: &DecisionReport) -> Outcome {
     let any = |verdict| report.rows.iter().any(|row| row.verdict == verdict);
     if any(Verdict::WouldRefuse) || any(Verdict::Refused) {
         Outcome::Refused
-    } else if any(Verdict::WouldWithhold) || report.incomplete {
+    } else if any(Verdict::WouldWithhold) || report.incomplete || report.has_unknown() {
         Outcome::Undetermined
     } else {
         Outcome::Success

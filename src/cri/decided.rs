@@ -59,6 +59,11 @@ impl<'a> Decided<'a> {
         decisions.add(&self.decision(verdict, Some(reason), rule));
     }
 
+    /// Counts the call as undecided when the returned guard is dropped before [`Waiting::done`].
+    pub fn waiting(self, decisions: &'a Decisions) -> Waiting<'a> {
+        Waiting { decided: self, decisions, done: false }
+    }
+
     /// The caller cancelled before there was a decision.
     pub fn undecided(&self, decisions: &Decisions) {
         decisions.add(&self.decision(Verdict::Undecided, None, None));
@@ -85,5 +90,47 @@ impl<'a> Decided<'a> {
         let namespace = pod.map_or("", |pod| &pod.namespace);
         let rule = rule.or(self.rule).unwrap_or_default();
         Decision { call, verdict, reason, image, namespace, rule, digest }
+    }
+}
+
+/// A call whose caller may cancel it.
+#[derive(Debug)]
+#[must_use]
+pub struct Waiting<'a> {
+    decided: Decided<'a>,
+    decisions: &'a Decisions,
+    done: bool,
+}
+
+impl Waiting<'_> {
+    /// There is a decision.
+    pub fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.decided.undecided(self.decisions);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_cancelled_is_counted_as_undecided() {
+        let decisions = Decisions::default();
+        decisions.record();
+        let waiting = || Decided::new(Call::ImageVerifier, "r.io/app:1", None).waiting(&decisions);
+        waiting().done();
+        assert!(decisions.take().tallies.is_empty());
+        drop(waiting());
+        let pending = decisions.take();
+        let verdicts: Vec<_> = pending.tallies.keys().map(|key| (key.verdict, key.reason)).collect();
+        assert_eq!(verdicts, [(Verdict::Undecided, None)]);
     }
 }

@@ -27,7 +27,9 @@ pub struct RuntimeFacts {
 pub fn evaluate(facts: &RuntimeFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |diagnosis, evidence: &str| findings.push(Finding::new(diagnosis, evidence));
-    if let Some(access) = facts.access.filter(|access| access.is_open(facts.trusted)) {
+    if let Some(access) =
+        facts.access.filter(|access| access.is_open(facts.trusted) || access.is_open_to_group())
+    {
         found(Diagnosis::RuntimeAccess, &format!("{}: {}", facts.socket, access.describe()));
     }
     for problem in facts.hosts.iter().take(MAX_HOSTS) {
@@ -93,6 +95,11 @@ mod tests {
         let open = Some(Access { mode: 0o666, ..access });
         for (name, facts, expected) in [
             ("good", good(), &[][..]),
+            (
+                "open to a group",
+                RuntimeFacts { access: Some(Access { group: 5, ..access }), ..good() },
+                &["runtime-access"],
+            ),
             ("open", RuntimeFacts { access: open, ..good() }, &["runtime-access"]),
             ("hosts", RuntimeFacts { hosts: vec!["a:b".to_owned()], ..good() }, &["hosts-files"]),
             ("criu", RuntimeFacts { criu: true, ..good() }, &["checkpoint-restore"]),

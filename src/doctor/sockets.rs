@@ -32,6 +32,11 @@ impl Access {
         self.mode & 0o002 != 0 || (self.owner != 0 && self.owner != trusted)
     }
 
+    /// Whether a group other than root's may connect.
+    pub(super) fn is_open_to_group(self) -> bool {
+        self.mode & 0o020 != 0 && self.group != 0
+    }
+
     pub(super) fn describe(self) -> String {
         format!("owner {}, group {}, mode {:04o}", self.owner, self.group, self.mode)
     }

@@ -54,15 +54,18 @@ impl Guard {
     }
 
     /// Checks that the file at `path` is a program that no other user can change, as [`Guard::read`] does for a file that is
-    /// read, up to `/`.
-    pub fn check_program(self, path: &Path) -> Result<(), FileError> {
-        let metadata = path.metadata().map_err(FileError::of)?;
+    /// read, up to `/`. Returns its path without links, to start exactly the file that was checked.
+    pub fn check_program(self, path: &Path) -> Result<PathBuf, FileError> {
+        let real = path.canonicalize().map_err(FileError::of)?;
+        let metadata = real.metadata().map_err(FileError::of)?;
         if !metadata.is_file() {
             return Err(FileError::NotAFile);
         }
         self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })?;
-        self.check_directories(Path::new("/"), path)?;
-        if metadata.mode() & EXECUTABLE == 0 { Err(FileError::NotExecutable) } else { Ok(()) }
+        for path in [path, &real] {
+            self.check_directories(Path::new("/"), path)?;
+        }
+        if metadata.mode() & EXECUTABLE == 0 { Err(FileError::NotExecutable) } else { Ok(real) }
     }
 
     /// Whether a directory can be trusted to list files.

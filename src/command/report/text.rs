@@ -37,8 +37,13 @@ pub(super) fn notes(report: &DecisionReport) -> Vec<String> {
     let DecisionReport { evicted, last_evicted, dropped, last_dropped, rows_left_out, .. } = report;
     let decisions = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "decision");
     let mut notes = Vec::new();
-    let is_known = last_evicted.is_some() || last_dropped.is_some() || *rows_left_out > 0;
-    if report.incomplete && !is_known {
+    if report.from_file {
+        notes.push(
+            "missing: what was decided after the daemon wrote the file; start the daemon, or read the report while it runs"
+                .to_owned(),
+        );
+    }
+    if report.begins_later {
         notes.push(format!("missing: what was decided before {}, when the record began", report.since));
     }
     if let Some(last) = last_evicted {

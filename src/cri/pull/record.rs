@@ -96,9 +96,7 @@ impl Record<'_> {
             (Outcome::Cancelled, Some((reason, _))) => (&pulls.cancelled, reason),
             (Outcome::Refused(refusal), _) => {
                 pulls.refused.add(refusal.reason());
-                if !refusal.reason().is_canary() {
-                    decided.refused(decisions, refusal);
-                }
+                decided.refused(decisions, refusal);
                 return;
             }
             (Outcome::Cancelled, None) => {

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use pullgate_config::file::Guard;
 
 use super::settings::{self, Setting};
 use super::{Endpoint, KubeletFacts, Target};
@@ -92,13 +94,18 @@ fn running(
 ) -> KubeletFacts {
     let mut kubelet =
         KubeletFacts { name: format!("kubelet (process {pid})"), pid: Some(pid), ..KubeletFacts::default() };
-    kubelet.version = node_install::kubelet_version(host, arguments).ok();
+    // Only a program that root alone can change is run.
+    let program = arguments.first().and_then(|program| tree.at(Path::new(program)).ok());
+    if program.is_some_and(|program| Guard::of_process().check_program(&program).is_ok()) {
+        kubelet.version = node_install::kubelet_version(host, arguments).ok();
+    }
     match settings::of_arguments(arguments, tree) {
         Ok(settings) => {
             let started = processes.started(pid);
             let changed = settings.files.iter().find(|file| {
                 let at = tree.at(file).ok().and_then(|at| std::fs::metadata(at).ok());
-                at.and_then(|it| it.modified().ok())
+                // A file that was copied with its old time is new too.
+                at.and_then(|it| changed(&it))
                     .zip(started)
                     .is_some_and(|(changed, start)| changed > start + TOLERANCE)
             });
@@ -109,6 +116,12 @@ fn running(
         Err(error) => kubelet.problem = Some(error.to_string()),
     }
     kubelet
+}
+
+/// When the content, or anything else of a file, changed last.
+fn changed(metadata: &std::fs::Metadata) -> Option<SystemTime> {
+    let inode = Duration::from_secs(u64::try_from(metadata.ctime()).ok()?);
+    Some(metadata.modified().ok()?.max(SystemTime::UNIX_EPOCH + inode))
 }
 
 fn configured(

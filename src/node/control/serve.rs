@@ -112,7 +112,12 @@ impl Control {
             Ok(image) => image,
             Err(why) => return ControlReply::Failed(why),
         };
+        let decisions = &self.proxy.counters().decisions;
+        let decided = Decided { digest: Some(digest), ..Decided::new(Call::ImageVerifier, name, None) };
+        // The image verifier gives up after some seconds, and decides by itself.
+        let waiting = decided.waiting(decisions);
         let (verdict, explanation) = super::verdict(self.proxy.gate(), &image).await;
+        waiting.done();
         let shown = sanitize_to(&image, MAX_SHOWN);
         tracing::info!(
             verdict = if verdict.admitted { "admitted" } else { "refused" },
@@ -126,12 +131,7 @@ impl Control {
             line = verdict.line,
             "control request for a verdict"
         );
-        let decisions = &self.proxy.counters().decisions;
-        let decided = Decided {
-            rule: explanation.rule.as_deref(),
-            digest: Some(digest),
-            ..Decided::new(Call::ImageVerifier, name, None)
-        };
+        let decided = Decided { rule: explanation.rule.as_deref(), ..decided };
         match explanation.reason {
             Some(reason) if verdict.admitted => decided.admitted(decisions, reason, &explanation.audited),
             Some(reason) => decided.refused_for(decisions, reason, None),

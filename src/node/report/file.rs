@@ -1,7 +1,7 @@
 //! The record as a file.
 //!
 //! It is JSON with a version, written whole or not at all. A file that cannot be used is set aside under another name, for
-//! somebody to look at, and the record begins anew.
+//! somebody to look at, and a new record begins.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,8 +89,6 @@ pub enum Damage {
     Version(u32),
     #[error("it has a time that does not exist")]
     Time(#[from] jiff::Error),
-    #[error("it has a reason code that this program does not know")]
-    Reason,
 }
 
 /// Reads the record in `directory`; `None` without one.
@@ -167,10 +165,15 @@ fn decode(text: &str, limits: TableLimits) -> Result<DecisionTable, Damage> {
     for written in written.rows {
         let WrittenRow { verdict, call, reason, image, namespace, rule, digest, first, last, counts } =
             written;
-        let reason = reason.map(|code| Reason::of_code(&code).ok_or(Damage::Reason)).transpose()?;
-        let key = DecisionKey { verdict, call, reason, image, namespace, rule };
         let (first, last) = (Timestamp::from_second(first)?, Timestamp::from_second(last)?);
         let counts: DayCounts = counts.into_iter().collect();
+        let known = reason.as_deref().map(Reason::of_code);
+        // Of another version of this program. It counts as missing, and costs no other row.
+        if known == Some(None) {
+            table.evicted.add(counts.sum(), last);
+            continue;
+        }
+        let key = DecisionKey { verdict, call, reason: known.flatten(), image, namespace, rule };
         table.add_row(key, Row { counts, first, last, digest });
     }
     table.make_room();
@@ -234,13 +237,22 @@ mod tests {
             ("\"call\":", "\"calls\":1,\"call\":"),
             ("\"pull\"", "\"push\""),
             ("would-refuse", "would"),
-            ("no-signature", "no-such-code"),
             ("\"counts\":[[", "\"counts\":[[-1,1],["),
         ] {
             assert!(text.contains(from), "{from}");
             assert!(decode(&text.replacen(from, to, 1), limits(3)).is_err(), "{to}");
         }
         assert!(decode(&text[..text.len() - 1], limits(3)).is_err());
+    }
+
+    #[test]
+    fn rows_of_another_version_are_missing_and_cost_no_other_row() {
+        let text = String::from_utf8(encode(&table())).unwrap();
+        let read = decode(&text.replace("no-signature", "no-such-code"), limits(3)).unwrap();
+        let unknown = table().rows.keys().filter(|key| key.reason == Some(Reason::NoSignature)).count();
+        assert!(unknown > 0 && unknown < 3, "{unknown}");
+        assert_eq!(read.len(), 3 - unknown);
+        assert!(read.evicted.decisions > table().evicted.decisions && read.evicted.last.is_some());
     }
 
     /// Whatever is in memory fits into the file that is read again.

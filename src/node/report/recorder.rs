@@ -72,8 +72,8 @@ impl DecisionRecord {
         let table = read.unwrap_or_else(|error| {
             let error = error_chain(&error);
             match file::set_aside(&self.directory) {
-                Ok(aside) => tracing::warn!(error, aside = %aside.display(), "the record of decisions was set aside, and begins anew"),
-                Err(problem) => tracing::warn!(error, %problem, "the record of decisions cannot be used, and begins anew"),
+                Ok(aside) => tracing::warn!(error, aside = %aside.display(), "the record of decisions was set aside, and a new one begins"),
+                Err(problem) => tracing::warn!(error, %problem, "the record of decisions cannot be used, and a new one begins"),
             }
             None
         });

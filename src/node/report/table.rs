@@ -43,7 +43,7 @@ pub struct Lost {
 }
 
 impl Lost {
-    fn add(&mut self, decisions: u64, last: Timestamp) {
+    pub(super) fn add(&mut self, decisions: u64, last: Timestamp) {
         self.decisions = self.decisions.saturating_add(decisions);
         self.last = self.last.max(Some(last));
     }

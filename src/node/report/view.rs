@@ -39,6 +39,10 @@ pub struct DecisionReport {
     pub until: String,
     /// Whether decisions in this time are missing.
     pub incomplete: bool,
+    /// Whether the record begins later than requested.
+    pub begins_later: bool,
+    /// Whether this is from the file. What the daemon has decided since it wrote the file is missing.
+    pub from_file: bool,
     /// How many decisions, the last of them in this time, were removed from the record because it was full.
     pub evicted: u64,
     /// When the last of these was made.
@@ -111,12 +115,13 @@ impl DecisionReport {
         let missing = |lost: Lost| Some(lost).filter(|lost| lost.last.is_some_and(|last| last >= since));
         let [evicted, dropped] = [table.evicted, table.dropped].map(|lost| missing(lost).unwrap_or_default());
         let shown = |lost: Lost| lost.last.map(|last| last.to_string());
+        let begins_later = asked.is_some_and(|asked| asked < table.begun);
         Self {
             since: whole_second(since).to_string(),
             until: whole_second(now).to_string(),
-            incomplete: asked.is_some_and(|asked| asked < table.begun)
-                || rows_left_out > 0
-                || evicted.last.or(dropped.last).is_some(),
+            incomplete: begins_later || rows_left_out > 0 || evicted.last.or(dropped.last).is_some(),
+            begins_later,
+            from_file: false,
             evicted: evicted.decisions,
             last_evicted: shown(evicted),
             dropped: dropped.decisions,
@@ -124,6 +129,12 @@ impl DecisionReport {
             rows_left_out,
             rows,
         }
+    }
+
+    /// Whether there are calls of which nothing was found out, because the caller did not wait.
+    #[must_use]
+    pub fn has_unknown(&self) -> bool {
+        self.rows.iter().any(|row| row.verdict == Verdict::Undecided && row.reason.is_none())
     }
 
     /// How many decisions had this verdict.

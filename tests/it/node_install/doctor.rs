@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use pullgate::doctor::Report;
@@ -104,7 +105,13 @@ fn a_kubelet_in_the_wrong_version_and_a_stopped_one_are_told() {
         "/usr/bin/kubelet\0--image-service-endpoint=/run/pullgate/pullgate.sock\0",
     )
     .unwrap();
+    let program = node.settings.root.join("usr/bin/kubelet");
+    node.write("usr/bin/kubelet", "");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(!ids(&examine(&node, proc.path())).contains(&"kubelet-version"));
     node.version("Kubernetes v1.30.9");
     assert!(ids(&examine(&node, proc.path())).contains(&"kubelet-version"));
+    // A program that others can change is not run.
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(!ids(&examine(&node, proc.path())).contains(&"kubelet-version"));
 }

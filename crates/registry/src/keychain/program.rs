@@ -80,9 +80,10 @@ impl Program {
 
     fn start(&self) -> Result<Running, ProgramError> {
         // Only root or this user can change the program until it is started.
-        Guard::of_process().check_program(&self.command).map_err(ProgramError::File)?;
-        let mut command = Command::new(&self.command);
+        let program = Guard::of_process().check_program(&self.command).map_err(ProgramError::File)?;
+        let mut command = Command::new(program);
         command
+            .arg0(&self.command)
             .args(&self.arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| PATH.into()))
