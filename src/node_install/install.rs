@@ -42,7 +42,7 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
         && !node.settings.retry
     {
         return Err(NodeError::Refused(format!(
-            "the last attempt failed and was put back ({}); change the configuration or the program, or add --retry",
+            "the last attempt failed ({}); change the configuration or the program, or add --retry",
             failure.why
         )));
     }
@@ -66,6 +66,11 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
     // What may be different at the next attempt is tried again, unless a failure costs kubelet something.
     let is_final = matches!(error, NodeError::NotReady { .. }) || (record.installed && answered);
     let failure = FailedAttempt { fingerprint: plan.fingerprint.clone(), why: error.to_string() };
+    if is_final && !(record.installed && record.parts_to_put_back().is_empty()) {
+        // Before kubelet is restarted again: if it does not become ready then either, it is left alone.
+        record.failure = Some(failure);
+        record.save(&node.tree)?;
+    }
     // A node that enforced the policy keeps on: without pullgate, kubelet would pull what nobody has verified.
     let put_back = if record.installed {
         if record.parts_to_put_back().is_empty() {
@@ -79,7 +84,6 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
     };
     put_back.map_err(|worse| NodeError::NotPutBack(Box::new(worse)))?;
     if is_final {
-        record.failure = Some(failure);
         record.save(&node.tree)?;
     } else if !record.installed {
         record.remove(&node.tree)?;

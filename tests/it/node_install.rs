@@ -87,6 +87,23 @@ fn everything_is_put_back_if_kubelet_does_not_become_ready() {
     }
 }
 
+/// A kubelet that needs longer than its time, also without pullgate, is not restarted at each call.
+#[test]
+fn a_kubelet_that_is_too_slow_is_left_alone() {
+    let mut node = Fake::new(layout("k3s agent"));
+    let before = node.files();
+    node.settings.timeout = Duration::ZERO;
+    let error = node.with(node_install::install).unwrap_err();
+    assert!(matches!(error, NodeError::NotPutBack(_)), "{error:?}");
+    let changes = node.changes();
+    let again = node.with(node_install::install).unwrap_err();
+    assert!(refused(&again).contains("--retry"), "{again:?}");
+    assert_eq!(node.changes(), changes);
+    node.settings.timeout = Duration::from_secs(30);
+    node.with(node_install::uninstall).unwrap();
+    assert_eq!(node.files(), before);
+}
+
 /// Without pullgate, kubelet would pull what nobody has verified.
 #[test]
 fn a_node_that_enforced_the_policy_is_not_put_back() {

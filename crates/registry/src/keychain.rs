@@ -102,19 +102,23 @@ impl Keychain {
         let registry = if host.authority == HUB { "docker.io" } else { &host.authority };
         let image = ImageName { registry: registry.to_owned(), repository: repository.to_owned() };
         let mut printed = printed.lock().await;
-        match &*printed {
-            Some((known, offered)) if *known == image => offered.clone(),
-            _ => {
-                let offered = plugin::offer(&self.plugins, &image).await;
-                *printed = Some((image, offered.clone()));
-                offered
-            }
+        if let Some((_, offered)) = printed.iter().find(|(known, _)| *known == image) {
+            return offered.clone();
         }
+        let offered = plugin::offer(&self.plugins, &image).await;
+        if printed.len() >= MAX_PRINTED {
+            printed.remove(0);
+        }
+        printed.push((image, offered.clone()));
+        offered
     }
 }
 
-/// What programs printed for the last image of one lookup: its requests share it, whatever the cache does.
-pub(super) type Printed = Arc<Mutex<Option<(ImageName, Offered)>>>;
+/// What programs printed for the last images of one lookup: its requests share it, whatever the cache does. The names are
+/// those of the image and of its signatures, at each mirror.
+pub(super) type Printed = Arc<Mutex<Vec<(ImageName, Offered)>>>;
+
+const MAX_PRINTED: usize = 16;
 
 /// Credentials, and why there may be less of them than there should be.
 pub(super) type Offered = (Offer, Option<Arc<str>>);

@@ -19,8 +19,10 @@ use pullgate_net::backoff::Backoff;
 use pullgate_net::single_flight::SingleFlight;
 use pullgate_net::ttl_cache::{Expiry, TtlCache};
 
-/// Responses and failures that are remembered for each program. A response has at most 64 KiB.
+/// Responses and failures that are remembered for each program.
 const REMEMBERED: usize = 256;
+/// Maximum size of these responses together, in bytes: sixteen of the largest.
+const REMEMBERED_BYTES: usize = 1 << 20;
 /// The longest that credentials are cached, whatever the program says.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a program is not started again for a registry for which it failed.
@@ -92,7 +94,7 @@ impl Plugin {
             protocol,
             images,
             cache_duration,
-            answers: TtlCache::of_entries(REMEMBERED),
+            answers: TtlCache::new(REMEMBERED, REMEMBERED_BYTES),
             failures: TtlCache::of_entries(REMEMBERED),
             flights: SingleFlight::default(),
             turns,
@@ -143,13 +145,13 @@ impl Plugin {
     async fn start(self: Arc<Self>, image: ImageName) -> Outcome {
         let registry = image.registry.clone();
         match self.ask(image).await {
-            Ok(answer) => {
+            Ok((answer, bytes)) => {
                 self.failures.forget(&registry);
                 let life = answer.life.unwrap_or(self.cache_duration).min(LONGEST);
                 let answer = Arc::new(answer);
                 if !life.is_zero() {
                     let key = cache_key(answer.reach, &answer.image);
-                    self.answers.put(key, Arc::clone(&answer), 0, Expiry::after(life));
+                    self.answers.put(key, Arc::clone(&answer), bytes, Expiry::after(life));
                 }
                 Ok(answer)
             }
@@ -166,7 +168,8 @@ impl Plugin {
         }
     }
 
-    async fn ask(&self, image: ImageName) -> Result<Answer, String> {
+    /// The response, and its size in bytes.
+    async fn ask(&self, image: ImageName) -> Result<(Answer, usize), String> {
         let turn = tokio::time::timeout(self.program.limit, self.turns.acquire()).await;
         let _turn = turn
             .map_err(|_| "other programs took too long".to_owned())?
@@ -188,7 +191,7 @@ impl Plugin {
             }
             (_, code) => return Err(ended(code)),
         };
-        answer.map_err(str::to_owned)
+        answer.map(|answer| (answer, output.stdout.len())).map_err(str::to_owned)
     }
 
     /// What the program reads from its standard input.
