@@ -35,11 +35,11 @@ impl Processes {
         let is_root = |pid: &u32| {
             let metadata = fs::metadata(self.proc.join(pid.to_string()));
             let is_trusted = |uid: u32| uid == nix::unistd::geteuid().as_raw() || uid == 0;
-            // Whoever starts a program with the set-user-ID bit chooses its arguments: the real user counts too.
+            // The user who starts a program with the set-user-ID bit chooses its arguments, so the real user counts too.
             metadata.is_ok_and(|it| is_trusted(it.uid())) && self.real_user(*pid).is_none_or(is_trusted)
         };
         let mut pids: Vec<u32> = self.pids().into_iter().filter(is_root).collect();
-        // Of a process in a container, nobody knows what it calls itself.
+        // A process in a container can have any name.
         pids.retain(|pid| node.is_none() || namespace(&pid.to_string()) == node);
         pids
     }

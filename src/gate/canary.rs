@@ -7,7 +7,7 @@
 //! else. So the name is of no use to anybody who wants to run something.
 //!
 //! Where pullgate is not in the way, nothing can be pulled either: names below `.invalid` do not resolve (RFC 6761, section
-//! 6.4), and nobody knows bytes with the digest, should a mirror answer for every host.
+//! 6.4), and no content with the digest is known, should a mirror answer for every host.
 
 use jiff::Timestamp;
 

@@ -15,7 +15,7 @@ const REVIEW: &str = "https://example.com/review/v1";
 
 const REQUESTS: &str = "tag sig fallback referrers att blob*2";
 
-/// Two certificates with different lists: whoever stops the list of the newer one must not make the older one count.
+/// Two certificates with different lists: an attacker who stops the list of the newer one must not make the older one count.
 #[tokio::test]
 async fn t142_an_older_review_does_not_count_beside_one_of_unknown_revocation() {
     let world = World::start(node()).await;

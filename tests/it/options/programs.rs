@@ -1,7 +1,7 @@
 //! Programs that print credentials: kubelet's credential providers and docker's credential helpers, as real processes.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -382,6 +382,40 @@ pub(crate) async fn a_credential_helper_returns_a_password_or_an_identity_token(
     );
     assert_eq!(world.verdict(&world.gate(&other), "team/app:1").await, "registry-unauthorized");
     assert_eq!(world.starts("helper"), 1);
+}
+
+/// The exit code and the output of the program with this gate's files.
+async fn run(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+    command.arg("--config").arg(world.etc()).args(arguments).stdin(Stdio::null());
+    // The registry answers on this thread.
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    secrets::wrote_output(&output);
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code(), text.concat())
+}
+
+#[tokio::test]
+async fn verify_uses_programs_too() {
+    let world = private(Auth::bearer(Some("node:pg5ECRET-node"))).await;
+    let program = world.program("provider", &good(&world.registry.host(), r#""cacheKeyType":"Registry""#));
+    let broken = world.program("broken", "echo pg5ECRET-stderr >&2; exit 1");
+    let ledger = format!("[ledger]\ndirectory = \"{}/evidence\"\n", world.directory.path().display());
+    let image = world.image("team/app:1");
+    for (program, admitted, expected) in [
+        (None, false, "registry-unauthorized"),
+        (Some(&broken), false, "broken failed: it ended with exit code 1"),
+        (Some(&program), true, "verified"),
+    ] {
+        match program {
+            Some(program) => drop(world.provided(program, &ledger)),
+            None => drop(world.gate(&ledger)),
+        }
+        let (exit, text) = run(&world, &["verify", &image]).await;
+        // 3: no decision was possible.
+        assert_eq!(exit, Some(if admitted { 0 } else { 3 }), "{text}");
+        assert!(text.contains(expected) && !text.contains(secrets::MARK), "{text}");
+    }
 }
 
 #[tokio::test]

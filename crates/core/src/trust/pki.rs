@@ -46,7 +46,7 @@ impl SignerNames {
     /// Reads names, each `email:…`, `dns:…` or `uri:…`.
     ///
     /// # Errors
-    /// When there is none or too many, or when one is not valid or would accept everybody.
+    /// When the list is empty or too long, or when a name in it is not valid or would accept every certificate.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, SignerNameError> {
         let patterns = texts.into_iter().map(parse_one).collect::<Result<Vec<_>, _>>()?;
         match patterns.len() {
