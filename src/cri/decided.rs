@@ -59,7 +59,7 @@ impl<'a> Decided<'a> {
         decisions.add(&self.decision(verdict, Some(reason), rule));
     }
 
-    /// Counts the call as undecided when the returned guard is dropped before [`Waiting::done`].
+    /// Counts the call as undecided when the returned guard is dropped before `done` is called.
     pub fn waiting(self, decisions: &'a Decisions) -> Waiting<'a> {
         Waiting { decided: self, decisions, done: false }
     }
