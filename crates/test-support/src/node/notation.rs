@@ -43,7 +43,8 @@ impl Authority {
         directory::make(&own);
         let authority = Self { directory: own };
         authority.make_key("ca", "p256");
-        let mut request = authority.openssl(&["req", "-x509", "-new", "-key", "ca.key", "-days", "365"]);
+        let mut request =
+            authority.openssl_of_an_hour_ago(&["req", "-x509", "-new", "-key", "ca.key", "-days", "365"]);
         request.args(["-subj", &format!("/C=US/ST=WA/O={name}/CN={name} CA"), "-out", "ca.pem"]);
         request.args(["-addext", "basicConstraints=critical,CA:TRUE"]);
         process::must_run(request.args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"]));
@@ -114,8 +115,8 @@ impl Authority {
         let text = format!("keyUsage=critical,digitalSignature\n{usage}{extensions}\n");
         directory::write(&self.path("extensions"), text);
         let certificate = format!("{name}.pem");
-        let mut issue =
-            self.openssl(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
+        let mut issue = self
+            .openssl_of_an_hour_ago(&["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key"]);
         let days = days.to_string();
         issue.args(["-CAcreateserial", "-days", &days, "-extfile", "extensions", "-out", &certificate]);
         if let Some(public_key) = public_key {
@@ -160,6 +161,14 @@ impl Authority {
     fn openssl(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("openssl");
         command.current_dir(&self.directory).args(arguments);
+        command
+    }
+
+    /// For certificates, which must not begin later than a timestamp minus its accuracy (RFC 3161, section 2.4.2): sigstore's
+    /// timestamp authority states one second.
+    fn openssl_of_an_hour_ago(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("faketime");
+        command.current_dir(&self.directory).args(["-f", "-1h", "openssl"]).args(arguments);
         command
     }
 
