@@ -37,6 +37,7 @@ generate:
 # Every test. The last line is the totals.
 test:
 	tests/environment/install
+	tests/environment/node-packages
 	$(CARGO) build --workspace --bins
 	tests/environment/totals $(CARGO) test --workspace --no-fail-fast --features pullgate/all-tests
 
