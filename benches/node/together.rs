@@ -45,7 +45,7 @@ fn same(release: Release) -> Vec<[String; 3]> {
     let verified = verified(&mut node);
     let once = |count: usize| Some(("1", count == 1));
     let failed = storm.failures.len();
-    let pulls = format!("{AT_ONCE} pulls of one image");
+    let pulls = format!("{AT_ONCE} concurrent pulls of one image");
     vec![
         figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
         figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == 1))),
@@ -85,7 +85,7 @@ fn different(release: Release) -> Vec<[String; 3]> {
     if let Some(first) = storm.failures.first() {
         say(&format!("a pull failed: {first}"));
     }
-    let pulls = format!("{AT_ONCE} pulls of different images");
+    let pulls = format!("{AT_ONCE} concurrent pulls of different images");
     vec![
         figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
         figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == AT_ONCE))),
