@@ -60,7 +60,7 @@ pub(crate) fn run(release: Release) {
             ratio("pull of a present image", &present.times, 1.16),
         ],
     );
-    figures(idle, after, &start);
+    figures(&idle, after, &start);
     steps_table(&[
         ("cold pull of an image that pullgate has never seen", first),
         ("cold pull of an image with known signatures", again),
@@ -88,9 +88,10 @@ fn figures(idle: &Idle, after: u64, start: &Samples) {
         &[
             figure(
                 "resident memory of the idle daemon",
-                mebibytes(idle),
-                Some(("≤ 12 MiB", idle <= 12 << 20)),
+                mebibytes(idle.resident),
+                Some(("≤ 12 MiB", idle.resident <= 12 << 20)),
             ),
+            figure("heap and stacks of the idle daemon", mebibytes(idle.anonymous), None),
             figure(format!("resident memory of the daemon after {TOTAL} pulls"), mebibytes(after), None),
             figure(
                 format!("time from start to ready, p50 of {} starts", start.count()),
