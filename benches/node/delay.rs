@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 const HEAD: [&str; 8] = [
     "pull, or `cosign verify`",
     "verifier's requests in sequence",
-    "target",
+    "target for requests in sequence",
     "longest chain with pullgate − longest chain of containerd alone",
     "verifier's requests",
     "containerd's requests",
