@@ -39,6 +39,7 @@ generate:
 # Runs every test. The last line of the output has the totals.
 test:
 	tests/environment/install
+	tests/environment/node-packages
 	$(CARGO) build --workspace --bins
 	tests/environment/totals $(CARGO) test --workspace --no-fail-fast --features pullgate/all-tests
 
