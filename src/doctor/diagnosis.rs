@@ -53,9 +53,9 @@ macro_rules! diagnoses {
 diagnoses! {
     /// kubelet's image endpoint is not pullgate's socket, so nothing verifies what kubelet pulls
     ImageEndpoint = Error, "image-endpoint", "set `imageServiceEndpoint` to pullgate's socket where the evidence says, and restart kubelet; `pullgate node install` does this. If the endpoint is that of a lazy-pulling snapshotter, name it in `image-socket` of [runtime]";
-    /// kubelet was started before its configuration changed, and has no connection to pullgate
+    /// kubelet was started before its configuration changed, and has no connection to pullgate yet
     NotRestarted = Error, "kubelet-not-restarted", "restart kubelet";
-    /// kubelet is older than 1.31 and cannot use pullgate's socket
+    /// kubelet is older than 1.31, so kubelet cannot use pullgate's socket
     KubeletVersion = Error, "kubelet-version", "update kubelet to 1.31 or newer";
     /// nothing accepts connections at pullgate's socket
     SocketDead = Error, "socket-dead", "run `systemctl enable --now pullgate`, and read `journalctl --unit=pullgate`";
@@ -117,7 +117,7 @@ diagnoses! {
     UnitChanged = Warning, "unit-changed", "compare the unit with the output of `systemctl cat`; `systemctl revert` removes overrides in /etc";
     /// systemd has not read pullgate's unit files since they changed
     UnitStale = Warning, "unit-stale", "run `systemctl daemon-reload`, then `systemctl restart pullgate`";
-    /// kubelet does not run, but is configured to use pullgate
+    /// kubelet does not run, but its configuration names pullgate's socket
     KubeletStopped = Note, "kubelet-stopped", "nothing, if kubelet is not supposed to run yet";
     /// kubelet's runtime endpoint is not pullgate's socket: pullgate decides about images when kubelet pulls them or looks them up, but not when a container is created
     RuntimeEndpoint = Note, "runtime-endpoint", "nothing; in docs/coverage.md, the column \"without CreateContainer\" shows what pullgate cannot prevent";
