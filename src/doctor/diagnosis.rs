@@ -117,7 +117,7 @@ diagnoses! {
     UnitChanged = Warning, "unit-changed", "compare the unit with the output of `systemctl cat`; `systemctl revert` removes overrides in /etc";
     /// systemd has not read pullgate's unit files since they changed
     UnitStale = Warning, "unit-stale", "run `systemctl daemon-reload`, then `systemctl restart pullgate`";
-    /// kubelet does not run, but its configuration names pullgate's socket
+    /// kubelet does not run, but is configured to use pullgate's socket
     KubeletStopped = Note, "kubelet-stopped", "nothing, if kubelet is not supposed to run yet";
     /// kubelet's runtime endpoint is not pullgate's socket: pullgate decides about images when kubelet pulls them or looks them up, but not when a container is created
     RuntimeEndpoint = Note, "runtime-endpoint", "nothing; in docs/coverage.md, the column \"without CreateContainer\" shows what pullgate cannot prevent";
