@@ -52,7 +52,7 @@ macro_rules! diagnoses {
 
 diagnoses! {
     /// kubelet's image endpoint is not pullgate's socket, so nothing verifies what kubelet pulls
-    ImageEndpoint = Error, "image-endpoint", "set `imageServiceEndpoint` to pullgate's socket where the evidence says, and restart kubelet; `pullgate node install` does this. If the endpoint is that of a lazy-pulling snapshotter, name it in `image-socket` of [runtime]";
+    ImageEndpoint = Error, "image-endpoint", "set `imageServiceEndpoint` to pullgate's socket where the evidence says, and restart kubelet; `pullgate node install` makes this change. If kubelet's image endpoint is the socket of a lazy-pulling snapshotter, also set `image-socket` in [runtime] to the snapshotter's socket";
     /// kubelet was started before its configuration changed, and has no connection to pullgate yet
     NotRestarted = Error, "kubelet-not-restarted", "restart kubelet";
     /// kubelet is older than 1.31, so kubelet cannot use pullgate's socket
@@ -122,7 +122,7 @@ diagnoses! {
     /// kubelet's runtime endpoint is not pullgate's socket: pullgate decides about images when kubelet pulls them or looks them up, but not when a container is created
     RuntimeEndpoint = Note, "runtime-endpoint", "nothing; in docs/coverage.md, the column \"without CreateContainer\" shows what pullgate cannot prevent";
     /// some tools are configured for containerd's socket: pullgate verifies the images that they pull only when kubelet uses these images
-    CrictlAround = Note, "crictl-around", "nothing; to verify also what crictl pulls, set crictl's `image-endpoint` to pullgate's socket";
+    CrictlAround = Note, "crictl-around", "nothing; to verify the images that crictl pulls too, set crictl's `image-endpoint` to pullgate's socket";
     /// kubelet's image endpoint is pullgate's socket
     KubeletOk = Ok, "kubelet", "nothing";
     /// pullgate listens on its socket
