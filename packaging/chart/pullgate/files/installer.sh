@@ -111,7 +111,7 @@ load() {
 
 configure() {
   [ -d "$etc" ] || mkdir -m 0755 "$etc" || return 1
-  # kubelet replaces all files of a volume at once, by the link `..data`.
+  # When a ConfigMap or Secret changes, kubelet replaces all files of its volume at once, with the symbolic link `..data`.
   from=$(readlink -f "$CONFIGURATION/..data") && names=$(names_of "$from") || return 1
   if ! unchanged "$from" "$names"; then
     compose "$from" "$names" "$STATE/next" && check "$STATE/next" || return 1
@@ -140,7 +140,7 @@ uninstall() {
 }
 
 trap 'exit 0' TERM INT
-# Only one pod at a time changes the node.
+# With this lock, only one pod at a time changes the node.
 exec 9>"$HOST/run/pullgate-installer.lock" || exit 1
 while :; do
   flock 9
