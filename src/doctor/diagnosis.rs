@@ -59,7 +59,7 @@ diagnoses! {
     KubeletVersion = Error, "kubelet-version", "update kubelet to 1.31 or newer";
     /// nothing accepts connections at pullgate's socket
     SocketDead = Error, "socket-dead", "run `systemctl enable --now pullgate`, and read `journalctl --unit=pullgate`";
-    /// another program than pullgate listens on pullgate's socket
+    /// a program other than pullgate listens on pullgate's socket
     SocketOwner = Error, "socket-owner", "stop the other program, then run `systemctl restart pullgate.socket pullgate`";
     /// the daemon does not answer
     DaemonDown = Error, "daemon-down", "run `systemctl enable --now pullgate`, and read `journalctl --unit=pullgate`";
@@ -75,7 +75,7 @@ diagnoses! {
     CanaryUnanswered = Unknown, "canary-unanswered", "run `pullgate status`, and then run `pullgate doctor` again";
     /// kubelet has no connection to pullgate now
     NotConnected = Unknown, "kubelet-not-connected", "run `pullgate doctor` again in a minute, because kubelet connects to pullgate only for its next call; if kubelet still has no connection, check when kubelet was last started";
-    /// kubelet's files and arguments name several image endpoints, and pullgate's endpoint applies only because of their order
+    /// kubelet's files and arguments name several image endpoints, and kubelet uses pullgate's endpoint only because of the order of these files and arguments
     SeveralEndpoints = Warning, "several-image-endpoints", "remove the other image endpoints";
     /// rules for the pod's namespace are not enforced when a container is created, because kubelet's runtime endpoint is not pullgate's socket
     PodRules = Warning, "pod-rules", "set kubelet's `containerRuntimeEndpoint` to pullgate's socket too (docs/present-images.md)";
@@ -85,7 +85,7 @@ diagnoses! {
     RuntimeAccess = Warning, "runtime-access", "set the owner of containerd's socket to `root:root`, and its mode to 0660 or 0600";
     /// containerd, or the image service that `image-socket` names, does not answer
     RuntimeDown = Warning, "runtime-down", "check containerd, and the options `socket` and `image-socket` in [runtime]";
-    /// containerd reads the configuration of registry hosts in another way than its files suggest, or in another way than pullgate
+    /// containerd reads the configuration of registry hosts differently than its files suggest, or differently than pullgate does
     HostsFiles = Warning, "hosts-files", "correct the file that the evidence names";
     /// this version of containerd restores containers from checkpoints in images, and pulls the base images of checkpoints without pullgate
     CheckpointRestore = Warning, "checkpoint-restore", "update containerd to 2.2.7, 2.3.4 or newer, remove criu, or set kubelet's runtime endpoint to pullgate's socket too";
