@@ -52,7 +52,7 @@ impl fmt::Display for SandboxImage {
         match self {
             Self::Admitted { name } => write!(f, "sandbox image {name} is admitted"),
             Self::Refused { name, .. } => write!(f, "SANDBOX IMAGE {name} IS NOT ADMITTED"),
-            Self::NotReported => write!(f, "sandbox image not reported by the runtime"),
+            Self::NotReported => write!(f, "the runtime does not report its sandbox image"),
         }
     }
 }
@@ -140,11 +140,12 @@ fn report(image: &SandboxImage) {
             image = name,
             line,
             present,
-            "the sandbox image is not admitted: sandboxes are created from an unverified image"
+            "the sandbox image is not admitted, so the runtime creates sandboxes from an unverified image"
         ),
         SandboxImage::NotReported => {
             tracing::warn!(
-                "the runtime does not report its sandbox image, so it is not verified; set `sandbox-image` in [gate]"
+                "the runtime does not report its sandbox image, so pullgate cannot verify the image; set `sandbox-image` \
+                 in [gate]"
             );
         }
     }

@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(policy.failure.unwrap().problems, ["wrong"]);
         assert_eq!(
             status_line(),
-            "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image not reported by the runtime"
+            "RELOAD FAILED; still policy generation 1 (sha256:1); the runtime does not report its sandbox image"
         );
         assert_eq!(state.policy_loaded("sha256:2"), 2);
         assert_eq!((state.policy().failure, state.policy().failures), (None, 2));

@@ -31,7 +31,7 @@ pub struct Look {
 pub struct ReportOptions {
     #[command(flatten)]
     output: OutputOption,
-    /// Show digests in full; JSON always does
+    /// Show digests in full, as JSON always does
     #[arg(long)]
     wide: bool,
 }
