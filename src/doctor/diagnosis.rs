@@ -53,7 +53,7 @@ macro_rules! diagnoses {
 diagnoses! {
     /// kubelet's image endpoint is not pullgate's socket, so nothing verifies what kubelet pulls
     ImageEndpoint = Error, "image-endpoint", "set `imageServiceEndpoint` to pullgate's socket where the evidence says, and restart kubelet; `pullgate node install` does this. If the endpoint is that of a lazy-pulling snapshotter, name it in `image-socket` of [runtime]";
-    /// kubelet was started before its configuration changed, and has no connection to pullgate
+    /// kubelet was started before its configuration changed, and has no connection for image calls to pullgate
     NotRestarted = Error, "kubelet-not-restarted", "restart kubelet";
     /// kubelet is older than 1.31 and cannot use pullgate's socket
     KubeletVersion = Error, "kubelet-version", "update kubelet to 1.31 or newer";
@@ -69,11 +69,11 @@ diagnoses! {
     CanaryNotRefused = Error, "canary-not-refused", "make kubelet's image endpoint pullgate's socket, and see `socket-owner`";
     /// no rule of the policy refuses anything: all admit images unsigned, or are in audit mode or off
     NothingEnforced = Error, "nothing-enforced", "set mode `enforce` for a rule that requires signatures, or `default = \"deny\"`";
-    /// kubelet was not found, or its configuration cannot be read
+    /// kubelet was not found, or its process or configuration cannot be read
     KubeletUnknown = Unknown, "kubelet-unknown", "run `pullgate doctor` as root, and in a pod with the processes of the node and `--root`";
     /// kubelet's socket did not answer the request for the canary in time
     CanaryUnanswered = Unknown, "canary-unanswered", "run `pullgate status`, and `pullgate doctor` again";
-    /// kubelet has no connection to pullgate now
+    /// kubelet has no connection for image calls to pullgate now
     NotConnected = Unknown, "kubelet-not-connected", "run `pullgate doctor` again in a minute, because kubelet connects when it has a call; then check the time of kubelet's last start";
     /// places disagree about kubelet's image endpoint, and only their order lets pullgate's win
     SeveralEndpoints = Warning, "several-image-endpoints", "remove the other endpoint";
@@ -98,7 +98,7 @@ diagnoses! {
     /// the policy on disk is not the one in force
     NotReloaded = Warning, "policy-not-loaded", "run `systemctl reload pullgate`";
     /// some rules are in audit mode or off: they refuse nothing
-    AuditRules = Warning, "audit-rules", "set mode `enforce` when the log shows nothing more that must run";
+    AuditRules = Warning, "audit-rules", "set mode `enforce` when `pullgate report` shows nothing more that must run";
     /// a rule is for the canary of `pullgate doctor` only, so the canary does not show what becomes of other images
     CanaryRule = Unknown, "canary-rule", "remove the rule";
     /// break-glass exceptions admit images whatever the policy says

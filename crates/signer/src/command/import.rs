@@ -24,7 +24,7 @@ written and differs: see the notes of `stricter` and `wider`, 2 nothing was impo
 pub(super) struct Import {
     #[command(subcommand)]
     source: Source,
-    /// Write the policy to this new file instead of standard output; an existing file is never overwritten
+    /// Write the result to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
     out_file: Option<PathBuf>,
     /// Algorithm of the keys for which the input names no algorithm; required for RSA keys (RSA_PSS_SHA_256,
