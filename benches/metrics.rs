@@ -143,6 +143,6 @@ fn scrape(address: &str) -> usize {
 
 fn row(what: &str, time: Duration, target: Duration) {
     let verdict = if time <= target { "met" } else { "MISSED" };
-    let shown = |time: Duration| format!("{:.3} ms", time.as_secs_f64() * 1e3);
+    let shown = |time: Duration| format!("{:.1} µs", time.as_secs_f64() * 1e6);
     println!("| {what} | {} | ≤ {}: {verdict} |", shown(time), shown(target));
 }

@@ -60,23 +60,34 @@ pub(crate) fn run(release: Release) {
             ratio("PullImage, present", &present.times, 1.16),
         ],
     );
-    figures(idle, after, &start);
+    figures(&idle, after, &start);
     steps_table(&[("cold, never seen", first), ("cold, signatures known", again), ("present", present)]);
 }
 
 /// The daemon's memory once kubelet has connected, before any pull.
-fn idle(node: &Node) -> u64 {
+fn idle(node: &Node) -> Idle {
     node.kubelet().image_fs_info().expect("kubelet starts with ImageFsInfo");
     thread::sleep(Duration::from_secs(1));
-    node.pullgate.resident_memory()
+    Idle { resident: node.pullgate.resident_memory(), anonymous: node.pullgate.anonymous_memory() }
 }
 
-fn figures(idle: u64, after: u64, start: &Samples) {
+/// In bytes. The rest of the resident memory is the program file and the C library, which the kernel can drop.
+struct Idle {
+    resident: u64,
+    anonymous: u64,
+}
+
+fn figures(idle: &Idle, after: u64, start: &Samples) {
     let ready = start.median();
     table(
         FIGURE,
         &[
-            figure("resident memory, idle", mebibytes(idle), Some(("≤ 12 MiB", idle <= 12 << 20))),
+            figure(
+                "resident memory, idle",
+                mebibytes(idle.resident),
+                Some(("≤ 12 MiB", idle.resident <= 12 << 20)),
+            ),
+            figure("of this, heap and stacks", mebibytes(idle.anonymous), None),
             figure(format!("resident memory, after {TOTAL} pulls"), mebibytes(after), None),
             figure(
                 format!("start to ready, p50 of {}", start.count()),

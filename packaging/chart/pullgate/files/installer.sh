@@ -1,17 +1,18 @@
-# Keeps one node as the chart describes it. Runs in the chart's privileged pods: sh -c SCRIPT installer install|uninstall
+# Installs pullgate on one node, and keeps the node in the state that the chart describes. The chart's privileged pods run
+# this script: sh -c SCRIPT installer install|uninstall
 #
-#   HOST           the root of the node
+#   HOST           the directory where the node's root file system is mounted
 #   CONFIGURATION  the files for the node's /etc/pullgate: a volume of ConfigMaps and Secrets
-#   CHART          what the chart says now: `image` and `expectations.toml`
-#   STATE          a directory in memory; STATE/ready exists while the node is as it should be
+#   CHART          a directory with the current files of the chart: `image` and `expectations.toml`
+#   STATE          a directory in memory; STATE/ready exists while the node is in the configured state
 #   IMAGE          the image of this pod
-#   INTERVAL       seconds between two rounds
+#   INTERVAL       seconds between two runs
 set -u
 umask 077
 etc=$HOST/etc/pullgate
-# The files that the chart wrote to the node, so that it removes what it no longer has.
+# The list of files that the chart wrote to the node. The chart removes a listed file when the chart no longer has it.
 written=$etc/.chart-files
-# How the daemon is to load them, until it has.
+# "reload" or "restart" while the daemon has not loaded the new files yet.
 pending=$etc/.chart-pending
 
 say() { printf 'installer: %s\n' "$*" >&2; }
@@ -22,7 +23,7 @@ pause() { sleep "$1" & wait "$!"; }
 # The names of the files below a directory, one a line.
 names_of() { (cd "$1" && find . -type f | sed 's|^\./||' | sort); }
 
-# As a whole, and on the disk before what follows.
+# Replaces the list as a whole, and syncs it to disk before the next step.
 list() { # NAMES
   printf '%s\n' "$1" >"$written.new" && sync "$written.new" && mv "$written.new" "$written" && sync "$etc"
 }
@@ -37,8 +38,8 @@ remove_written() { # DIRECTORY
   while IFS= read -r name; do rm -f "$1/$name" "$1/$name.chart" || return 1; done <"$written"
 }
 
-# The configuration as it will be: what is on the node, without what the chart wrote before, with what it has now. The files
-# and directories belong to root, and only root can read them, whatever the volume says: the daemon accepts no others.
+# Makes the new configuration: the files on the node without the chart's previous files, plus the chart's current files. All
+# files and directories belong to root, and only root can read them, because the daemon refuses other owners and modes.
 compose() { # FROM NAMES NEXT
   rm -rf "$3" && cp -a "$etc" "$3" && remove_written "$3" || return 1
   printf '%s\n' "$2" | while IFS= read -r name; do
@@ -50,8 +51,8 @@ copy() { # FROM TO
   command install -m 0600 "$1" "$2"
 }
 
-# Checked under the path that it will have, because its files name each other by that path. With the /var/lib of the node,
-# where the daemon keeps keys that it fetched and trusted roots: what the policy names by `source` is fetched into it now.
+# Checks the new configuration under /etc/pullgate, because its files contain this path. The node's /var/lib is mounted,
+# because the daemon stores fetched keys and trusted roots there. The check fetches missing keys (`source`) into it.
 check() { # NEXT
   unshare --mount sh -ec '
     mount --bind "$1" /etc/pullgate
@@ -62,8 +63,8 @@ check() { # NEXT
   ' check "$1" "$CHART" >&2
 }
 
-# Replaces each file as a whole. The daemon reads the policy only when it is asked to. While files are written, the list has the
-# old ones and the new ones: wherever this ends, the next round knows all of them.
+# Replaces each file as a whole. The daemon reads the policy only at a reload. While files are written, the list has the old
+# and the new files, so the next run knows all of them if this run is interrupted.
 put() { # FROM NAMES
   old=
   [ ! -e "$written" ] || old=$(cat "$written")
@@ -83,7 +84,7 @@ differ() { # FILE FILE
   ! cmp -s "$1" "$2"
 }
 
-# The daemon reads pullgate.toml only when it starts.
+# The daemon reads pullgate.toml only at startup.
 verb_for() { # NEXT
   if differ "$1/pullgate.toml" "$etc/pullgate.toml" || grep -sqx restart "$pending"; then
     echo restart
@@ -98,7 +99,7 @@ load() {
   [ -e "$pending" ] || return 0
   case $(systemctl_of_node is-active pullgate.service) in
     active | activating | reloading) systemctl_of_node "$(cat "$pending")" pullgate.service || return 1 ;;
-    # It reads the files when it starts.
+    # The daemon reads the files when it starts.
     inactive | deactivating | failed | unknown) ;;
     *) return 1 ;;
   esac
@@ -118,12 +119,12 @@ configure() {
   load
 }
 
-# While a new version rolls out, a node has two pods for a short time. The old one still writes the configuration, because
-# the new image may not be admitted without it, but no longer installs.
+# While a new version rolls out, a node has two pods for a short time. The old pod no longer installs the program, but still
+# writes the configuration, because the policy may not admit the new image without it.
 install() {
   configured=yes
   configure || configured=no
-  # Without a policy of the chart, the node would refuse all images.
+  # Without a policy from the chart, the node would refuse all images.
   [ -e "$written" ] || return 1
   if [ "$(cat "$CHART/image")" = "$IMAGE" ]; then
     pullgate node install --root "$HOST" || return 1
@@ -136,7 +137,7 @@ uninstall() {
 }
 
 trap 'exit 0' TERM INT
-# One pod at a time changes the node.
+# Only one pod at a time changes the node.
 exec 9>"$HOST/run/pullgate-installer.lock" || exit 1
 while :; do
   flock 9

@@ -74,7 +74,7 @@ imagePullSecrets:
   - name: {{ . }}
   {{- end }}
 {{- end }}
-# pullgate finishes a step before it stops.
+# Before the pod stops, pullgate finishes its current step.
 terminationGracePeriodSeconds: 300
 {{- include "pullgate.nodes" . }}
 containers:
@@ -109,7 +109,7 @@ containers:
         mountPropagation: HostToContainer
       - name: state
         mountPath: /run/installer
-      # A place to check a configuration under its path on the node.
+      # The pod mounts a new configuration here, to check it under its path on the node.
       - name: state
         mountPath: /etc/pullgate
         subPath: etc
