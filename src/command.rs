@@ -62,7 +62,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Check every image and running container on this node against the policy
     Scan(scan::Scan),
-    /// Show what was decided on this node, first what audit mode let through
+    /// Show the decisions of this node, beginning with what audit mode let through
     Report(report::Report),
     /// Show daemon status
     Status(status::Status),
@@ -71,7 +71,7 @@ enum Command {
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
-    /// Put pullgate before this node's kubelet, or take it out again
+    /// Make this node's kubelet use pullgate, or restore the previous state
     #[command(subcommand)]
     Node(node::NodeCommand),
     /// Generate man pages, completions and schemas

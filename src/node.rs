@@ -63,7 +63,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
 pub fn ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open(&config.ledger).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::error!(%error, cause, "the directory of the ledger cannot be used: evidence is kept in memory only");
+        tracing::error!(%error, cause, "the directory of the ledger cannot be used: pullgate keeps evidence in memory only");
         Ledger::in_memory_because(&error)
     })
 }

@@ -55,13 +55,17 @@ pub(crate) fn run(release: Release) {
     table(
         RATIO,
         &[
-            ratio("PullImage, cold, never seen", &first.times, 1.15),
-            ratio("PullImage, cold, signatures known", &again.times, 1.08),
-            ratio("PullImage, present", &present.times, 1.16),
+            ratio("cold pull of an image that pullgate has never seen", &first.times, 1.15),
+            ratio("cold pull of an image with known signatures", &again.times, 1.08),
+            ratio("pull of a present image", &present.times, 1.16),
         ],
     );
     figures(&idle, after, &start);
-    steps_table(&[("cold, never seen", first), ("cold, signatures known", again), ("present", present)]);
+    steps_table(&[
+        ("cold pull of an image that pullgate has never seen", first),
+        ("cold pull of an image with known signatures", again),
+        ("pull of a present image", present),
+    ]);
 }
 
 /// The daemon's memory once kubelet has connected, before any pull.
@@ -83,18 +87,18 @@ fn figures(idle: &Idle, after: u64, start: &Samples) {
         FIGURE,
         &[
             figure(
-                "resident memory, idle",
+                "resident memory of the idle daemon",
                 mebibytes(idle.resident),
                 Some(("≤ 12 MiB", idle.resident <= 12 << 20)),
             ),
-            figure("of this, heap and stacks", mebibytes(idle.anonymous), None),
-            figure(format!("resident memory, after {TOTAL} pulls"), mebibytes(after), None),
+            figure("heap and stacks of the idle daemon", mebibytes(idle.anonymous), None),
+            figure(format!("resident memory of the daemon after {TOTAL} pulls"), mebibytes(after), None),
             figure(
-                format!("start to ready, p50 of {}", start.count()),
+                format!("time from start to ready, p50 of {} starts", start.count()),
                 time(ready),
                 Some(("≤ 50 ms", ready <= Duration::from_millis(50))),
             ),
-            figure("start to ready, p99", time(start.quantile(99)), None),
+            figure("time from start to ready, p99", time(start.quantile(99)), None),
         ],
     );
 }

@@ -17,12 +17,14 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Arguments of `pullgate doctor`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Asks kubelet's socket for an image that must be refused and that does not exist; nothing is pulled. docs/doctor.md describes \
-each finding.
+#[command(
+    after_help = "Asks, through kubelet's socket, for an image that does not exist and that the policy must refuse; \
+                  nothing is pulled. docs/doctor.md describes each finding.
 
-Exit codes: 0 the node enforces its policy, perhaps with warnings, 1 it does not, 2 usage, configuration or output error, 3 \
-undetermined. With --npd: 0 it does, 1 it does not, 2 undetermined.")]
+Exit codes: 0 the node enforces its policy, \
+                  perhaps with warnings, 1 the node does not enforce its policy, 2 usage, configuration or output error, 3 \
+                  undetermined. With --npd: 0 the node enforces its policy, 1 the node does not, 2 undetermined."
+)]
 pub(super) struct Doctor {
     #[command(flatten)]
     output: ReportOptions,
@@ -63,7 +65,9 @@ impl Doctor {
 
     fn examine(&self, config: &Path) -> Result<Report, Outcome> {
         if !nix::unistd::geteuid().is_root() {
-            output::note("error: only root sees the processes and sockets of the node: run it as root");
+            output::note(
+                "error: only root can see the processes and sockets of the node: run `pullgate doctor` as root",
+            );
             return Err(Outcome::Undetermined);
         }
         if let Some(root) = self.root.as_ref().filter(|root| !root.is_dir()) {

@@ -28,14 +28,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Arguments of `pullgate report`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Exit codes: 0 nothing was refused or would have been, 1 something was, 2 usage or configuration error, 3 undetermined: \
-images were withheld in audit mode only, decisions are missing, or there is no record.")]
+#[command(
+    after_help = "Exit codes: 0 no image was or would have been refused, 1 an image was or would have been refused, 2 \
+                  usage or configuration error, 3 undetermined: audit mode let images through that enforce mode would \
+                  withhold, decisions are missing, or there is no record."
+)]
 pub(super) struct Report {
-    /// Only decisions since a time in RFC 3339, or for so long: 30m, 24h, 7d
+    /// Only decisions since this time: in RFC 3339, or a span before now, such as 30m, 24h or 7d
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
-    /// Only decisions for pods in this Kubernetes namespace; empty for those without a pod
+    /// Only decisions for pods in this Kubernetes namespace; an empty value selects decisions without a pod
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     /// Only decisions by rules with this text in their name, such as a scope or policy.toml:12
@@ -47,7 +49,7 @@ pub(super) struct Report {
     /// Output format
     #[arg(long = "output", value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
-    /// Show digests in full, lines of any length, and when a decision was made first
+    /// Show digests in full, lines of any length, and the time of the first decision of each row
     #[arg(long)]
     wide: bool,
     #[command(flatten)]

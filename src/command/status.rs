@@ -140,7 +140,7 @@ fn add_counters(page: &mut Page, DaemonStatus { counters, connections, .. }: &Da
     page.row(
         "calls",
         [format!(
-            "{} forwarded, {} outside the CRI refused, {} refused",
+            "{} forwarded, {} refused because they are not CRI calls, {} refused",
             counters.passed,
             counters.unimplemented,
             counted(counters.unknown_methods, "unknown method")

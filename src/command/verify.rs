@@ -24,7 +24,7 @@ pub(super) struct Verify {
     images: Vec<String>,
     #[command(flatten)]
     output: ReportOptions,
-    /// Kubernetes namespace of the pod; without it, the strictest rule applies
+    /// Kubernetes namespace of the pod; if it is not given, the strictest rule applies
     #[arg(long, value_name = "NAMESPACE")]
     pod_namespace: Option<String>,
     #[command(flatten)]

@@ -94,8 +94,8 @@ pullgate_config::options! {
         socket: PathBuf = "socket", SOCKET.or("/run/pullgate/pullgate.sock");
         /// A group whose members may connect. Every caller that can connect can pull with the rights of this daemon.
         group: Option<String> = "group", GROUP.optional("none", "\"pullgate\"");
-        /// The mode of the socket, in octal. 0600 excludes the group. With a `group`, it can be 0660 (the default then) or
-        /// 0620.
+        /// The mode of the socket, in octal. With 0600, the members of the group cannot connect. 0660 and 0620 need a
+        /// `group`.
         configured_mode: Option<u32> = "mode", MODE.optional("0600; 0660 with a group", "\"0660\"");
     }
 }
@@ -196,7 +196,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
 
 fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
     if config.control.socket == config.listen.socket {
-        let hint = "use two different paths; kubelet connects to the one in [listen]";
+        let hint = "use two different paths; kubelet connects to the socket in [listen]";
         pass.problem("", "[control] and [listen] have the same `socket`", hint);
     }
     let ours = [("[listen]", &config.listen.socket), ("[control]", &config.control.socket)];
@@ -205,7 +205,11 @@ fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
     for (key, path) in runtime.into_iter().chain(images) {
         if let Some((section, _)) = ours.iter().find(|(_, own)| *own == path) {
             let problem = format!("`{key}` in [runtime] is the `socket` of {section}");
-            pass.problem("", problem, "write the socket of the runtime; pullgate would call itself");
+            pass.problem(
+                "",
+                problem,
+                "write the socket of the runtime, because pullgate must not call itself",
+            );
         }
     }
     if let Some(Address::Unix(path)) = &config.metrics.listen
@@ -245,7 +249,7 @@ fn read_mode(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option
     };
     let mode = mode.filter(|mode| matches!(mode, 0o600 | 0o620 | 0o660));
     if mode.is_none() {
-        let hint = "write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission";
+        let hint = "write \"0600\", or for a group \"0660\" or \"0620\", because a caller needs write permission to connect";
         document.problem(value.span, format!("`{key}` is not an allowed mode for this socket"), hint);
     }
     mode

@@ -95,7 +95,11 @@ async fn serve_connection(
         // A caller that exits without a goodbye is the ordinary end of crictl. An old kubelet (before 1.31)
         // shows up here too: its `:authority` is a socket path, which ends the stream below us.
         Some(Err(error)) => tracing::debug!(%error, "connection ended"),
-        None => tracing::debug!(peer.uid, peer.pid, "connection dropped: the caller did not close it"),
+        None => tracing::debug!(
+            peer.uid,
+            peer.pid,
+            "connection dropped: the caller did not close the connection in time"
+        ),
     }
 }
 

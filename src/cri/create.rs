@@ -139,7 +139,7 @@ async fn check_image(proxy: &Proxy, used: &UsedImage<'_>, pod: Option<&Pod>) -> 
         }
         tracing::warn!(
             path = image_name(used.image, MAX_NAME_BYTES),
-            "container is restored from a checkpoint, which is not verified"
+            "container is restored from a checkpoint, whose content pullgate does not verify"
         );
         return Ok(None);
     };

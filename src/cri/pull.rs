@@ -235,7 +235,7 @@ async fn record_tag(
 ) -> Result<(), String> {
     let lock = order.lock(pinned.tag_record().unwrap_or(written), id).await;
     let mut lock =
-        lock.ok_or_else(|| "the tag has moved to another digest in the meantime; pull again".to_owned())?;
+        lock.ok_or_else(|| "the tag has moved to another digest during the pull; pull again".to_owned())?;
     let timeout = proxy.settings.limits.tag_record_timeout;
     if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
         let is_sandbox_image = proxy.sandbox_image_name().is_some_and(|sandbox| sandbox == tagged);
@@ -261,5 +261,5 @@ async fn record_tag(
 }
 
 fn pulled_but(text: &str) -> Response<Body> {
-    status::answer(Code::Unknown, format!("pullgate: pulled, but {text}"))
+    status::answer(Code::Unknown, format!("pullgate: the runtime pulled the image, but {text}"))
 }

@@ -158,11 +158,12 @@ fn report(image: &SandboxImage) {
             image = name,
             line,
             present,
-            "the sandbox image is not admitted: sandboxes are created from an unverified image"
+            "the sandbox image is not admitted, so the runtime creates sandboxes from an unverified image"
         ),
         SandboxImage::NotReported => {
             tracing::warn!(
-                "neither the runtime nor containerd's configuration names the sandbox image, so it is not verified; set `sandbox-image` in [gate]"
+                "neither the runtime nor containerd's configuration names the sandbox image, so pullgate cannot verify it; set \
+                 `sandbox-image` in [gate]"
             );
         }
     }

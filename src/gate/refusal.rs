@@ -60,11 +60,7 @@ impl Refusal {
                 format!("{text}before this rule is in enforce mode, {advice}")
             },
         );
-        text.replacen("is refused by", "would be refused by", 1).replacen(
-            "but refused by",
-            "but would be refused by",
-            1,
-        ) + &suffix
+        text.replacen("is refused by", "would be refused by", 1) + &suffix
     }
 
     /// The rule that refuses the image, with file and line, if it is known.
@@ -124,13 +120,16 @@ impl Refusal {
     }
 
     pub(super) fn allowance_over(image: &str, rule: &str, until: &str) -> Self {
-        let text = format!("is refused by {}: it was allowed unsigned until {until}", quote(rule));
+        let text =
+            format!("is refused by {}: the rule allowed unsigned images only until {until}", quote(rule));
         Self::new(Reason::AllowanceOver, image, &text)
     }
 
     pub(super) fn digest_not_allowed(image: &str, digest: &str, rule: &str) -> Self {
-        let text =
-            format!("({digest}) is refused by {}: the rule allows only other digests unsigned", quote(rule));
+        let text = format!(
+            "({digest}) is refused by {}: the rule allows some unsigned images, but not this digest",
+            quote(rule)
+        );
         Self::new(Reason::DigestNotAllowed, image, &text)
     }
 
@@ -145,14 +144,18 @@ impl Refusal {
 
     /// The canary, which the policy refuses.
     pub(super) fn canary(image: &str, refusal: &Self) -> Self {
-        let text = format!("is the canary of `pullgate doctor`; the policy refuses it: {}", refusal.line());
+        let text = format!(
+            "is the canary of `pullgate doctor`, and the policy refuses the canary: {}",
+            refusal.line()
+        );
         Self::new(Reason::Canary, image, &text)
     }
 
     /// The canary, which the policy does not refuse.
     pub(super) fn canary_admitted(image: &str, rule: &str, why: Reason) -> Self {
         let text = format!(
-            "is the canary of `pullgate doctor` and has no signature, but {} admits it [{why}]; pullgate refuses it anyway",
+            "is the canary of `pullgate doctor` and has no signature, but {} would admit the canary [{why}]; pullgate \
+             refuses the canary anyway",
             quote(rule)
         );
         Self::new(Reason::CanaryAdmitted, image, &text)
@@ -177,7 +180,7 @@ impl Refusal {
     /// An image that the runtime would restore a container from, by the annotation of its record `record`.
     pub fn checkpoint_image(image: &str, record: &str) -> Self {
         let text = format!(
-            "carries a checkpoint ({}), which the runtime would restore on top of an image that was not verified; see \
+            "contains a checkpoint ({}), and the runtime would restore the checkpoint on top of an unverified image; see \
              `checkpoint-restore` in [gate]",
             quote(record)
         );
@@ -198,7 +201,8 @@ impl Refusal {
     /// Digests are denied, and the runtime's content of the image cannot be compared with them.
     pub(super) fn content(image: &str, why: &str) -> Self {
         let text = format!(
-            "cannot be compared with the deny list, because its content in the runtime is unreadable: {}",
+            "cannot be compared with the deny list, because pullgate cannot read the content of the image in the runtime: \
+             {}",
             quote(why)
         );
         Self::new(Reason::RuntimeUnavailable, image, &text)
@@ -221,7 +225,7 @@ impl Refusal {
     /// Signatures hold, and a service that has to confirm them does not answer.
     pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
         let text = format!(
-            "({digest}) cannot be verified by {}: its signatures are valid, but the key service has not confirmed them: {}",
+            "({digest}) cannot be verified by {}: the signatures are valid, but the key service has not confirmed them: {}",
             quote(rule),
             quote(why),
         );
@@ -247,25 +251,26 @@ impl Refusal {
         };
         let required = quote(&requirement.to_string());
         let rule = quote(rule);
-        let text = format!("({digest}) is refused by {rule}: requires {required}; {summary}");
+        let text = format!("({digest}) is refused by {rule}, which requires {required}; {summary}");
         Self::advised(reason, image, &text, advice)
     }
 
     /// The image is on the node, and nothing shows that it is what the rule of this name admits.
     pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
         let text = format!(
-            "({id}) is on the node, but refused by {}: requires {}; pullgate has no evidence that it was verified under \
-             this name",
+            "({id}) is on the node, but is refused by {}, which requires {}; pullgate has no evidence that the image was \
+             verified under this name",
             quote(rule),
             quote(required),
         );
-        Self::advised(Reason::NotVerified, image, &text, "pull it by this name through pullgate")
+        Self::advised(Reason::NotVerified, image, &text, "pull the image by this name through pullgate")
     }
 
     /// The image was asked for by its id, and nothing is known about that.
     pub(super) fn unverified_id(image: &str, id: &str) -> Self {
         let text = format!(
-            "({}) is on the node, but pullgate has no evidence that it was verified; pull it by a name through pullgate",
+            "({}) is on the node, but pullgate has no evidence that the image was verified; pull the image by a name \
+             through pullgate",
             quote(id)
         );
         Self::new(Reason::NotVerified, image, &text)
@@ -295,11 +300,11 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
         Fault::OtherKind(_) => (
             Reason::OtherSignatureKind,
-            "require, in the rule, an authenticator that can verify this kind of signature, or sign in another way",
+            "sign in a way that the authenticators of the rule can verify, or add another authenticator to the rule",
         ),
         Fault::UnknownKey => (
             Reason::UnknownKey,
-            "sign this digest with a key that the authenticator has, or add the key to it",
+            "sign this digest with a key of the authenticator, or add the signer's key to the authenticator",
         ),
         Fault::OtherDigest => (Reason::OtherDigest, "sign this digest"),
         Fault::OtherRepository => (
@@ -307,11 +312,11 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             "sign this digest under the name of this repository, or list the signed name in `aliases` of the rule",
         ),
         Fault::WrongIdentity => {
-            (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
+            (Reason::WrongIdentity, "sign this digest as an identity that the authenticator accepts")
         }
         Fault::UntrustedCertificate => (
             Reason::UntrustedCertificate,
-            "sign with a certificate of an authority that the authenticator trusts",
+            "sign with a certificate from an authority that the authenticator trusts",
         ),
         Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
         Fault::KeyNotValidNow => {
@@ -319,7 +324,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         }
         Fault::CertificateNotValidNow => (
             Reason::CertificateNotValidNow,
-            "check the clock of the node; sign this digest again, with a certificate that is valid or a timestamp",
+            "check the clock of the node; sign this digest again, with a valid certificate or with a timestamp",
         ),
         Fault::SignatureExpired => {
             (Reason::SignatureExpired, "check the clock of the node; sign this digest again")
@@ -351,7 +356,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         }
         Fault::OtherPayload => (
             Reason::OtherPayload,
-            "have the attestor attest this digest as Binary Authorization or kritis do",
+            "have the attestor attest this digest in the format of Binary Authorization or kritis",
         ),
         Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
         Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
@@ -365,7 +370,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
         Fault::TooManyAttempts => (
             Reason::TooManySignatures,
-            "remove attestations that are not needed from the image, or name fewer keys in the attestors",
+            "remove unneeded attestations from the image, or remove keys from the attestors of the policy",
         ),
     }
 }
@@ -442,9 +447,9 @@ mod tests {
         for (refusal, line, audited) in [
             (
                 unsigned,
-                "image r.io/a:1 (sha256:1) is refused by a rule: requires release; found no signature; sign this digest, then \
+                "image r.io/a:1 (sha256:1) is refused by a rule, which requires release; found no signature; sign this digest, then \
                  pull again [no-signature]",
-                "image r.io/a:1 (sha256:1) would be refused by a rule: requires release; found no signature; before this rule \
+                "image r.io/a:1 (sha256:1) would be refused by a rule, which requires release; found no signature; before this rule \
                  is in enforce mode, sign this digest [no-signature]",
             ),
             (
@@ -464,7 +469,7 @@ mod tests {
         assert_eq!(cut.line_in_audit_mode(), cut.line());
         let id = Refusal::unverified("r.io/a:1", "sha256:1", "a rule", "release").line_in_audit_mode();
         assert!(
-            id.contains("but would be refused by a rule: ") && id.contains("enforce mode, pull it by"),
+            id.contains("but would be refused by a rule, ") && id.contains("enforce mode, pull the image by"),
             "{id}"
         );
     }

@@ -222,7 +222,7 @@ pub(super) async fn examine_self(proxy: Arc<Proxy>, config: DaemonConfig, state:
         tokio::time::sleep(POLICY_INTERVAL).await;
     }
     let Ok(report) = tokio::time::timeout(SELF_TIMEOUT, self_report(&proxy, config, &state)).await else {
-        tracing::warn!(limit = ?SELF_TIMEOUT, "examining this node took too long");
+        tracing::warn!(limit = ?SELF_TIMEOUT, "the examination of this node took too long");
         return;
     };
     for finding in report.findings.iter().filter(|finding| finding.severity >= Severity::Warning) {

@@ -103,7 +103,9 @@ impl Kubelet {
             }
         }
         let names = UNITS.map(|(unit, _)| unit).join(", ");
-        Err(NodeError::Refused(format!("no kubelet found: systemd knows none of {names}")))
+        Err(NodeError::Refused(format!(
+            "no kubelet found: systemd has no unit with one of these names: {names}"
+        )))
     }
 
     fn read(
@@ -119,7 +121,7 @@ impl Kubelet {
         if service.commands.len() != 1 {
             let count = service.commands.len();
             return Err(NodeError::Refused(format!(
-                "{unit} has {count} ExecStart= lines in force instead of one"
+                "{unit} has {count} effective ExecStart= lines, but must have exactly one"
             )));
         }
         let name = if layout == Layout::Rke2 { "rke2" } else { "k3s" };

@@ -9,6 +9,10 @@ pub fn configuration_directory() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path: PathBuf| {
         let names_a_file =
             path.is_file() || (path.extension().is_some_and(|it| it == "toml") && !path.is_dir());
-        if names_a_file { Err("this is a file: name the directory that it is in") } else { Ok(path) }
+        if names_a_file {
+            Err("this is the name of a file: name the directory that it is in")
+        } else {
+            Ok(path)
+        }
     })
 }

@@ -47,7 +47,7 @@ impl Look {
 pub struct ReportOptions {
     #[command(flatten)]
     output: OutputOption,
-    /// Show digests in full, and lines of any length; JSON always does
+    /// Show digests in full, as JSON always does, and lines of any length
     #[arg(long)]
     wide: bool,
 }

@@ -202,14 +202,14 @@ impl FileError {
     /// What to do about it, for the file at `path`.
     pub fn hint(&self, path: &Path) -> String {
         match self {
-            Self::Missing => "create it, or correct the name".to_owned(),
+            Self::Missing => "create the file, or correct the name".to_owned(),
             Self::Io(error) => format!("the operating system reports: {error}"),
             Self::NotAFile => "name a file".to_owned(),
-            Self::NotADirectory => "remove it, or make it a directory".to_owned(),
+            Self::NotADirectory => "remove the file, or replace it with a directory".to_owned(),
             Self::NotExecutable => format!("chmod +x {}", path.display()),
             Self::TooLarge { .. } => "split it".to_owned(),
-            Self::NotText => "save it as UTF-8".to_owned(),
-            Self::ByteOrderMark => "save it as UTF-8 without a byte order mark (BOM)".to_owned(),
+            Self::NotText => "save the file as UTF-8".to_owned(),
+            Self::ByteOrderMark => "save the file as UTF-8 without a byte order mark (BOM)".to_owned(),
             Self::Exposed { path: None, wrong } => wrong.hint(path),
             Self::Exposed { path: Some(directory), wrong } => wrong.hint(directory),
         }

@@ -171,8 +171,9 @@ impl HostClient {
             if !offer.is_empty() && downgraded(host, secure) {
                 return Err(RegistryError::Tls {
                     host: host.authority.clone(),
-                    reason: "it answers only in plain HTTP, over which pullgate sends no credentials"
-                        .to_owned(),
+                    reason:
+                        "it answers only over plain HTTP, and pullgate sends no credentials over plain HTTP"
+                            .to_owned(),
                 });
             }
             let access = Access { repository: &ask.repository, push };
@@ -225,7 +226,7 @@ impl HostClient {
                 Err(Failed::PlainHttp) => {
                     return Err(RegistryError::Tls {
                         host: host.authority.clone(),
-                        reason: "it answers in plain HTTP".to_owned(),
+                        reason: "it answers over plain HTTP".to_owned(),
                     });
                 }
                 Err(Failed::Error(error)) => return Err(error),

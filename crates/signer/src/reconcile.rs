@@ -82,7 +82,7 @@ async fn begin(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRu
             signer.note_error(format!(
                 "rule {rule} has not started, because its first listing failed: {error}"
             ));
-            tracing::error!(rule, %error, "first listing of the registry failed: the rule does not sign yet");
+            tracing::error!(rule, %error, "the first listing of the registry failed, so the rule does not sign yet");
             false
         }
     }

@@ -205,7 +205,7 @@ impl Drop for Record<'_> {
                 rule = explanation.rule,
                 pod.namespace = self.pod.namespace,
                 reason = Reason::BreakGlass.code(),
-                "admitted by the break-glass file, not by the policy"
+                "image admitted by the break-glass file, not by the policy"
             );
         }
         for refusal in &explanation.audited {
@@ -215,7 +215,7 @@ impl Drop for Record<'_> {
                 pod.namespace = self.pod.namespace,
                 reason,
                 line,
-                "would be refused, but the rule is in audit mode"
+                "image would be refused, but the rule is in audit mode"
             );
         }
         for problem in &explanation.problems {

@@ -224,7 +224,7 @@ impl Status {
             found.push(format!("the image service does not answer: {problem}"));
         }
         if let Some(problem) = &self.ledger.problem {
-            found.push(format!("evidence is kept in memory only: {problem}"));
+            found.push(format!("pullgate keeps evidence in memory only: {problem}"));
         }
         match &self.sandbox_image {
             Some(SandboxImage::Refused { name, .. }) => {

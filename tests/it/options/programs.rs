@@ -295,7 +295,7 @@ async fn a_program_that_fails_gives_no_credentials_and_no_secret_away() {
                 good(&host(world), r#""cacheKeyType":"Image""#).replace("k8s.io/v1", "k8s.io/v2")
             }),
             0o755,
-            "its output has another apiVersion than `api-version`",
+            "its output does not have the apiVersion that `api-version` sets",
         ),
         (
             "key type",

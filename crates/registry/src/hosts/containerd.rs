@@ -104,16 +104,17 @@ pub(super) fn read(path: &Path) -> Found {
         found.warnings.push(match found.directories {
             None => format!(
                 "{path}: containerd and pullgate use registry.mirrors and registry.configs instead of hosts.toml files; \
-                 containerd 2.4 no longer supports these settings: move them to hosts.toml files below a config_path"
+                 move these settings to hosts.toml files below a config_path, because containerd 2.4 no longer supports \
+                 them"
             ),
             Some(_) => format!(
-                "{path}: registry.mirrors and registry.configs are ignored because config_path is set, and containerd 1.6 \
-                 or later does not start with both; move these settings to hosts.toml files"
+                "{path}: registry.mirrors and registry.configs are ignored, because config_path is set; move these \
+                 settings to hosts.toml files, because containerd 1.6 or later does not start with both"
             ),
         });
     } else if found.legacy.has_credentials() {
         found.warnings.push(format!(
-            "{}: pulls without credentials use the credentials in this file, as in containerd; containerd 2.4 no longer supports them",
+            "{}: pulls without credentials use the credentials in this file, as in containerd; containerd 2.4 no longer supports credentials in this file",
             path.display()
         ));
     }
@@ -133,8 +134,8 @@ pub fn sandbox_image(path: &Path) -> Option<String> {
 /// A bug of containerd 2.1 to 2.3 (issues 12415, 12636 and 12808).
 pub(super) fn two_directories(path: &Path) -> String {
     format!(
-        "{}: config_path names several directories: when containerd 2.1 to 2.3 pulls by the transfer service, it takes them \
-         for one name, and ignores all hosts.toml files; name one directory, or set use_local_image_pull",
+        "{}: config_path names several directories, which containerd 2.1 to 2.3 reads as one name when it pulls by the \
+         transfer service, so it ignores all hosts.toml files; name one directory, or set use_local_image_pull",
         path.display()
     )
 }
@@ -257,7 +258,7 @@ impl Reader {
 
     fn warn(&mut self, path: &Path, why: &str) {
         self.found.warnings.push(format!(
-            "{}: {why}, so pullgate guesses where containerd looks for hosts.toml files",
+            "{}: {why}, so pullgate may read other hosts.toml files than containerd",
             path.display()
         ));
     }
@@ -314,7 +315,7 @@ mod tests {
                     section(v2, "/a")
                 ),
                 &one,
-                "are ignored because config_path is set",
+                "are ignored, because config_path is set",
             ),
             (
                 format!(

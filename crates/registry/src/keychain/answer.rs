@@ -62,7 +62,7 @@ impl Answer {
             return Err("its output is not a CredentialProviderResponse");
         }
         if field("apiVersion").and_then(|text| text.strip_prefix(API_GROUP)) != Some(version) {
-            return Err("its output has another apiVersion than `api-version`");
+            return Err("its output does not have the apiVersion that `api-version` sets");
         }
         let reach = match field("cacheKeyType") {
             Some("Image") => Reach::Image,

@@ -119,7 +119,8 @@ impl Plugin {
             }
             let flight =
                 self.flights.join(Sha256::digest(&key).into(), Arc::clone(self).start(image.clone()));
-            let outcome = flight.await.unwrap_or_else(|| Err(self.failure("a bug in pullgate; see its log")));
+            let outcome =
+                flight.await.unwrap_or_else(|| Err(self.failure("internal error of pullgate; see its log")));
             match outcome {
                 Ok(answer) if !answer.covers(image) => {}
                 outcome => return outcome,
@@ -172,7 +173,7 @@ impl Plugin {
     async fn ask(&self, image: ImageName) -> Result<(Answer, usize), String> {
         let turn = tokio::time::timeout(self.program.limit, self.turns.acquire()).await;
         let _turn = turn
-            .map_err(|_| "other programs took too long".to_owned())?
+            .map_err(|_| "other credential programs took too long".to_owned())?
             .map_err(|closed| closed.to_string())?;
         let output =
             Arc::clone(&self.program).run(self.request(&image)).await.map_err(|error| error.to_string())?;
