@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use pullgate_cli::{Outcome, Retired};
+use pullgate_cli::{Outcome, Retired, configuration_directory};
 
 /// Retired names, and commands that are now in `pullgate-signer`.
 const RETIRED: [Retired; 10] = [
@@ -45,7 +45,7 @@ Exit codes: 0 admitted or no findings, 1 refused or findings present, 2 usage, c
 )]
 struct Arguments {
     /// Directory with pullgate.toml, policy.toml and policy.d
-    #[arg(long, global = true, value_name = "DIRECTORY", default_value = "/etc/pullgate")]
+    #[arg(long, global = true, value_name = "DIRECTORY", default_value = "/etc/pullgate", value_parser = configuration_directory())]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,

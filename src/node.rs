@@ -84,5 +84,9 @@ pub fn upstream(config: &DaemonConfig) -> Upstream {
 
 /// The settings in `config` for the calls that the proxy checks.
 pub fn proxy_settings(config: &DaemonConfig) -> cri::CriSettings {
-    cri::CriSettings { limits: config.limits.cri, ..config.gate.clone() }
+    cri::CriSettings {
+        limits: config.limits.cri,
+        containerd_config: Some(config.registry.containerd_config.clone()),
+        ..config.gate.clone()
+    }
 }

@@ -9,7 +9,7 @@ use crate::node::control::ControlRequest;
 use crate::node::doctor::Examined;
 use crate::node_install::{Host, Ran, RealHost};
 use crate::telemetry::log;
-use pullgate_cli::output::OutputOption;
+use pullgate_cli::terminal::{Progress, ReportOptions};
 use pullgate_cli::{Outcome, output};
 
 /// How long the daemon may take to record the result.
@@ -27,9 +27,9 @@ Exit codes: 0 the node enforces its policy, \
 )]
 pub(super) struct Doctor {
     #[command(flatten)]
-    output: OutputOption,
+    output: ReportOptions,
     /// Print one line for node-problem-detector, and exit with the codes of its custom plugins
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with_all = ["format", "wide"])]
     npd: bool,
     /// Directory where the root of the node is mounted, in a pod with the processes and the network of the node
     #[arg(long, value_name = "DIRECTORY")]
@@ -52,7 +52,7 @@ impl Doctor {
         if self.npd {
             output::line(&report.npd_line());
         } else {
-            self.output.show(&report, Report::text);
+            self.output.show(&report, Report::page);
         }
         match (report.verdict, self.npd) {
             (Verdict::Enforcing, _) => Outcome::Success,
@@ -86,7 +86,10 @@ impl Doctor {
             proc: PathBuf::from("/proc"),
             config: std::path::absolute(config).unwrap_or_else(|_| config.to_owned()),
         };
-        let (report, settings) = runtime.block_on(node.examine()).map_err(|problems| {
+        let progress = Progress::start("examining this node");
+        let examined = runtime.block_on(node.examine());
+        drop(progress);
+        let (report, settings) = examined.map_err(|problems| {
             output::note(&problems.to_string());
             Outcome::Usage
         })?;

@@ -41,11 +41,18 @@ pub(super) struct PullCall {
     request: PullRequest,
     head: Parts,
     begun: Instant,
+    /// Whether the decision is in `pullgate report`.
+    counts: bool,
 }
 
 impl PullCall {
     pub(super) fn new(request: PullRequest, head: Parts, begun: Instant) -> Self {
-        Self { request, head, begun }
+        Self { request, head, begun, counts: true }
+    }
+
+    /// Whether the decision is in `pullgate report`.
+    pub(super) fn counted(self, counts: bool) -> Self {
+        Self { counts, ..self }
     }
 }
 
@@ -72,6 +79,9 @@ pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer
 /// Decides about an image, and forwards the pull if it is admitted.
 pub(super) async fn pull(proxy: &Proxy, call: PullCall, peer: Peer) -> Response<Body> {
     let mut record = Record::begin(&proxy.counters, (call.request.image(), call.request.pod()), peer);
+    if !call.counts {
+        record.leave_out_of_report();
+    }
     let answer = match run(proxy, call, &mut record).await {
         Ok(answer) => answer.into_response(),
         Err(answer) => answer,
@@ -185,7 +195,7 @@ async fn forward(
 }
 
 fn pinned_request(call: PullCall, pinned: &Pinned) -> Option<Request<Body>> {
-    let PullCall { request, mut head, begun } = call;
+    let PullCall { request, mut head, begun, counts: _ } = call;
     let mut parts = request.with_image(pinned.name()).ok()?;
     let length = parts.iter().map(Bytes::len).sum();
     parts.insert(0, Bytes::copy_from_slice(&frame::prefix(length).ok()?));

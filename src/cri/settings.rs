@@ -1,5 +1,6 @@
 //! The options of the proxy.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pullgate_config::bound::{MINUTE, SECOND};
@@ -31,12 +32,15 @@ pullgate_config::options! {
         /// endpoint is also pullgate.
         pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);
         /// The image of pod sandboxes. The runtime pulls it without kubelet, so pullgate verifies and pulls it first.
-        /// containerd 1.6 and 1.7 report its name. For containerd 2.x, write the value of `sandbox` in its `pinned_images`
-        /// here.
-        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime reports", "\"registry.k8s.io/pause:3.10\"");
+        /// containerd 1.6 and 1.7 report its name. For containerd 2.x, pullgate reads the name from `pinned_images` in
+        /// containerd's configuration (`containerd-config` in [registry]). If containerd 2.x uses its default image, write the
+        /// name here.
+        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime uses", "\"registry.k8s.io/pause:3.10\"");
     }
     also {
         limits: CriLimits = CriLimits::default();
+        /// The file of containerd's configuration, where the runtime does not report its sandbox image.
+        containerd_config: Option<PathBuf> = None;
     }
 }
 

@@ -53,7 +53,7 @@ macro_rules! diagnoses {
 diagnoses! {
     /// kubelet's image endpoint is not pullgate's socket, so nothing verifies what kubelet pulls
     ImageEndpoint = Error, "image-endpoint", "set `imageServiceEndpoint` to pullgate's socket where the evidence says, and restart kubelet; `pullgate node install` makes this change. If kubelet's image endpoint is the socket of a lazy-pulling snapshotter, also set `image-socket` in [runtime] to the snapshotter's socket";
-    /// kubelet was started before its configuration changed, and has no connection to pullgate yet
+    /// kubelet was started before its configuration changed, and has no connection for image calls to pullgate yet
     NotRestarted = Error, "kubelet-not-restarted", "restart kubelet";
     /// kubelet is older than 1.31, so kubelet cannot use pullgate's socket
     KubeletVersion = Error, "kubelet-version", "update kubelet to 1.31 or newer";
@@ -69,11 +69,11 @@ diagnoses! {
     CanaryNotRefused = Error, "canary-not-refused", "set kubelet's image endpoint to pullgate's socket, and see `socket-owner`";
     /// no rule of the policy refuses any image: all rules admit images unsigned, or are in audit mode or off
     NothingEnforced = Error, "nothing-enforced", "set mode `enforce` for a rule that requires signatures, or set `default = \"deny\"`";
-    /// kubelet was not found, or its configuration cannot be read
+    /// kubelet was not found, or its process or configuration cannot be read
     KubeletUnknown = Unknown, "kubelet-unknown", "run `pullgate doctor` as root; in a pod, use the processes of the node and the option `--root`";
     /// kubelet's socket did not answer the request for the canary in time
     CanaryUnanswered = Unknown, "canary-unanswered", "run `pullgate status`, and then run `pullgate doctor` again";
-    /// kubelet has no connection to pullgate now
+    /// kubelet has no connection for image calls to pullgate now
     NotConnected = Unknown, "kubelet-not-connected", "run `pullgate doctor` again in a minute, because kubelet connects to pullgate only for its next call; if kubelet still has no connection, check when kubelet was last started";
     /// kubelet's files and arguments name several image endpoints, and kubelet uses pullgate's endpoint only because of the order of these files and arguments
     SeveralEndpoints = Warning, "several-image-endpoints", "remove the other image endpoints";
@@ -98,7 +98,7 @@ diagnoses! {
     /// the policy on disk is not the policy in force
     NotReloaded = Warning, "policy-not-loaded", "run `systemctl reload pullgate`";
     /// some rules of the policy refuse nothing, because they are in audit mode or off
-    AuditRules = Warning, "audit-rules", "set mode `enforce` when pullgate's log names no more images that must run";
+    AuditRules = Warning, "audit-rules", "set mode `enforce` when `pullgate report` names no more images that must run";
     /// a rule applies only to the canary of `pullgate doctor`, so the canary does not show whether pullgate refuses other images
     CanaryRule = Unknown, "canary-rule", "remove the rule";
     /// exceptions in the break-glass file admit images whatever the policy says

@@ -11,7 +11,7 @@ use crate::policy::{Policy, Requirement};
 use crate::registry::{Bound, RegistryError};
 use crate::signature::Fault;
 use crate::telemetry::{Cause, Kind, Reason};
-use pullgate_core::untrusted::{error_chain, sanitize_to};
+use pullgate_core::untrusted::{error_chain, image_name, sanitize_to};
 use pullgate_net::memory::MemoryError;
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
@@ -21,6 +21,9 @@ const MAX_LINE_BYTES: usize = 1500;
 /// The longest part of it that one quoted text may take, in bytes.
 const MAX_QUOTE_BYTES: usize = 300;
 
+/// The end of an advice about an image that was not pulled.
+const AND_AGAIN: &str = ", then pull again";
+
 /// Why an image may not run.
 ///
 /// Its line is the same at every attempt: kubelet asks once for each pull secret, and recognises the reason only when
@@ -29,6 +32,8 @@ const MAX_QUOTE_BYTES: usize = 300;
 pub struct Refusal {
     reason: Reason,
     line: String,
+    /// What to do, if that is the end of the line.
+    advice: Option<&'static str>,
     rule: Option<String>,
 }
 
@@ -41,6 +46,21 @@ impl Refusal {
     /// The line that explains it: image, rule, what was required, what was found, what to do.
     pub fn line(&self) -> &str {
         &self.line
+    }
+
+    /// The line if the rule is in audit mode, and the image was admitted: what enforce mode would do, and what to do before.
+    pub fn line_in_audit_mode(&self) -> String {
+        let suffix = format!(" [{}]", self.reason);
+        let text = self.line.strip_suffix(&suffix).unwrap_or(&self.line);
+        let cut = self.advice.and_then(|advice| Some((text.strip_suffix(advice)?, advice)));
+        let text = cut.map_or_else(
+            || text.to_owned(),
+            |(text, advice)| {
+                let advice = advice.strip_suffix(AND_AGAIN).unwrap_or(advice);
+                format!("{text}before this rule is in enforce mode, {advice}")
+            },
+        );
+        text.replacen("is refused by", "would be refused by", 1) + &suffix
     }
 
     /// The rule that refuses the image, with file and line, if it is known.
@@ -231,19 +251,19 @@ impl Refusal {
         };
         let required = quote(&requirement.to_string());
         let rule = quote(rule);
-        let text = format!("({digest}) is refused by {rule}, which requires {required}; {summary}; {advice}");
-        Self::new(reason, image, &text)
+        let text = format!("({digest}) is refused by {rule}, which requires {required}; {summary}");
+        Self::advised(reason, image, &text, advice)
     }
 
     /// The image is on the node, and nothing shows that it is what the rule of this name admits.
     pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
         let text = format!(
             "({id}) is on the node, but is refused by {}, which requires {}; pullgate has no evidence that the image was \
-             verified under this name; pull the image by this name through pullgate",
+             verified under this name",
             quote(rule),
             quote(required),
         );
-        Self::new(Reason::NotVerified, image, &text)
+        Self::advised(Reason::NotVerified, image, &text, "pull the image by this name through pullgate")
     }
 
     /// The image was asked for by its id, and nothing is known about that.
@@ -263,11 +283,15 @@ impl Refusal {
         Self::new(reason, image, advice)
     }
 
+    fn advised(reason: Reason, image: &str, text: &str, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..Self::new(reason, image, &format!("{text}; {advice}")) }
+    }
+
     fn new(reason: Reason, image: &str, text: &str) -> Self {
         let suffix = format!(" [{reason}]");
-        let line = format!("image {} {text}", quote(image));
+        let line = format!("image {} {text}", image_name(image, MAX_QUOTE_BYTES));
         let line = sanitize_to(&line, MAX_LINE_BYTES.saturating_sub(suffix.len())) + &suffix;
-        Self { reason, line, rule: None }
+        Self { reason, line, advice: None, rule: None }
     }
 }
 
@@ -409,6 +433,46 @@ mod tests {
     use super::*;
     use crate::gate::Finding;
     use crate::registry::Collected;
+
+    #[test]
+    fn a_rule_in_audit_mode_says_what_enforce_mode_would_do() {
+        let policy = crate::config::load_policy_text("default = \"deny\"\n", jiff::Timestamp::UNIX_EPOCH)
+            .unwrap()
+            .policy;
+        let requirement = Requirement::all(vec!["release".to_owned()]).unwrap();
+        let collected = Collected::default();
+        let found = Found::nothing(&collected, None);
+        let unsigned = Refusal::unmet(("r.io/a:1", "sha256:1"), "a rule", (&policy, &requirement), &found);
+        let long = "x".repeat(2 * MAX_LINE_BYTES);
+        for (refusal, line, audited) in [
+            (
+                unsigned,
+                "image r.io/a:1 (sha256:1) is refused by a rule, which requires release; found no signature; sign this digest, then \
+                 pull again [no-signature]",
+                "image r.io/a:1 (sha256:1) would be refused by a rule, which requires release; found no signature; before this rule \
+                 is in enforce mode, sign this digest [no-signature]",
+            ),
+            (
+                Refusal::denied("r.io/a:1", "a rule", Some("old")),
+                "image r.io/a:1 is refused by a rule: old [denied-by-rule]",
+                "image r.io/a:1 would be refused by a rule: old [denied-by-rule]",
+            ),
+            (
+                Refusal::absent("r.io/a:1"),
+                "image r.io/a:1 is not on the node [not-found]",
+                "image r.io/a:1 is not on the node [not-found]",
+            ),
+        ] {
+            assert_eq!((refusal.line(), refusal.line_in_audit_mode().as_str()), (line, audited));
+        }
+        let cut = Refusal::advised(Reason::NoSignature, "r.io/a:1", &long, "sign it");
+        assert_eq!(cut.line_in_audit_mode(), cut.line());
+        let id = Refusal::unverified("r.io/a:1", "sha256:1", "a rule", "release").line_in_audit_mode();
+        assert!(
+            id.contains("but would be refused by a rule, ") && id.contains("enforce mode, pull the image by"),
+            "{id}"
+        );
+    }
 
     /// A scan must not remove signed images because of a trusted root that is out of date, or a clock that is slow.
     #[test]

@@ -19,7 +19,7 @@ use crate::doctor::kubelet::{self, KubeletFacts, Sockets, Target};
 use crate::doctor::policy;
 use crate::doctor::runtime::{self, RuntimeFacts};
 use crate::doctor::sockets::{self, Access, SocketFacts};
-use crate::doctor::{Diagnosis, Finding, Processes, Report, Severity, units};
+use crate::doctor::{Diagnosis, Extent, Finding, Processes, Report, Severity, units};
 use crate::gate::{AdmissionRequest, CANARY, Explanation};
 use crate::node_install::{Host, Tree};
 use crate::policy::Policy;
@@ -89,7 +89,7 @@ impl<H: Host> Examined<'_, H> {
         };
         socket.daemon = status.as_ref().ok().map(|status| status.pid);
         let policy = policy_on_disk(&directory, &config, &mut findings);
-        let callers = status.as_ref().ok().map(|status| status.callers.as_slice());
+        let callers = status.as_ref().ok().map(|status| status.image_callers.as_slice());
         findings.extend(kubelet::evaluate(
             &kubelets,
             callers,
@@ -112,7 +112,7 @@ impl<H: Host> Examined<'_, H> {
         findings.extend(units::evaluate(&units::gather(self.host)));
         let ours = ours.to_string_lossy();
         findings.extend(around::evaluate(&around::crictl(&tree), &[&ours]));
-        Ok((Report::new(Timestamp::now(), findings), config))
+        Ok((Report::new(Timestamp::now(), Extent::Node, findings), config))
     }
 
     fn runtime(
@@ -257,7 +257,7 @@ async fn self_report(proxy: &Proxy, config: DaemonConfig, state: &State) -> Repo
     let socket = state.socket();
     let files = tokio::task::spawn_blocking(move || files(&config, socket));
     findings.extend(files.await.unwrap_or_default());
-    Report::new(Timestamp::now(), findings)
+    Report::new(Timestamp::now(), Extent::Daemon, findings)
 }
 
 fn files(config: &DaemonConfig, socket: Option<PathBuf>) -> Vec<Finding> {

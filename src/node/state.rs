@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::scan::{Report, Verdict};
 use crate::cri::SandboxImage;
 use crate::doctor;
+use crate::telemetry::whole_second;
 
 /// Shared by the tasks that change it and those that report it.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ struct Known {
 impl State {
     /// The state of a daemon that starts at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { started: now, known: Mutex::default() }
+        Self { started: whole_second(now), known: Mutex::default() }
     }
 
     pub fn started(&self) -> Timestamp {
@@ -150,7 +151,7 @@ impl State {
 }
 
 fn now() -> String {
-    Timestamp::now().to_string()
+    whole_second(Timestamp::now()).to_string()
 }
 
 /// The status line for `systemctl status`: the policy, and what the operator must know.
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(policy.failure.unwrap().problems, ["wrong"]);
         assert_eq!(
             status_line(),
-            "RELOAD FAILED; still policy generation 1 (sha256:1); the runtime does not report its sandbox image"
+            "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image not known"
         );
         assert_eq!(state.policy_loaded("sha256:2"), 2);
         assert_eq!((state.policy().failure, state.policy().failures), (None, 2));

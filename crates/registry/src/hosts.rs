@@ -24,6 +24,7 @@ mod legacy;
 mod rewrite;
 
 pub(super) use address::{is_local, split_host_port};
+pub use containerd::sandbox_image;
 
 /// Registries whose hosts are in memory.
 const REMEMBERED: usize = 256;

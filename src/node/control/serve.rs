@@ -138,7 +138,7 @@ impl Control {
             None => decided.undecided(decisions),
         }
         for refusal in &explanation.audited {
-            let (reason, line) = (refusal.reason().code(), refusal.line());
+            let (reason, line) = (refusal.reason().code(), refusal.line_in_audit_mode());
             tracing::warn!(
                 image = shown,
                 reason,

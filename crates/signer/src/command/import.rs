@@ -24,7 +24,7 @@ written, but decides differently: see the notes of `stricter` and `wider`, 2 not
 pub(super) struct Import {
     #[command(subcommand)]
     source: Source,
-    /// Write the policy to this new file instead of standard output; an existing file is never overwritten
+    /// Write the result to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
     out_file: Option<PathBuf>,
     /// Algorithm of the keys for which the input names no algorithm. Required for RSA keys (RSA_PSS_SHA_256,
