@@ -1,5 +1,6 @@
 //! `pullgate.toml`: the sockets of the daemon, and what it does besides the policy.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub use metrics::Metrics;
 pub use registry::Registry;
 pub use report::Report;
 pub use trust::Trust;
+
+/// A bit of a file's mode.
+const READABLE_BY_OTHERS: u32 = 0o004;
 
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -176,7 +180,10 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
         Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(DaemonConfig::default()),
         Err(error) => return Err(Problems::from(vec![error.problem(&name, path)])),
     };
-    read(&name, &text)
+    let mut config = read(&name, &text)?;
+    let mode = path.metadata().map_or(0, |metadata| metadata.mode());
+    config.registry.keyring.is_world_readable = mode & READABLE_BY_OTHERS != 0;
+    Ok(config)
 }
 
 /// Reads a text as if it were `pullgate.toml`.

@@ -93,7 +93,9 @@ impl HostClient {
             offer = host.credentials.offer(&host.authority)?;
         }
         if offer.is_empty() {
-            return Ok(self.keychain.print(host, &ask.repository, &context.printed).await);
+            // Lookups at other registries need the permit, and do not wait for a program.
+            let end_turn = || context.end_turn();
+            return Ok(self.keychain.print(host, &ask.repository, &context.printed, end_turn).await);
         }
         Ok((offer, None))
     }

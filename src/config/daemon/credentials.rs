@@ -84,7 +84,7 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
         let message = format!("`{host}` is listed in more than one [[registry.acr]]");
         pass.problem("acr", message, "keep each host in one [[registry.acr]]");
     }
-    Keyring { credentials, docker_config, acr, programs }
+    Keyring { credentials, docker_config, acr, programs, is_world_readable: false }
 }
 
 fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a String> {

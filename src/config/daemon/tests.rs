@@ -152,7 +152,7 @@ fn credential_programs_are_read_in_the_order_in_which_they_are_asked() {
                 cache-duration = \"0s\"\n\
                 [[registry.credential-provider]]\ncommand = \"/opt/provider\"\n\
                 match-images = [\"*.dkr.ecr.*.amazonaws.com\", \"r.example/team\"]\nargs = [\"get\", \"\"]\n\
-                environment = [\"A=b=c\"]\napi-version = \"v1beta1\"\ndefault-cache-duration = \"720m\"\ntimeout = \"1s\"\n";
+                environment = [\"A=b=c\"]\napi-version = \"v1beta1\"\ndefault-cache-duration = \"12h\"\ntimeout = \"1s\"\n";
     let images = |globs: &[&str]| globs.iter().map(|glob| ImageGlob::parse(glob).unwrap()).collect();
     let provider = CredentialProgram {
         command: PathBuf::from("/opt/provider"),
@@ -417,7 +417,7 @@ fn says_what_is_wrong() {
             "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: write a value from 1s to 10m; the default is 2m",
         ),
         (
-            "[limits]\npull-timeout = \"1h\"",
+            "[limits]\npull-timeout = \"1w\"",
             "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: write a value from 1s to 10m; the default is 2m",
         ),
         (
@@ -558,7 +558,7 @@ fn repositories_of_trusted_roots_are_complete() {
         (table(&format!("{good}\ntarget = \"../a\"")), "`target` is not a file name"),
         (table(&format!("{good}\ntarget = \".a\"")), "`target` is not a file name"),
         (table(good) + &table(good), "more than one [[trust.repository]] has the `name` \"a\""),
-        ("[trust]\nnotice = \"1h\"".to_owned(), "`notice` is not a text such as"),
+        ("[trust]\nnotice = \"1w\"".to_owned(), "`notice` is not a text such as"),
         ("[trust]\nnotice = \"1m\"".to_owned(), "write a value from 1440m to 366d; the default is 30d"),
     ] {
         let problems = read("x", &text).expect_err(&text).to_string();

@@ -102,8 +102,8 @@ impl Answer {
     }
 
     /// The response of a helper that has no credentials for the registry.
-    pub(super) fn none(image: ImageName) -> Self {
-        Self { image, reach: Reach::Registry, life: None, entries: Vec::new() }
+    pub(super) fn none(image: ImageName, life: Duration) -> Self {
+        Self { image, reach: Reach::Registry, life: Some(life), entries: Vec::new() }
     }
 }
 
