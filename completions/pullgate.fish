@@ -46,7 +46,7 @@ json\t''"
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l pod-namespace -d 'Kubernetes namespace of the pod; if it is not given, the strictest rule applies' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l username -d 'Registry user name' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
-complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l wide -d 'Show digests in full, as JSON always does'
+complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l wide -d 'Show digests in full, as JSON always does, and lines of any length'
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -l password-stdin -d 'Read the registry password from standard input'
 complete -c pullgate -n "__fish_pullgate_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand policy; and not __fish_seen_subcommand_from check explain test help" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
@@ -79,7 +79,7 @@ off\t'Do not query the daemon; decide from the files on disk'"
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l daemon-timeout -d 'How long to wait for the daemon, in seconds' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l username -d 'Registry user name' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
-complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l wide -d 'Show digests in full, as JSON always does'
+complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l wide -d 'Show digests in full, as JSON always does, and lines of any length'
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -l password-stdin -d 'Read the registry password from standard input'
 complete -c pullgate -n "__fish_pullgate_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l since -d 'Only decisions since this time: in RFC 3339, or a span before now, such as 30m, 24h or 7d' -r
@@ -99,17 +99,18 @@ require\t'Query the daemon; if it does not answer, fail'
 off\t'Do not query the daemon; decide from the files on disk'"
 complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l daemon-timeout -d 'How long to wait for the daemon, in seconds' -r
 complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
-complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l wide -d 'Show digests in full, and the time of the first decision of each row'
+complete -c pullgate -n "__fish_pullgate_using_subcommand report" -l wide -d 'Show digests in full, lines of any length, and the time of the first decision of each row'
 complete -c pullgate -n "__fish_pullgate_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
-complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l wide -d 'Show digests in full, as JSON always does'
+complete -c pullgate -n "__fish_pullgate_using_subcommand status" -l wide -d 'Show digests in full, as JSON always does, and lines of any length'
 complete -c pullgate -n "__fish_pullgate_using_subcommand status" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l output -d 'Output format' -r -f -a "text\t''
 json\t''"
 complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l root -d 'Directory where the root of the node is mounted, in a pod with the processes and the network of the node' -r -F
 complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F
+complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l wide -d 'Show digests in full, as JSON always does, and lines of any length'
 complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -l npd -d 'Print one line for node-problem-detector, and exit with the codes of its custom plugins'
 complete -c pullgate -n "__fish_pullgate_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c pullgate -n "__fish_pullgate_using_subcommand trust; and not __fish_seen_subcommand_from fetch help" -l config -d 'Directory with pullgate.toml, policy.toml and policy.d' -r -F

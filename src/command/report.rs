@@ -146,9 +146,7 @@ impl Report {
     fn unknown_name(&self, root: &Path, report: &DecisionReport) -> Option<String> {
         let rule = self.rule.as_deref().filter(|_| report.unknown_rule);
         let namespace = self.namespace.as_deref().filter(|_| report.unknown_namespace);
-        if rule.or(namespace).is_none() {
-            return None;
-        }
+        rule.or(namespace)?;
         let survey = config::survey(root, Timestamp::now()).and_then(|(_, survey)| survey.loaded);
         let policy = survey.ok().map(|loaded| loaded.policy);
         let rules = || policy.iter().flat_map(|policy| policy.rules().iter().chain([policy.default_rule()]));

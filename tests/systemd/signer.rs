@@ -1,6 +1,6 @@
 //! pullgate-signer.service signs with the keys of a token and of a key service, in its sandbox; the node runs what it signed.
 //!
-//! The key service is behind TLS and a proxy, for the signer and for the daemon, which fetches the public key there.
+//! The key service is behind TLS and a proxy, for the signer and for the daemon. The policy names both keys by `source`.
 
 use pullgate_test::kms::Kms;
 use pullgate_test::node::debian::{Debian, Network};
@@ -77,17 +77,25 @@ fn a_token_and_a_key_service_sign_in_the_sandbox_and_the_node_runs_what_they_sig
     node.run("systemctl enable --now pullgate-signer");
     registry.restart_with_notifications(&format!("http://127.0.0.1:{port}/notify"), SECRET);
 
-    // The daemon fetches the public key from the service.
-    let policy = Policy::deny().authenticator("token", &[&token]).add_lines(&format!(
-        "[authenticator.service]\nalgorithm = \"{}\"\nkeys = [{{ source = \"{}\", fingerprint = \"{}\" }}]",
-        service.kind.algorithm(),
-        kms.location(),
-        service.fingerprint(),
-    ));
+    let mut policy = Policy::deny();
+    for key in [&token, &service] {
+        let (name, algorithm) = (&key.name, key.kind.algorithm());
+        policy = policy.add_lines(&format!(
+            "[authenticator.{name}]\nalgorithm = \"{algorithm}\"\n\
+             keys = [{{ source = \"{}\", fingerprint = \"{}\" }}]",
+            key.file.display(),
+            key.fingerprint(),
+        ));
+    }
     let policy = policy
         .require(&format!("{host}/token"), &["token"])
         .require(&format!("{host}/service"), &["service"]);
     node.set_up(&policy.require(&host, &["token"]), &format!("[keys]\n{authorities}{access}"));
+    // The daemon fetches the public key of the service, but loads no module for that of the token.
+    let kept = || node.run("find /var/lib/pullgate/keys -type f | wc --lines");
+    assert!(process::wait(LIMIT, || (kept() == "1\n").then_some(())).is_some(), "{}", kept());
+    node.run("pullgate-signer keys fetch && systemctl reload pullgate");
+    assert_eq!(kept(), "2\n");
     node.wait_for("pullgate.service", "StatusText", |text| text.starts_with("policy generation 1 "));
 
     let push = |name: &str| images::make(home.path(), &[]).push(&registry, name);
