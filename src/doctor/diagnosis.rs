@@ -103,7 +103,7 @@ diagnoses! {
     CanaryRule = Unknown, "canary-rule", "remove the rule";
     /// exceptions in the break-glass file admit images whatever the policy says
     BreakGlass = Warning, "break-glass", "remove the exceptions from the break-glass file when the emergency is over";
-    /// options in [gate] disable some of pullgate's checks
+    /// options in the section `gate` of pullgate.toml disable some of pullgate's checks
     ChecksDisabled = Warning, "checks-disabled", "remove these options from [gate] in pullgate.toml, and restart pullgate";
     /// pullgate keeps the evidence of admitted images only in memory
     LedgerInMemory = Warning, "ledger-in-memory", "make the directory in [ledger] writable";
