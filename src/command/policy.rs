@@ -113,7 +113,7 @@ fn check(root: &Path, fetch_keys: bool) -> Outcome {
                     0 => String::new(),
                     count => format!("{}, ", output::counted(count, "attestation")),
                 },
-                output::counted(loaded.policy.rules().len(), "rule"),
+                output::counted(loaded.policy.rules().count(), "rule"),
                 loaded.policy.hash()
             ));
             if valid { Outcome::Success } else { Outcome::Usage }
