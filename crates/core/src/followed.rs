@@ -8,7 +8,9 @@ mod artifact;
 mod document;
 mod error;
 mod file_path;
+mod highest;
 mod label;
+mod limits;
 mod verified;
 mod version;
 
@@ -16,9 +18,11 @@ mod version;
 mod tests;
 
 pub use artifact::{EMPTY_CONFIG, Kind, manifest};
-pub use document::{Content, Document, MAX_DOCUMENT_BYTES, MAX_FILES, MAX_LABELS, MAX_REFERENCES};
+pub use document::{Content, Document};
 pub use error::{DocumentError, FollowError};
 pub use file_path::{FilePath, MAX_PATH_BYTES};
+pub use highest::{Accepted, Highest};
 pub use label::{Label, MAX_LABEL_BYTES};
+pub use limits::{MAX_DOCUMENT_BYTES, MAX_FILES, MAX_LABELS, MAX_REFERENCES};
 pub use verified::{Expected, Offer, Verified, verify};
-pub use version::{Accepted, Highest, Version};
+pub use version::Version;

@@ -11,19 +11,11 @@ use super::artifact::Kind;
 use super::error::DocumentError;
 use super::file_path::FilePath;
 use super::label::Label;
+use super::limits::{MAX_DOCUMENT_BYTES, MAX_FILES, MAX_LABELS, MAX_REFERENCES};
 use super::version::Version;
 use crate::json::{self as strict_json, Bounds, Keys};
 use crate::reference::Reference;
 use crate::untrusted::quoted;
-
-/// Maximum size of a document: 4 MiB.
-pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
-/// Maximum number of files.
-pub const MAX_FILES: usize = 1100;
-/// Maximum number of references that a document is for.
-pub const MAX_REFERENCES: usize = 32;
-/// Maximum number of labels that a node must have.
-pub const MAX_LABELS: usize = 16;
 
 const BOUNDS: Bounds = Bounds { depth: 4, values: 4 * MAX_FILES, keys: Keys::Exact };
 const FIELDS: [&str; 6] = ["kind", "version", "for", "labels", "expires", "files"];
@@ -79,9 +71,8 @@ impl Document {
             Some(Value::String(text)) => Some(text.parse().map_err(|_| DocumentError::Field("expires"))?),
             Some(_) => return Err(DocumentError::Field("expires")),
         };
-        let files = match fields.remove("files") {
-            Some(Value::Array(files)) => files,
-            _ => return Err(DocumentError::Field("files")),
+        let Some(Value::Array(files)) = fields.remove("files") else {
+            return Err(DocumentError::Field("files"));
         };
         let files = read_files(files)?;
         Self { version, references, labels, expires, files }.checked(kind)

@@ -5,7 +5,7 @@ use crate::reference::{Reference, ReferenceError};
 use crate::signature::SignatureError;
 use crate::untrusted::Quoted;
 
-use super::document::{MAX_DOCUMENT_BYTES, MAX_FILES, MAX_LABELS, MAX_REFERENCES};
+use super::limits::{MAX_DOCUMENT_BYTES, MAX_FILES, MAX_LABELS, MAX_REFERENCES};
 use super::version::Version;
 
 /// Why bytes are not a document.
