@@ -1,21 +1,23 @@
-# Needs only Debian and a Rust toolchain: `tests/environment/install` installs the rest, most of it in a separate directory.
+# The targets need only Debian and a Rust toolchain. `tests/environment/install` installs everything else, most of it in a
+# separate directory.
 
 CARGO ?= cargo
 
 .PHONY: build package release demo generate test fuzz lint fmt clippy doc cycles deny bench
 
-# The two programs. Built separately, because in one build cargo merges their features, and the daemon on nodes would load
-# PKCS#11 modules.
+# Builds the two programs, one after the other. In one build, cargo would merge their features, and the daemon on nodes could
+# load PKCS#11 modules.
 build:
 	$(CARGO) build --release --package pullgate
 	$(CARGO) build --release --package pullgate-signer
 
-# Packages for this kind of machine, in target/package.
+# Builds packages for the architecture of this machine, in target/package.
 package:
 	tests/environment/packages
 	packaging/package deb rpm tarball
 
-# All packages, built twice and compared, with signed checksums. KEY is the place of the key, as for `pullgate-signer sign`.
+# Builds all packages twice, compares the two builds, and signs the checksums. KEY is the location of the signing key, as for
+# `pullgate-signer sign`.
 release:
 	tests/environment/packages
 	packaging/release target/release-files $(if $(KEY),--key '$(KEY)')
@@ -26,25 +28,26 @@ demo:
 	$(CARGO) build --release --workspace --bins --example demo
 	$(CARGO) run --quiet --release --example demo
 
-# Writes everything that is generated and checked in: docs/options.md, docs/metrics.md, config, docs/man, completions, schemas,
-# and the snapshots of the command lines. Read what changed.
+# Writes all generated files that are in git: docs/options.md, docs/metrics.md, config, docs/man, completions, schemas, and the
+# snapshots of the command lines. Read what changed before you commit.
 generate:
 	$(CARGO) build --workspace --bins
 	UPDATE=1 $(CARGO) test --features pullgate/all-tests --test it -- \
 		documents_are_what_is_generated files_are_what_the_programs_generate the_page_is_generated
 	INSTA_UPDATE=always $(CARGO) test --features pullgate/all-tests --test it -- cli::
 
-# Every test. The last line is the totals.
+# Runs every test. The last line of the output has the totals.
 test:
 	tests/environment/install
+	tests/environment/node-packages
 	$(CARGO) build --workspace --bins
 	tests/environment/totals $(CARGO) test --workspace --no-fail-fast --features pullgate/all-tests
 
-# Ten million changed inputs for each parser of outside bytes; takes hours. `make test` has a short run.
+# Gives ten million changed inputs to each parser that reads bytes from outside; takes hours. `make test` includes a short run.
 fuzz:
 	$(CARGO) run --release --package pullgate-fuzz
 
-# All checks that run no test.
+# Runs all checks that are not tests.
 lint: fmt clippy doc cycles deny
 
 fmt:
@@ -61,7 +64,8 @@ cycles:
 	tests/lint/import-cycles
 	tests/lint/serving-thread
 
-# Licences, banned and duplicate crates, sources. Not advisories: they change without a commit, so a scheduled job checks them.
+# Checks licences, banned and duplicate crates, and sources of crates. Advisories change without a commit, so a scheduled job
+# checks them.
 deny:
 	tests/lint/deny check licenses bans sources
 

@@ -43,7 +43,7 @@ fn main() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    println!("| what | figure | target |\n|---|---:|---|");
+    println!("| operation | figure | target |\n|---|---:|---|");
     for rules in [10, 1000, 10_000] {
         decision(directory.path(), rules);
     }
@@ -60,7 +60,7 @@ fn decision(directory: &Path, rules: usize) {
     let loads = measure(9, |_| {
         black_box(load(&root));
     });
-    row(&format!("load {rules} rules"), loads, 150_000.0);
+    row(&format!("loading a policy with {rules} rules"), loads, 150_000.0);
     let policy = load(&root);
     let names: Vec<Repository> = (0..rules)
         .map(|rule| Repository::parse(&format!("registry.example/team-{rule}/group/app")).unwrap())
@@ -72,7 +72,7 @@ fn decision(directory: &Path, rules: usize) {
             black_box(policy.applicable_rules(black_box(name), Some("payments")));
         }
     });
-    row(&format!("decision with {rules} rules"), decided / batch as u32, 2.0);
+    row(&format!("finding the rule for an image among {rules} rules"), decided / batch as u32, 2.0);
 }
 
 /// Decides about a present image, with this many entries.
@@ -113,10 +113,10 @@ fn evidence(directory: &Path, entries: usize) {
     let pods: Vec<_> =
         (0..20 * SIGNED).map(|number| Pod { namespace: number.to_string(), ..Pod::default() }).collect();
     let again = measure(pods.len(), |number| ask(number, Some(&pods[number])));
-    let verdict = format!("verdict from {entries} entries");
-    row(&format!("{verdict}, remembered"), remembered, 50.0);
-    row(&format!("{verdict}, read again, signature verified before"), again, f64::INFINITY);
-    row(&format!("{verdict}, read again, signature verified (P-256)"), first, f64::INFINITY);
+    let verdict = format!("verdict with a ledger of {entries} entries");
+    row(&format!("{verdict}: cached"), remembered, 50.0);
+    row(&format!("{verdict}: evidence read again, signature verified before"), again, f64::INFINITY);
+    row(&format!("{verdict}: evidence read again, signature verified (P-256)"), first, f64::INFINITY);
     let grown = resident_memory().saturating_sub(before) as f64 / f64::from(1 << 20);
     println!("| memory for a ledger of {entries} entries | {grown:.1} MiB | |");
     fs::remove_dir_all(&root).unwrap();

@@ -66,13 +66,13 @@ fn main() {
     gate.set_policy(config::load_policy(root, jiff::Timestamp::now()).unwrap().policy);
     let upstream = Upstream::new(root.join("runtime.sock"));
     let proxy = Arc::new(Proxy::new(upstream, gate, daemon.gate.clone()));
-    println!("| what | figure | target |\n|---|---:|---|");
+    println!("| operation | figure | target |\n|---|---:|---|");
 
     let begin = Instant::now();
     for number in 0..PULLS {
         count(&proxy.counters().pulls, number);
     }
-    row("count one pull and its seven steps", begin.elapsed() / PULLS, COUNT);
+    row("counting one pull and its seven steps in the metrics", begin.elapsed() / PULLS, COUNT);
 
     let decisions = Decisions::default();
     decisions.record();
@@ -85,7 +85,11 @@ fn main() {
             decisions.take();
         }
     }
-    row(&format!("record one decision, about {IMAGES} images in turn"), begin.elapsed() / PULLS, COUNT);
+    row(
+        &format!("recording one decision for `pullgate report`, with {IMAGES} different images"),
+        begin.elapsed() / PULLS,
+        COUNT,
+    );
 
     let state = Arc::new(State::new(jiff::Timestamp::now()));
     let source = MetricsSource::new(Arc::clone(&proxy), state, daemon, root);
@@ -106,7 +110,11 @@ fn main() {
         })
         .collect();
     times.sort_unstable();
-    row(&format!("scrape {bytes} bytes with {PULLS} pulls behind it"), times[times.len() / 2], SCRAPE);
+    row(
+        &format!("scrape of the metrics ({bytes} bytes) over loopback after {PULLS} pulls"),
+        times[times.len() / 2],
+        SCRAPE,
+    );
 }
 
 /// What the record of a pull adds when it ends.
@@ -143,6 +151,6 @@ fn scrape(address: &str) -> usize {
 
 fn row(what: &str, time: Duration, target: Duration) {
     let verdict = if time <= target { "met" } else { "MISSED" };
-    let shown = |time: Duration| format!("{:.3} ms", time.as_secs_f64() * 1e3);
+    let shown = |time: Duration| format!("{:.1} µs", time.as_secs_f64() * 1e6);
     println!("| {what} | {} | ≤ {}: {verdict} |", shown(time), shown(target));
 }

@@ -59,22 +59,24 @@ fn main() {
         ("rsa-2048", Algorithm::RsaPssSha256, "RSA 2048, PSS"),
         ("rsa-3072", Algorithm::RsaPssSha256, "RSA 3072, PSS"),
     ] {
-        Sample::by_key(file, algorithm).measure(&format!("by a key, {name}"), KEY_TARGET);
+        Sample::by_key(file, algorithm).measure(&format!("signature by a key, {name}"), KEY_TARGET);
     }
     let sigstore = Sigstore::new();
-    Sample::keyless(&sigstore, Sigstore::bundle).measure("keyless, entry of Rekor v1", OTHER_TARGET);
+    Sample::keyless(&sigstore, Sigstore::bundle)
+        .measure("keyless signature with an entry of Rekor v1", OTHER_TARGET);
     Sample::keyless(&sigstore, Sigstore::bundle_v2)
-        .measure("keyless, entry of Rekor v2, timestamp", OTHER_TARGET);
+        .measure("keyless signature with an entry of Rekor v2 and a timestamp", OTHER_TARGET);
     for (key, name) in
         [("p256", "P-256"), ("p384", "P-384"), ("rsa3072", "RSA 3072"), ("rsa4096", "RSA 4096")]
     {
         for format in ["jws", "cose"] {
-            let what = format!("Notation, {}, chain of {name}", format.to_uppercase());
+            let what =
+                format!("Notation signature in {}, certificates with {name} keys", format.to_uppercase());
             Sample::notation(key, format).measure(&what, OTHER_TARGET);
         }
     }
     for (key, name) in [("rsa4096", "RSA 4096"), ("nistp256", "P-256"), ("ed25519", "Ed25519")] {
-        Sample::gpg(key).measure(&format!("GPG, {name}"), OTHER_TARGET);
+        Sample::gpg(key).measure(&format!("GPG signature, {name}"), OTHER_TARGET);
     }
 }
 

@@ -227,7 +227,7 @@ _pullgate() {
             return 0
             ;;
         pullgate__subcmd__doctor)
-            opts="-h --output --npd --root --config --help"
+            opts="-h --output --wide --npd --root --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

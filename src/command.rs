@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use pullgate_cli::{Outcome, Retired};
+use pullgate_cli::{Outcome, Retired, configuration_directory};
 
 /// Retired names, and commands that are now in `pullgate-signer`.
 const RETIRED: [Retired; 10] = [
@@ -45,7 +45,7 @@ Exit codes: 0 admitted or no findings, 1 refused or findings present, 2 usage, c
 )]
 struct Arguments {
     /// Directory with pullgate.toml, policy.toml and policy.d
-    #[arg(long, global = true, value_name = "DIRECTORY", default_value = "/etc/pullgate")]
+    #[arg(long, global = true, value_name = "DIRECTORY", default_value = "/etc/pullgate", value_parser = configuration_directory())]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -62,7 +62,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Check every image and running container on this node against the policy
     Scan(scan::Scan),
-    /// Show what was decided on this node, first what audit mode let through
+    /// Show the decisions of this node, beginning with what audit mode let through
     Report(report::Report),
     /// Show daemon status
     Status(status::Status),
@@ -71,7 +71,7 @@ enum Command {
     /// Refresh trusted roots
     #[command(subcommand)]
     Trust(trust::TrustCommand),
-    /// Put pullgate before this node's kubelet, or take it out again
+    /// Make this node's kubelet use pullgate, or restore the previous state
     #[command(subcommand)]
     Node(node::NodeCommand),
     /// Generate man pages, completions and schemas

@@ -72,15 +72,15 @@ impl ConfigFile {
                 heading: "policy.toml and policy.d/*.toml",
                 page: "pullgate-policy.toml",
                 about: "which images a node with pullgate runs",
-                place: "`/etc/pullgate/policy.toml` and `/etc/pullgate/policy.d/*.toml` form one policy. `pullgate policy check` \
-                        reports every problem in them; a reload of the daemon applies them.",
+                place: "`/etc/pullgate/policy.toml` and `/etc/pullgate/policy.d/*.toml` form one policy. `pullgate policy \
+                        check` reports every problem in these files; a reload of the daemon applies the changed files.",
                 options: policy::policy_options(),
                 types: policy::keys_by_type(),
             },
             Self::BreakGlass => FileDoc {
                 heading: BREAK_GLASS_FILE,
                 page: "pullgate-break-glass.toml",
-                about: "exceptions from the policy of pullgate, for an emergency",
+                about: "exceptions to the policy of pullgate, for an emergency",
                 place: "The daemon reads `/etc/pullgate/break-glass.toml` at each decision. The file usually does not exist.",
                 options: break_glass::break_glass_options(),
                 types: Vec::new(),

@@ -135,9 +135,9 @@ impl Proxy {
         self.connections.counts()
     }
 
-    /// The processes that have a connection, as far as the kernel reports them.
-    pub fn callers(&self) -> Vec<u32> {
-        let peers = self.connections.peers().into_iter();
+    /// The processes that have a connection on which they made an image call, as far as the kernel reports them.
+    pub fn image_callers(&self) -> Vec<u32> {
+        let peers = self.connections.marked_peers().into_iter();
         peers.filter_map(|peer| u32::try_from(peer.pid?).ok()).collect()
     }
 

@@ -23,5 +23,5 @@ pub mod units;
 pub use diagnosis::Diagnosis;
 pub use finding::Finding;
 pub use process::Processes;
-pub use report::{Report, Verdict};
+pub use report::{Extent, Report, Verdict};
 pub use severity::Severity;

@@ -168,7 +168,7 @@ impl Ledger {
             Err(error) => {
                 self.problem.set(&error);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, digest = %evidence.digest, "evidence cannot be written to disk: it is kept in memory only");
+                tracing::warn!(%error, cause, digest = %evidence.digest, "cannot write evidence to disk: pullgate keeps evidence in memory only");
             }
         }
     }

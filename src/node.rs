@@ -64,7 +64,7 @@ pub fn gate(config: &DaemonConfig) -> Result<Gate, RegistryError> {
 pub fn ledger(config: &DaemonConfig) -> Ledger {
     Ledger::open(&config.ledger).unwrap_or_else(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::error!(%error, cause, "the directory of the ledger cannot be used: evidence is kept in memory only");
+        tracing::error!(%error, cause, "the directory of the ledger cannot be used: pullgate keeps evidence in memory only");
         Ledger::in_memory_because(&error)
     })
 }
@@ -85,5 +85,9 @@ pub fn upstream(config: &DaemonConfig) -> Upstream {
 
 /// The settings in `config` for the calls that the proxy checks.
 pub fn proxy_settings(config: &DaemonConfig) -> cri::CriSettings {
-    cri::CriSettings { limits: config.limits.cri, ..config.gate.clone() }
+    cri::CriSettings {
+        limits: config.limits.cri,
+        containerd_config: Some(config.registry.containerd_config.clone()),
+        ..config.gate.clone()
+    }
 }

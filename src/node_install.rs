@@ -88,10 +88,10 @@ pub enum NodeError {
         why: String,
     },
     /// Everything is as before.
-    #[error("everything was put back")]
+    #[error("the previous state was restored")]
     PutBack(#[source] Box<Self>),
     /// The node is neither as before nor as it should be.
-    #[error("the node could not be put back as it was; run `pullgate node uninstall`")]
+    #[error("the previous state of the node could not be restored; run `pullgate node uninstall`")]
     NotPutBack(#[source] Box<Self>),
     /// Another `pullgate node` runs.
     #[error("another `pullgate node` runs on this node")]

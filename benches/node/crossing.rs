@@ -29,16 +29,16 @@ const TIMES_OFF: f64 = 1.15;
 
 /// The columns of the table.
 const CROSSING: [&str; 10] = [
-    "call and way",
+    "call, and what it goes through",
     "n",
-    "direct p50",
+    "p50 of the direct call",
     "p99",
-    "this way p50",
+    "p50 through relay or pullgate",
     "p99",
-    "ratio of p50",
+    "ratio of the two p50",
     "added p50",
-    "CPU time, each",
-    "added ÷ relay's",
+    "CPU time per call",
+    "added p50 ÷ relay's added p50",
 ];
 
 /// A way to containerd.
@@ -100,11 +100,14 @@ pub(crate) fn run(release: Release) {
     }));
     println!("On a node with {IMAGES} images:\n");
     let mut all = Vec::new();
-    all.extend(rows("ImageStatus, allowed unsigned", &unsigned));
-    all.extend(rows("ImageStatus, signed", &signed));
+    all.extend(rows("ImageStatus of images that a rule allows unsigned", &unsigned));
+    all.extend(rows("ImageStatus of signed images", &signed));
     all.extend(rows("ListImages", &list));
     table(CROSSING, &all);
-    table(FIGURE, &[on_to_off("allowed unsigned", &unsigned), on_to_off("signed", &signed)]);
+    table(
+        FIGURE,
+        &[on_to_off("images that a rule allows unsigned", &unsigned), on_to_off("signed images", &signed)],
+    );
 }
 
 /// Makes the same calls on all ways in turn, `calls` of them on each; each way is the first in some rounds.
@@ -148,9 +151,9 @@ fn rows(call: &str, [direct, relayed, open, gated]: &Each<Measured>) -> [[String
         ]
     };
     [
-        row("byte relay", relayed, None),
-        row("pullgate, gate off", open, Some(TIMES_RELAY)),
-        row("pullgate, gate on", gated, Some(TIMES_RELAY)),
+        row("through the byte relay", relayed, None),
+        row("through pullgate with the gate of ImageStatus off", open, Some(TIMES_RELAY)),
+        row("through pullgate with the gate of ImageStatus on", gated, Some(TIMES_RELAY)),
     ]
 }
 
@@ -158,7 +161,7 @@ fn on_to_off(images: &str, [.., open, gated]: &Each<Measured>) -> [String; 3] {
     let ratio = ratio(&gated.times, &open.times);
     let target = format!("≤ {TIMES_OFF}");
     figure(
-        format!("ImageStatus, {images}: p50 with the gate on ÷ off"),
+        format!("ImageStatus of {images}: p50 with the gate on ÷ p50 with the gate off"),
         format!("{ratio:.2}"),
         Some((&target, ratio <= TIMES_OFF)),
     )

@@ -15,14 +15,14 @@ use pullgate_test::node::{Node, Release, environment, require_release};
 use tokio::runtime::Runtime;
 
 const HEAD: [&str; 8] = [
-    "pull",
-    "in sequence",
-    "target",
-    "net of what containerd is spared",
-    "requests",
-    "containerd's own",
+    "pull, or `cosign verify`",
+    "verifier's requests in sequence",
+    "target for requests in sequence",
+    "longest chain with pullgate − longest chain of containerd alone",
+    "verifier's requests",
+    "containerd's requests",
     "added time",
-    "in round trips",
+    "added time in round trips",
 ];
 
 /// Pulls through a proxy with a round-trip time of 20 ms.
@@ -57,25 +57,29 @@ pub(crate) fn run(release: Release) {
     slow.delay(true);
     say("pulling from a distant registry");
     let mut rows = vec![
-        far.row("cold, classic signature", Some(2), &classic.by_tag()),
-        far.row("cold, bundle by the fallback tag", Some(4), &bundle.by_tag()),
-        far.row("cold, Notation by the fallback tag", None, &notation.by_tag()),
-        far.row("cold, classic signature and attestation", None, &attested.by_tag()),
+        far.row("cold pull, classic signature", Some(2), &classic.by_tag()),
+        far.row("cold pull, bundle found by the fallback tag", Some(4), &bundle.by_tag()),
+        far.row("cold pull, Notation signature found by the fallback tag", None, &notation.by_tag()),
+        far.row("cold pull, classic signature and attestation", None, &attested.by_tag()),
     ];
     slow.offer_referrers(true);
-    rows.push(far.row("cold, bundle by the referrers API", Some(4), &referrers.by_tag()));
-    rows.push(far.row("cold, Notation by the referrers API", None, &notation_referrers.by_tag()));
+    rows.push(far.row("cold pull, bundle found by the referrers API", Some(4), &referrers.by_tag()));
+    rows.push(far.row(
+        "cold pull, Notation signature found by the referrers API",
+        None,
+        &notation_referrers.by_tag(),
+    ));
     slow.offer_referrers(false);
-    rows.push(far.row("known tag", Some(1), &classic.by_tag()));
-    rows.push(far.row("known digest", Some(0), &classic.by_digest()));
-    for (what, image) in [("classic", classic), ("bundle", bundle)] {
+    rows.push(far.row("pull of a known image by tag", Some(1), &classic.by_tag()));
+    rows.push(far.row("pull of a known image by digest", Some(0), &classic.by_digest()));
+    for (what, image) in [("classic signature", classic), ("bundle", bundle)] {
         let begin = Instant::now();
         slow.take();
         cosign.verify(&image.by_digest(), &node.release, &[]).unwrap_or_else(|error| panic!("{error}"));
         let spent = begin.elapsed();
         let recorded = slow.take();
         rows.push([
-            format!("(cosign verify, {what})"),
+            format!("`cosign verify` of a {what}, without a pull"),
             in_sequence(recorded.iter()).to_string(),
             String::new(),
             String::new(),

@@ -17,8 +17,16 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
 }
 
 /// The columns of [`ratio`].
-pub(crate) const RATIO: [&str; 8] =
-    ["call", "n", "direct p50", "p99", "pullgate p50", "p99", "ratio of p50", "target"];
+pub(crate) const RATIO: [&str; 8] = [
+    "call",
+    "n",
+    "p50 of direct calls",
+    "p99",
+    "p50 through pullgate",
+    "p99",
+    "ratio of the two p50",
+    "target",
+];
 
 /// A row about a call at both sockets, which may cost `most` times as much.
 pub(crate) fn ratio(call: &str, pair: &Pair, most: f64) -> [String; 8] {
@@ -35,7 +43,7 @@ pub(crate) fn ratio(call: &str, pair: &Pair, most: f64) -> [String; 8] {
 }
 
 /// The columns of [`figure`].
-pub(crate) const FIGURE: [&str; 3] = ["", "figure", "target"];
+pub(crate) const FIGURE: [&str; 3] = ["measurement", "figure", "target"];
 
 /// A row about one figure, with its target and whether it is met.
 pub(crate) fn figure(

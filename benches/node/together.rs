@@ -45,14 +45,18 @@ fn same(release: Release) -> Vec<[String; 3]> {
     let verified = verified(&mut node);
     let once = |count: usize| Some(("1", count == 1));
     let failed = storm.failures.len();
-    let pulls = format!("{AT_ONCE} pulls of one image");
+    let pulls = format!("{AT_ONCE} concurrent pulls of one image");
     vec![
-        figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
-        figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == 1))),
-        figure(format!("{pulls}: tag lookups"), resolved, once(resolved)),
-        figure(format!("{pulls}: signature lookups"), looked_for, once(looked_for)),
-        figure(format!("{pulls}: payload downloads"), payloads, Some(("0", payloads == 0))),
-        figure(format!("{pulls}: verifications"), verified, once(verified)),
+        figure(format!("{pulls}: time"), format!("{:.1} s", storm.spent.as_secs_f64()), None),
+        figure(
+            format!("{pulls}: number of failed pulls"),
+            failed,
+            Some(("0", failed == 0 && storm.pulled.len() == 1)),
+        ),
+        figure(format!("{pulls}: number of tag lookups"), resolved, once(resolved)),
+        figure(format!("{pulls}: number of signature lookups"), looked_for, once(looked_for)),
+        figure(format!("{pulls}: number of payload downloads"), payloads, Some(("0", payloads == 0))),
+        figure(format!("{pulls}: number of verifications"), verified, once(verified)),
     ]
 }
 
@@ -85,10 +89,14 @@ fn different(release: Release) -> Vec<[String; 3]> {
     if let Some(first) = storm.failures.first() {
         say(&format!("a pull failed: {first}"));
     }
-    let pulls = format!("{AT_ONCE} pulls of different images");
+    let pulls = format!("{AT_ONCE} concurrent pulls of different images");
     vec![
-        figure(&pulls, format!("{:.1} s", storm.spent.as_secs_f64()), None),
-        figure(format!("{pulls}: failed"), failed, Some(("0", failed == 0 && storm.pulled.len() == AT_ONCE))),
+        figure(format!("{pulls}: time"), format!("{:.1} s", storm.spent.as_secs_f64()), None),
+        figure(
+            format!("{pulls}: number of failed pulls"),
+            failed,
+            Some(("0", failed == 0 && storm.pulled.len() == AT_ONCE)),
+        ),
         figure(
             format!("{pulls}: maximum resident memory"),
             mebibytes(peak),

@@ -26,7 +26,8 @@ const ROUNDS: usize = 15;
 /// The beginning of pullgate's own rows.
 const OURS: &str = "pullgate";
 
-const HEAD: [&str; 5] = ["verified by", "added time, p50", "CPU time, each", "time ratio", "CPU ratio"];
+const HEAD: [&str; 5] =
+    ["verified by", "added time, p50", "CPU time per pull", "time ÷ pullgate's", "CPU time ÷ pullgate's"];
 
 /// A registry whose images may run unsigned.
 const OPEN: &str = "open.test";
@@ -90,9 +91,13 @@ pub(crate) fn run(release: Release) {
     let count = u32::try_from(ROUNDS).unwrap_or(u32::MAX);
     let rows = [
         (OURS, added(&proxied), daemon_cpu / count),
-        ("pullgate, an image that is allowed unsigned", added(&unsigned), unsigned_cpu / count),
-        ("`cosign verify --key`, a process", process.median(), process_cpu / count),
-        ("containerd's bindir verifier, a script with cosign", added(&script_pull), script.cpu() / count),
+        ("pullgate, for an image that a rule allows unsigned", added(&unsigned), unsigned_cpu / count),
+        ("`cosign verify --key`, as a process before the pull", process.median(), process_cpu / count),
+        (
+            "containerd's image verifier (bindir), a script that runs cosign",
+            added(&script_pull),
+            script.cpu() / count,
+        ),
     ];
     let (_, own_time, own_cpu) = rows[0];
     let rows = rows.map(|(what, spent, cpu)| {

@@ -22,11 +22,11 @@ pub(super) struct Daemon {
 /// Whether to query the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum DaemonMode {
-    /// Query it; if it does not answer, decide from the files on disk
+    /// Query the daemon; if it does not answer, decide from the files on disk
     Prefer,
-    /// Query it; if it does not answer, fail
+    /// Query the daemon; if it does not answer, fail
     Require,
-    /// Do not query it; decide from the files on disk
+    /// Do not query the daemon; decide from the files on disk
     Off,
 }
 

@@ -9,7 +9,7 @@ use crate::node::control::ControlRequest;
 use crate::node::doctor::Examined;
 use crate::node_install::{Host, Ran, RealHost};
 use crate::telemetry::log;
-use pullgate_cli::output::OutputOption;
+use pullgate_cli::terminal::{Progress, ReportOptions};
 use pullgate_cli::{Outcome, output};
 
 /// How long the daemon may take to record the result.
@@ -17,17 +17,19 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Arguments of `pullgate doctor`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Asks kubelet's socket for an image that must be refused and that does not exist; nothing is pulled. docs/doctor.md describes \
-each finding.
+#[command(
+    after_help = "Asks, through kubelet's socket, for an image that does not exist and that the policy must refuse; \
+                  nothing is pulled. docs/doctor.md describes each finding.
 
-Exit codes: 0 the node enforces its policy, perhaps with warnings, 1 it does not, 2 usage, configuration or output error, 3 \
-undetermined. With --npd: 0 it does, 1 it does not, 2 undetermined.")]
+Exit codes: 0 the node enforces its policy, \
+                  perhaps with warnings, 1 the node does not enforce its policy, 2 usage, configuration or output error, 3 \
+                  undetermined. With --npd: 0 the node enforces its policy, 1 the node does not, 2 undetermined."
+)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    output: OutputOption,
+    output: ReportOptions,
     /// Print one line for node-problem-detector, and exit with the codes of its custom plugins
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with_all = ["format", "wide"])]
     npd: bool,
     /// Directory where the root of the node is mounted, in a pod with the processes and the network of the node
     #[arg(long, value_name = "DIRECTORY")]
@@ -50,7 +52,7 @@ impl Doctor {
         if self.npd {
             output::line(&report.npd_line());
         } else {
-            self.output.show(&report, Report::text);
+            self.output.show(&report, Report::page);
         }
         match (report.verdict, self.npd) {
             (Verdict::Enforcing, _) => Outcome::Success,
@@ -63,7 +65,9 @@ impl Doctor {
 
     fn examine(&self, config: &Path) -> Result<Report, Outcome> {
         if !nix::unistd::geteuid().is_root() {
-            output::note("error: only root sees the processes and sockets of the node: run it as root");
+            output::note(
+                "error: only root can see the processes and sockets of the node: run `pullgate doctor` as root",
+            );
             return Err(Outcome::Undetermined);
         }
         if let Some(root) = self.root.as_ref().filter(|root| !root.is_dir()) {
@@ -82,7 +86,10 @@ impl Doctor {
             proc: PathBuf::from("/proc"),
             config: std::path::absolute(config).unwrap_or_else(|_| config.to_owned()),
         };
-        let (report, settings) = runtime.block_on(node.examine()).map_err(|problems| {
+        let progress = Progress::start("examining this node");
+        let examined = runtime.block_on(node.examine());
+        drop(progress);
+        let (report, settings) = examined.map_err(|problems| {
             output::note(&problems.to_string());
             Outcome::Usage
         })?;

@@ -14,12 +14,13 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Subcommands of `pullgate node`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum NodeCommand {
-    /// Make kubelet use pullgate, and put everything back if kubelet does not become ready
-    #[command(after_help = "\
-Prints the plan first. Run again, it changes only what is not as it should be.
+    /// Make kubelet use pullgate, and undo all changes if kubelet does not become ready
+    #[command(after_help = "Prints the plan first. A second run changes only what differs from the plan.
 
-Exit codes: 0 kubelet uses pullgate, or will from its start, 1 refused, or kubelet did not become ready and everything was put \
-back, 2 usage, configuration or output error, 3 the node could not be changed or put back.")]
+Exit codes: 0 \
+                            kubelet uses pullgate, or will use it when kubelet starts, 1 refused, or kubelet did not \
+                            become ready and the previous state was restored, 2 usage, configuration or output error, 3 \
+                            the node could not be changed or restored.")]
     Install(Install),
     /// Restore what `pullgate node install` has changed
     #[command(after_help = "\
@@ -37,7 +38,7 @@ Exit codes: 0 nothing to change, 1 changes to make, or refused, 2 usage or outpu
 pub(super) struct Install {
     #[command(flatten)]
     place: Place,
-    /// Try again what was put back, although nothing has changed since
+    /// Try again after a failed attempt, although nothing has changed since
     #[arg(long)]
     retry: bool,
 }
@@ -48,7 +49,7 @@ pub(super) struct Place {
     /// Directory where the root of the node is mounted; `install` then copies the program and its units there
     #[arg(long, value_name = "DIRECTORY")]
     root: Option<PathBuf>,
-    /// Address of kubelet's health endpoint: healthzBindAddress and healthzPort
+    /// Address of kubelet's health endpoint: its healthzBindAddress and healthzPort
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10248")]
     healthz: SocketAddr,
     /// How long kubelet may take to become ready, in seconds

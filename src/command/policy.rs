@@ -107,7 +107,7 @@ fn check(root: &Path, fetch_keys: bool) -> Outcome {
                 output::note(&format!("warning: {warning}"));
             }
             // The last line that a reader or a log of CI sees.
-            let others = if valid { "" } else { ", but another file is not (see the errors)" };
+            let others = if valid { "" } else { ", but another file is invalid (see the errors)" };
             output::line(&format!(
                 "policy is valid{others}: {}, {}, {}{}, hash {}",
                 output::counted(loaded.files.len(), "file"),

@@ -15,25 +15,29 @@ use super::daemon::Daemon;
 use crate::config::{self, DaemonConfig};
 use crate::node::control::{AskError, ControlReply, ControlRequest};
 use crate::node::report::{DecisionReport, ReportFilter, TableLimits, read_record};
+use crate::policy::Rule;
 use crate::telemetry::decisions::Verdict;
 use crate::telemetry::log;
+use pullgate_cli::terminal::{Look, Progress};
 use pullgate_cli::{Outcome, output};
 use pullgate_config::duration::parse_duration;
-use pullgate_core::untrusted::error_chain;
+use pullgate_core::untrusted::{error_chain, quoted};
 
 /// Timeout of the daemon.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Arguments of `pullgate report`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Exit codes: 0 nothing was refused or would have been, 1 something was, 2 usage or configuration error, 3 undetermined: \
-images were withheld in audit mode only, decisions are missing, or there is no record.")]
+#[command(
+    after_help = "Exit codes: 0 no image was or would have been refused, 1 an image was or would have been refused, 2 \
+                  usage or configuration error, 3 undetermined: audit mode let images through that enforce mode would \
+                  withhold, decisions are missing, or there is no record."
+)]
 pub(super) struct Report {
-    /// Only decisions since a time in RFC 3339, or for so long: 30m, 24h, 7d
+    /// Only decisions since this time: in RFC 3339, or a span before now, such as 30m, 24h or 7d
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
-    /// Only decisions for pods in this Kubernetes namespace; empty for those without a pod
+    /// Only decisions for pods in this Kubernetes namespace; an empty value selects decisions without a pod
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     /// Only decisions by rules with this text in their name, such as a scope or policy.toml:12
@@ -45,7 +49,7 @@ pub(super) struct Report {
     /// Output format
     #[arg(long = "output", value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
-    /// Do not shorten digests, and show when a decision was made first
+    /// Show digests in full, lines of any length, and the time of the first decision of each row
     #[arg(long)]
     wide: bool,
     #[command(flatten)]
@@ -67,13 +71,21 @@ impl Report {
             Ok(report) => report,
             Err(outcome) => return outcome,
         };
+        if let Some(unknown) = self.unknown_name(root, &report) {
+            output::note(&format!("error: {unknown}"));
+            return Outcome::Usage;
+        }
         match self.format {
-            Format::Text => output::text(&text::text(&report, self.wide)),
+            Format::Text => {
+                output::line(&text::page(&report, self.wide).text(Look::of_stdout(self.wide)));
+            }
             Format::Json => output::line(&serde_json::to_string(&report).unwrap_or_default()),
             Format::Csv => {
                 output::text(&csv::csv(&report));
                 // The rows have no place for it.
-                text::notes(&report).iter().for_each(|note| output::note(note));
+                for note in text::notes(&report) {
+                    output::note(&format!("{}: {note}", text::MISSING));
+                }
             }
         }
         outcome(&report)
@@ -85,12 +97,17 @@ impl Report {
             Outcome::Usage
         })?;
         let request = ControlRequest::Report(self.filter());
-        let note = |error: &AskError| output::note(&format!("daemon: {}", error_chain(error)));
+        let mut failure = None;
+        let note = |error: &AskError| failure = Some(format!("daemon: {}", error_chain(error)));
         let failed = |why: &str| {
             output::note(&format!("error: {why}"));
             Err(Outcome::Undetermined)
         };
-        match self.daemon.ask(&config.control.socket, &request, TIMEOUT, note) {
+        let progress = Progress::start("waiting for the daemon");
+        let reply = self.daemon.ask(&config.control.socket, &request, TIMEOUT, note);
+        drop(progress);
+        failure.iter().for_each(|failure| output::note(failure));
+        match reply {
             Ok(Some(ControlReply::Report(report))) => Ok(report),
             Ok(Some(ControlReply::Failed(why))) => failed(&why),
             Ok(Some(_)) => failed("unexpected reply type from the daemon"),
@@ -123,6 +140,32 @@ impl Report {
                 Err(Outcome::Undetermined)
             }
         }
+    }
+
+    /// What is wrong with a name that is neither in the record nor in the policy.
+    fn unknown_name(&self, root: &Path, report: &DecisionReport) -> Option<String> {
+        let rule = self.rule.as_deref().filter(|_| report.unknown_rule);
+        let namespace = self.namespace.as_deref().filter(|_| report.unknown_namespace);
+        rule.or(namespace)?;
+        let survey = config::survey(root, Timestamp::now()).and_then(|(_, survey)| survey.loaded);
+        let policy = survey.ok().map(|loaded| loaded.policy);
+        let rules = || policy.iter().flat_map(|policy| policy.all_rules());
+        let unknown_rule = |text: &&str| !rules().any(|rule| rule.label().contains(text));
+        let unknown_namespace = |name: &&str| !rules().filter_map(Rule::pods).any(|pods| pods.cover(name));
+        let rule = rule.filter(unknown_rule).map(|text| {
+            format!(
+                "no rule with {} in its name is in the record or in the policy; the column RULE of `pullgate report` has \
+                 the names",
+                quoted(text)
+            )
+        });
+        rule.or_else(|| {
+            let name = quoted(namespace.filter(unknown_namespace)?);
+            Some(format!(
+                "no decision for pods of the namespace {name} is in the record, and no rule of the policy names it; the \
+                 column NAMESPACE of `pullgate report` has the names"
+            ))
+        })
     }
 
     fn filter(&self) -> ReportFilter {

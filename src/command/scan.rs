@@ -55,10 +55,12 @@ impl Scan {
         })?;
         // Credentials are not sent to the daemon: a scan with credentials runs in this process.
         if !self.login.is_given() {
-            let note = |error: &AskError| output::note(&format!("daemon: {}", error_chain(error)));
+            let mut failure = None;
+            let note = |error: &AskError| failure = Some(format!("daemon: {}", error_chain(error)));
             let progress = Progress::start("scanning");
             let reply = self.daemon.ask(&config.control.socket, &ControlRequest::Scan, TIMEOUT, note);
             drop(progress);
+            failure.iter().for_each(|failure| output::note(failure));
             match reply {
                 Ok(Some(ControlReply::Scan(report))) => return Ok(report),
                 Ok(Some(ControlReply::Failed(why))) => {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::daemon;
 use crate::config;
 use crate::cri::SandboxImage;
+use crate::doctor::Extent;
 use crate::node::control::{ControlReply, ControlRequest, Status as DaemonStatus};
 use crate::telemetry::log;
 use pullgate_cli::output::counted;
@@ -80,8 +81,8 @@ fn page(status: &DaemonStatus, attention: &[String]) -> Page {
     }
     if let Some(failure) = &policy.failure {
         page.row("", [Span::bad("LOADING FAILED"), format!(" at {}", failure.at).into()]);
-        for problem in &failure.problems {
-            page.row("", [format!("  {problem}").into()]);
+        for line in failure.problems.iter().flat_map(|problem| problem.lines()) {
+            page.row("", [format!("  {line}").into()]);
         }
     }
     add_followed(&mut page, status);
@@ -121,7 +122,10 @@ fn page(status: &DaemonStatus, attention: &[String]) -> Page {
         page.row("BREAK-GLASS", [Span::warning(&what)]);
     }
     for problem in &status.break_glass.problems {
-        page.row("break-glass", [Span::bad("invalid"), format!(": {problem}").into()]);
+        let mut lines = problem.lines();
+        let first = lines.next().unwrap_or_default();
+        page.row("break-glass", [Span::bad("invalid"), format!(": {first}").into()]);
+        lines.for_each(|line| page.row("", [line.into()]));
     }
     for found in attention {
         page.row("attention", [Span::bad(found)]);
@@ -164,7 +168,7 @@ fn add_counters(page: &mut Page, DaemonStatus { counters, connections, .. }: &Da
     page.row(
         "calls",
         [format!(
-            "{} forwarded, {} outside the CRI refused, {} refused",
+            "{} forwarded, {} refused because they are not CRI calls, {} refused",
             counters.passed,
             counters.unimplemented,
             counted(counters.unknown_methods, "unknown method")
@@ -194,7 +198,7 @@ fn add_checks(page: &mut Page, status: &DaemonStatus) {
             let spans = [format!("{name} ").into(), Span::bad("IS NOT ADMITTED"), format!(": {line}").into()];
             page.row("sandbox image", spans);
         }
-        Some(SandboxImage::NotReported) => page.row("sandbox image", ["not reported by the runtime".into()]),
+        Some(SandboxImage::NotReported) => page.row("sandbox image", ["not known".into()]),
         None => page.row("sandbox image", ["not checked yet".into()]),
     }
     match &status.last_scan {
@@ -206,7 +210,13 @@ fn add_checks(page: &mut Page, status: &DaemonStatus) {
         None => page.row("last scan", ["never".into()]),
     }
     if let Some(report) = &status.doctor {
-        page.row("doctor", [format!("{}, at {}", report.summary(), report.at).into()]);
+        page.row("doctor", [report.summary(), format!(", at {}", report.at).into()]);
+        if report.examined == Extent::Daemon {
+            page.row(
+                "",
+                ["only what the daemon sees; `pullgate doctor`, as root, examines the whole node".into()],
+            );
+        }
     }
     for root in &status.trust_roots {
         let names = root.authenticators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");

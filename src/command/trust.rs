@@ -29,12 +29,15 @@ impl TrustCommand {
 
 /// Arguments of `pullgate trust fetch`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-A trusted root that cannot be refreshed is left unchanged. Reload the daemon after an update.
+#[command(
+    after_help = "If a trusted root cannot be refreshed, its file is left unchanged. After an update, reload the \
+                  daemon.
 
-Exit codes: 0 all trusted roots are up to date, 2 usage, configuration or output error, 3 at least one could not be refreshed.")]
+Exit codes: 0 all trusted roots are up to date, 2 usage, configuration or output error, 3 at \
+                  least one could not be refreshed."
+)]
 pub(super) struct Fetch {
-    /// Names of the repositories in [[trust.repository]] to refresh; without names, all of them
+    /// Names of the repositories in [[trust.repository]] to refresh (default: all repositories)
     names: Vec<String>,
     #[command(flatten)]
     output: OutputOption,
@@ -71,7 +74,7 @@ impl Fetch {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else {
-            output::note("error: cannot start an event loop");
+            output::note("error: cannot start the async runtime");
             return Outcome::Undetermined;
         };
         let rows = runtime.block_on(refresh(&config, &repositories));

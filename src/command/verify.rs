@@ -14,6 +14,7 @@ use crate::telemetry::{Step, log};
 use pullgate_cli::LoginArgs;
 use pullgate_cli::terminal::{Page, Progress, ReportOptions, Span};
 use pullgate_cli::{Outcome, output};
+use pullgate_core::untrusted::image_name;
 
 /// Arguments of `pullgate verify`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +24,7 @@ pub(super) struct Verify {
     images: Vec<String>,
     #[command(flatten)]
     output: ReportOptions,
-    /// Kubernetes namespace of the pod; without it, the strictest rule applies
+    /// Kubernetes namespace of the pod; if it is not given, the strictest rule applies
     #[arg(long, value_name = "NAMESPACE")]
     pod_namespace: Option<String>,
     #[command(flatten)]
@@ -59,7 +60,7 @@ impl Verify {
                 namespace: self.pod_namespace.clone(),
             };
             let mut explanation = Explanation::default();
-            let progress = Progress::start(&format!("verifying {image}"));
+            let progress = Progress::start(&format!("verifying {}", image_name(image, usize::MAX)));
             let decision = gate.admit(&request, &mut explanation).await;
             drop(progress);
             let report = Report::of(image, &explanation, &decision);
@@ -102,7 +103,7 @@ impl Report {
         let spent: f64 =
             Step::ALL.iter().filter_map(|step| explanation.steps.milliseconds(*step)).sum::<f64>() + 0.0;
         Self {
-            image: image.to_owned(),
+            image: image_name(image, usize::MAX),
             reference: explanation.reference.clone(),
             rule: explanation.rule.clone(),
             requires: explanation.required.clone(),
@@ -110,7 +111,7 @@ impl Report {
             media_type: explanation.media_type.clone(),
             signatures: explanation.findings.iter().map(SignatureReport::of).collect(),
             problems: explanation.problems.clone(),
-            audited: explanation.audited.iter().map(|refusal| refusal.line().to_owned()).collect(),
+            audited: explanation.audited.iter().map(Refusal::line_in_audit_mode).collect(),
             verdict,
             reason: match decision {
                 Ok(pinned) => pinned.reason().code(),

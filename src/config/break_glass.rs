@@ -23,17 +23,17 @@ const MAX_BYTES: u64 = 256 * 1024;
 
 const OPEN: &[ReadByHand] = read_by_hand! {
     /// The digest of the image or index that may run, under any name.
-    "digest": Digest, "", "a digest; this or `scope`";
+    "digest": Digest, "", "a digest; set this or `scope`";
     /// The scope of the images that may run.
-    "scope": Text, "", "a scope; this or `digest`";
-    /// Why they may run. It is logged at each use.
+    "scope": Text, "", "a scope; set this or `digest`";
+    /// Why the images may run. The log contains this reason at each use of the exception.
     "reason": Sentence, REQUIRED, "one line";
     /// When the exception ends.
     "until": Time, REQUIRED, "a date and time, at most 7 days ahead";
 };
 
 const TABLES: &[ReadByHand] = read_by_hand! {
-    /// Exceptions: each one for an image or index, or for all images of a scope.
+    /// Exceptions, each for one image or index, or for all images of a scope.
     "open": Table("[[open]]") [0..=MAX_EXCEPTIONS], "", "";
 };
 
@@ -131,7 +131,7 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
         }
     };
     let (Some(reason), Some(until)) = (reason, until) else {
-        let hint = "add both; `until` is at most 7 days ahead";
+        let hint = "add `reason` and `until`; `until` may be at most 7 days ahead";
         document.problem(table.span, "[[open]] has no `reason` or no `until`", hint);
         return None;
     };
@@ -142,7 +142,7 @@ fn read_opening(document: &mut Document<'_>, value: Value<'_>, now: Timestamp) -
         document.problem(
             span,
             "`until` is more than 7 days ahead",
-            "choose an earlier time; an exception can be renewed",
+            "choose an earlier time; you can renew the exception later",
         );
         return None;
     }

@@ -1,5 +1,6 @@
 //! `pullgate.toml`: the sockets of the daemon, and what it does besides the policy.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ pub use metrics::Metrics;
 pub use registry::Registry;
 pub use report::Report;
 pub use trust::Trust;
+
+/// A bit of a file's mode.
+const READABLE_BY_OTHERS: u32 = 0o004;
 
 /// The most bytes of the file: 256 KiB.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -97,8 +101,8 @@ pullgate_config::options! {
         socket: PathBuf = "socket", SOCKET.or("/run/pullgate/pullgate.sock");
         /// A group whose members may connect. Every caller that can connect can pull with the rights of this daemon.
         group: Option<String> = "group", GROUP.optional("none", "\"pullgate\"");
-        /// The mode of the socket, in octal. 0600 excludes the group. With a `group`, it can be 0660 (the default then) or
-        /// 0620.
+        /// The mode of the socket, in octal. With 0600, the members of the group cannot connect. 0660 and 0620 need a
+        /// `group`.
         configured_mode: Option<u32> = "mode", MODE.optional("0600; 0660 with a group", "\"0660\"");
     }
 }
@@ -179,7 +183,10 @@ pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Problems> {
         Err(FileError::Missing) if path.symlink_metadata().is_err() => return Ok(DaemonConfig::default()),
         Err(error) => return Err(Problems::from(vec![error.problem(&name, path)])),
     };
-    read(&name, &text)
+    let mut config = read(&name, &text)?;
+    let mode = path.metadata().map_or(0, |metadata| metadata.mode());
+    config.registry.keyring.is_world_readable = mode & READABLE_BY_OTHERS != 0;
+    Ok(config)
 }
 
 /// Reads a text as if it were `pullgate.toml`.
@@ -199,7 +206,7 @@ fn read(name: &str, text: &str) -> Result<DaemonConfig, Problems> {
 
 fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
     if config.control.socket == config.listen.socket {
-        let hint = "use two different paths; kubelet connects to the one in [listen]";
+        let hint = "use two different paths; kubelet connects to the socket in [listen]";
         pass.problem("", "[control] and [listen] have the same `socket`", hint);
     }
     let ours = [("[listen]", &config.listen.socket), ("[control]", &config.control.socket)];
@@ -208,7 +215,11 @@ fn check_sockets(config: &DaemonConfig, pass: &mut Pass<'_, '_, '_>) {
     for (key, path) in runtime.into_iter().chain(images) {
         if let Some((section, _)) = ours.iter().find(|(_, own)| *own == path) {
             let problem = format!("`{key}` in [runtime] is the `socket` of {section}");
-            pass.problem("", problem, "write the socket of the runtime; pullgate would call itself");
+            pass.problem(
+                "",
+                problem,
+                "write the socket of the runtime, because pullgate must not call itself",
+            );
         }
     }
     if let Some(Address::Unix(path)) = &config.metrics.listen
@@ -248,7 +259,7 @@ fn read_mode(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option
     };
     let mode = mode.filter(|mode| matches!(mode, 0o600 | 0o620 | 0o660));
     if mode.is_none() {
-        let hint = "write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission";
+        let hint = "write \"0600\", or for a group \"0660\" or \"0620\", because a caller needs write permission to connect";
         document.problem(value.span, format!("`{key}` is not an allowed mode for this socket"), hint);
     }
     mode

@@ -83,7 +83,7 @@ fn read(document: &mut Document<'_>) -> Vec<Expectation> {
         document.problem(0..0, "there is no [[case]]", "write [[case]] with `image`, and `rule` or `action`");
         return Vec::new();
     };
-    let form = "written as [[case]], once for each";
+    let form = "written as [[case]], once for each image";
     let cases = document.array(cases, "`case`", form).unwrap_or_default();
     cases.into_iter().filter_map(|case| read_case(document, case)).collect()
 }
@@ -111,7 +111,11 @@ fn read_case(document: &mut Document<'_>, value: Value<'_>) -> Option<Expectatio
         read.map_err(error).ok()
     });
     let Some((image, _)) = image else {
-        document.problem(table.span, "[[case]] has no `image`", "write the name as a pod would");
+        document.problem(
+            table.span,
+            "[[case]] has no `image`",
+            "write the name as in the `image` field of a pod",
+        );
         return None;
     };
     Some(Expectation { line, image, pod_namespace: pod_namespace.map(|(text, _)| text), rule, action, mode })

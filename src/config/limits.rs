@@ -25,7 +25,7 @@ pullgate_config::options! {
 
 fn check_timeouts(limits: &Limits, pass: &mut Pass<'_, '_, '_>) {
     if limits.registry.request_timeout > limits.pull_timeout {
-        let hint = "a pull is several requests; raise `pull-timeout` or lower `request-timeout`";
+        let hint = "raise `pull-timeout` or lower `request-timeout`, because a pull needs several requests";
         pass.problem("", "`request-timeout` is longer than `pull-timeout`", hint);
     }
 }

@@ -271,13 +271,13 @@ impl Collected {
                 &second.file,
                 Some(second.place),
                 format!(
-                    "scope {} is as specific as {} of {}:{}, and some image names match both",
+                    "scope {} is as specific as {} of {}:{}, and some image names match both scopes",
                     suggest::quoted(&second.value.written),
                     suggest::quoted(&first.value.written),
                     first.file,
                     first.place.line
                 ),
-                "remove one of them, or make one more specific",
+                "remove one of the two rules, or make the scope of one more specific",
             ));
         }
     }
@@ -339,7 +339,7 @@ fn explain(error: &PolicyError, places: &[(String, super::Place)]) -> Problem {
             "a key counts once, even if several authenticators have it; give each authenticator its own key",
         ),
         PolicyError::UnknownAuthenticator { rule, .. } => (Some(*rule), "declare the authenticator"),
-        PolicyError::Tie { second, .. } => (Some(*second), "make one of them more specific"),
+        PolicyError::Tie { second, .. } => (Some(*second), "make one of the two scopes more specific"),
         PolicyError::UnknownAttestation { rule, .. } => (Some(*rule), "declare it"),
         PolicyError::SameAttestation { .. } => (None, "remove one of them"),
         PolicyError::TooManyAttestations => (None, "merge some"),

@@ -11,7 +11,7 @@ use pullgate_daemon::accept::accept_bounded;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
-use super::{Peer, Proxy};
+use super::{Peer, Proxy, route};
 use crate::containerd::upstream::MAX_HEADER_BYTES;
 use crate::containerd::{Body, LazyWritableStream};
 
@@ -73,6 +73,9 @@ async fn serve_connection(
     };
     let calls = place.clone();
     let answer = service_fn(move |request| {
+        if route::is_image_call(&request) {
+            calls.mark();
+        }
         let (proxy, call) = (Arc::clone(&proxy), calls.call());
         async move {
             let answer = proxy.handle(request, peer).await?;
@@ -92,7 +95,11 @@ async fn serve_connection(
         // A caller that exits without a goodbye is the ordinary end of crictl. An old kubelet (before 1.31)
         // shows up here too: its `:authority` is a socket path, which ends the stream below us.
         Some(Err(error)) => tracing::debug!(%error, "connection ended"),
-        None => tracing::debug!(peer.uid, peer.pid, "connection dropped: the caller did not close it"),
+        None => tracing::debug!(
+            peer.uid,
+            peer.pid,
+            "connection dropped: the caller did not close the connection in time"
+        ),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::containerd::{Body, presence};
 use crate::digest::Digest;
 use crate::gate::{Pod, Present, PresentVerdict, Refusal};
 use crate::telemetry::decisions::Call;
-use pullgate_core::untrusted::{error_chain, sanitize_to};
+use pullgate_core::untrusted::{error_chain, image_name, sanitize_to};
 pub(super) use request::CreateRequest;
 use request::{Changes, UsedImage};
 
@@ -138,8 +138,8 @@ async fn check_image(proxy: &Proxy, used: &UsedImage<'_>, pod: Option<&Pod>) -> 
             return Err(Refusal::not_an_image(used.image));
         }
         tracing::warn!(
-            path = sanitize_to(used.image, MAX_NAME_BYTES),
-            "container is restored from a checkpoint, which is not verified"
+            path = image_name(used.image, MAX_NAME_BYTES),
+            "container is restored from a checkpoint, whose content pullgate does not verify"
         );
         return Ok(None);
     };
@@ -170,7 +170,7 @@ fn record(create: &CreateRequest<'_>, peer: Peer, refusal: &Refusal) {
     let pod = create.pod().cloned().unwrap_or_default();
     tracing::warn!(
         verdict = "refused",
-        image = sanitize_to(create.image().name(), MAX_NAME_BYTES),
+        image = image_name(create.image().name(), MAX_NAME_BYTES),
         pod.namespace = sanitize_to(&pod.namespace, MAX_NAME_BYTES),
         pod.name = sanitize_to(&pod.name, MAX_NAME_BYTES),
         peer.uid = peer.uid,

@@ -70,7 +70,7 @@ pub(super) enum FrameError {
     #[error("the message is larger than {MAX_MESSAGE_BYTES} bytes")]
     TooLarge,
     /// Something follows the message.
-    #[error("the call carries more than one message")]
+    #[error("the call has more than one message")]
     Trailing,
     /// The message is shorter than its length says.
     #[error("the message is truncated")]

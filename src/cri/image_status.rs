@@ -27,7 +27,7 @@ use super::{MAX_NAME_BYTES, Peer, Proxy, RuntimeContent, read_message, status};
 use crate::containerd::Body;
 use crate::gate::{Present, Refusal};
 use crate::telemetry::decisions::Call;
-use pullgate_core::untrusted::{error_chain, sanitize_to};
+use pullgate_core::untrusted::{error_chain, image_name, sanitize_to};
 
 /// How many names of one image are read at most. The runtime's answer is bounded in bytes as well.
 const MAX_NAMES: usize = 10_000;
@@ -109,13 +109,13 @@ fn withhold(
     proxy.counters.withheld.add(refusal.reason());
     Decided::new(Call::ImageStatus, query.image, None).refused(&proxy.counters.decisions, refusal);
     tracing::info!(
-        image = sanitize_to(query.image, MAX_NAME_BYTES),
+        image = image_name(query.image, MAX_NAME_BYTES),
         id = sanitize_to(&present.id, MAX_NAME_BYTES),
         peer.uid = peer.uid,
         peer.pid = peer.pid,
         reason = refusal.reason().code(),
         answer = if safe { "absent" } else { "error" },
-        "image on the node withheld from the caller: not admitted"
+        "image reported to the caller as absent, because the policy does not admit it"
     );
     if !safe {
         return status::refused(refusal);

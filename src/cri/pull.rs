@@ -41,11 +41,18 @@ pub(super) struct PullCall {
     request: PullRequest,
     head: Parts,
     begun: Instant,
+    /// Whether the decision is in `pullgate report`.
+    counts: bool,
 }
 
 impl PullCall {
     pub(super) fn new(request: PullRequest, head: Parts, begun: Instant) -> Self {
-        Self { request, head, begun }
+        Self { request, head, begun, counts: true }
+    }
+
+    /// Whether the decision is in `pullgate report`.
+    pub(super) fn counted(self, counts: bool) -> Self {
+        Self { counts, ..self }
     }
 }
 
@@ -72,6 +79,9 @@ pub(super) async fn handle(proxy: &Proxy, request: Request<Incoming>, peer: Peer
 /// Decides about an image, and forwards the pull if it is admitted.
 pub(super) async fn pull(proxy: &Proxy, call: PullCall, peer: Peer) -> Response<Body> {
     let mut record = Record::begin(&proxy.counters, (call.request.image(), call.request.pod()), peer);
+    if !call.counts {
+        record.leave_out_of_report();
+    }
     let answer = match run(proxy, call, &mut record).await {
         Ok(answer) => answer.into_response(),
         Err(answer) => answer,
@@ -185,7 +195,7 @@ async fn forward(
 }
 
 fn pinned_request(call: PullCall, pinned: &Pinned) -> Option<Request<Body>> {
-    let PullCall { request, mut head, begun } = call;
+    let PullCall { request, mut head, begun, counts: _ } = call;
     let mut parts = request.with_image(pinned.name()).ok()?;
     let length = parts.iter().map(Bytes::len).sum();
     parts.insert(0, Bytes::copy_from_slice(&frame::prefix(length).ok()?));
@@ -225,7 +235,7 @@ async fn record_tag(
 ) -> Result<(), String> {
     let lock = order.lock(pinned.tag_record().unwrap_or(written), id).await;
     let mut lock =
-        lock.ok_or_else(|| "the tag has moved to another digest in the meantime; pull again".to_owned())?;
+        lock.ok_or_else(|| "the tag has moved to another digest during the pull; pull again".to_owned())?;
     let timeout = proxy.settings.limits.tag_record_timeout;
     if let (Some(tagged), Some(digest)) = (pinned.tag_record(), pinned.digest()) {
         let is_sandbox_image = proxy.sandbox_image_name().is_some_and(|sandbox| sandbox == tagged);
@@ -251,5 +261,5 @@ async fn record_tag(
 }
 
 fn pulled_but(text: &str) -> Response<Body> {
-    status::answer(Code::Unknown, format!("pullgate: pulled, but {text}"))
+    status::answer(Code::Unknown, format!("pullgate: the runtime pulled the image, but {text}"))
 }

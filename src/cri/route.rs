@@ -65,6 +65,11 @@ pub(super) fn of<B>(request: &Request<B>) -> Route {
     }
 }
 
+/// Whether a call is one of those that go to kubelet's image endpoint.
+pub(super) fn is_image_call<B>(request: &Request<B>) -> bool {
+    request.uri().path().starts_with(IMAGE_SERVICE)
+}
+
 fn is_identifier(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -16,6 +16,8 @@ use super::{Peer, Proxy, RuntimeContent};
 use crate::api::{Image, ImageSpec, PullImageRequest};
 use crate::containerd::{presence, sandbox};
 use crate::gate::Present;
+use crate::reference::Reference;
+use crate::registry;
 use crate::telemetry::decisions::Call;
 
 /// How often it is checked: the runtime may have restarted with another configuration, or the image may be gone.
@@ -42,7 +44,7 @@ pub enum SandboxImage {
         /// Whether the runtime has an image by that name.
         present: bool,
     },
-    /// It is not configured, and the runtime does not report it.
+    /// It is not configured, neither here nor in containerd's configuration, and the runtime does not report it.
     #[serde(rename = "unknown")]
     NotReported,
 }
@@ -52,16 +54,16 @@ impl fmt::Display for SandboxImage {
         match self {
             Self::Admitted { name } => write!(f, "sandbox image {name} is admitted"),
             Self::Refused { name, .. } => write!(f, "SANDBOX IMAGE {name} IS NOT ADMITTED"),
-            Self::NotReported => write!(f, "sandbox image not reported by the runtime"),
+            Self::NotReported => write!(f, "sandbox image not known"),
         }
     }
 }
 
 /// Checks the sandbox image for as long as it is polled, and calls `changed` after each change.
 pub(super) async fn watch(proxy: &Proxy, mut changed: impl FnMut(&SandboxImage)) {
-    let mut last = None;
+    let (mut last, mut counted) = (None, None);
     loop {
-        let pause = match check(proxy).await {
+        let pause = match check(proxy, &mut counted).await {
             Ok(now) => {
                 if last.as_ref() != Some(&now) {
                     report(&now);
@@ -79,35 +81,50 @@ pub(super) async fn watch(proxy: &Proxy, mut changed: impl FnMut(&SandboxImage))
     }
 }
 
-/// Verifies the sandbox image if it is present, else pulls it.
+/// Verifies the sandbox image if it is present, else pulls it. The decision is counted once for each name and policy, which
+/// are in `counted`: nobody asked for the image at the other times.
 ///
 /// # Errors
 /// When the runtime does not answer.
-async fn check(proxy: &Proxy) -> Result<SandboxImage, String> {
-    let name = match &proxy.settings.sandbox_image {
-        Some(name) => Some(name.clone()),
-        None => in_time(sandbox::image_name(&proxy.upstream)).await?,
-    };
-    let Some(name) = name else { return Ok(SandboxImage::NotReported) };
+async fn check(proxy: &Proxy, counted: &mut Option<(String, String)>) -> Result<SandboxImage, String> {
+    let Some(name) = image_name(proxy).await? else { return Ok(SandboxImage::NotReported) };
     proxy.sandbox.store(Some(Arc::new(name.clone())));
     let found = in_time(presence::image(&proxy.upstream, &name)).await?;
     let present = found.is_some();
+    let now = Some((name.clone(), proxy.policy_hash()));
+    let counts = *counted != now;
+    *counted = now;
     if let Some(image) = found
-        && is_admitted(proxy, &name, &image).await
+        && is_admitted(proxy, (&name, &image), counts).await
     {
         return Ok(SandboxImage::Admitted { name });
     }
-    Ok(match pull_sandbox_image(proxy, &name).await {
+    Ok(match pull_sandbox_image(proxy, &name, counts).await {
         Ok(()) => SandboxImage::Admitted { name },
         Err(line) => SandboxImage::Refused { name, line, present },
     })
 }
 
-async fn is_admitted(proxy: &Proxy, name: &str, image: &Image) -> bool {
+/// As it is configured here, or as the runtime reports it, or as containerd's configuration says.
+async fn image_name(proxy: &Proxy) -> Result<Option<String>, String> {
+    if let Some(name) = &proxy.settings.sandbox_image {
+        return Ok(Some(name.clone()));
+    }
+    let reported = in_time(sandbox::image_name(&proxy.upstream)).await?;
+    let (None, Some(config)) = (&reported, proxy.settings.containerd_config.clone()) else {
+        return Ok(reported);
+    };
+    let read = tokio::task::spawn_blocking(move || registry::sandbox_image(&config)).await;
+    Ok(read.map_err(|error| error.to_string())?.filter(|name| Reference::parse(name).is_ok()))
+}
+
+async fn is_admitted(proxy: &Proxy, (name, image): (&str, &Image), counts: bool) -> bool {
     let content = RuntimeContent::of(&proxy.upstream);
     let present = proxy.gate.read_content(Present::from(image), &content).await;
     let Ok(verdict) = proxy.gate.check_present(name, &present, None).await else { return false };
-    Decided::new(Call::ImageStatus, name, None).present(&proxy.counters.decisions, &verdict);
+    if counts {
+        Decided::new(Call::ImageStatus, name, None).present(&proxy.counters.decisions, &verdict);
+    }
     true
 }
 
@@ -118,7 +135,7 @@ async fn in_time<T, E: fmt::Display>(answer: impl Future<Output = Result<T, E>>)
 }
 
 /// Pulls as kubelet would, without credentials.
-async fn pull_sandbox_image(proxy: &Proxy, name: &str) -> Result<(), String> {
+async fn pull_sandbox_image(proxy: &Proxy, name: &str, counts: bool) -> Result<(), String> {
     let image = ImageSpec { image: name.to_owned(), ..Default::default() };
     let message = PullImageRequest { image: Some(image), ..Default::default() }.encode_to_vec();
     let pull = PullRequest::parse(message.into()).map_err(|error| error.to_string())?;
@@ -129,7 +146,8 @@ async fn pull_sandbox_image(proxy: &Proxy, name: &str) -> Result<(), String> {
     request.headers_mut().insert("te", HeaderValue::from_static("trailers"));
     let (head, ()) = request.into_parts();
     let peer = Peer { pid: i32::try_from(std::process::id()).ok(), uid: nix::unistd::getuid().as_raw() };
-    let answer = pull::pull(proxy, PullCall::new(pull, head, Instant::now()), peer).await;
+    let call = PullCall::new(pull, head, Instant::now()).counted(counts);
+    let answer = pull::pull(proxy, call, peer).await;
     pull::error_of(&answer).map_or(Ok(()), Err)
 }
 
@@ -140,11 +158,12 @@ fn report(image: &SandboxImage) {
             image = name,
             line,
             present,
-            "the sandbox image is not admitted: sandboxes are created from an unverified image"
+            "the sandbox image is not admitted, so the runtime creates sandboxes from an unverified image"
         ),
         SandboxImage::NotReported => {
             tracing::warn!(
-                "the runtime does not report its sandbox image, so it is not verified; set `sandbox-image` in [gate]"
+                "neither the runtime nor containerd's configuration names the sandbox image, so pullgate cannot verify it; set \
+                 `sandbox-image` in [gate]"
             );
         }
     }

@@ -1,5 +1,6 @@
 //! The options of the proxy.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pullgate_config::bound::{MINUTE, SECOND};
@@ -17,24 +18,29 @@ pullgate_config::options! {
         /// "enforce": pullgate reports an image that is on the node but not admitted as absent, so that kubelet pulls it and
         /// pullgate decides on the pull. "off": pullgate decides on pulls only; every image that is on the node runs.
         image_status: bool = "image-status", Choice(&[("enforce", true), ("off", false)], true);
-        /// Whether to allow containers and pods that are restored from a checkpoint, whose content cannot be verified: a
-        /// file, or an image that declares that it carries one, even if that image is admitted. Enforced only if kubelet's
-        /// runtime endpoint is pullgate too.
+        /// Whether containers and pods may be restored from a checkpoint, whose content pullgate cannot verify. A checkpoint
+        /// is a file, or an image that declares that it contains one; "deny" refuses such an image even if a rule admits it.
+        /// The option has an effect only if kubelet's runtime endpoint is also pullgate.
         checkpoint_restore: bool = "checkpoint-restore", Choice(&[("deny", false), ("allow", true)], false);
-        /// Whether to forward calls of methods that this version of pullgate does not know: all of the image service, and
-        /// those of the runtime service whose names contain Pull, Load, Import, Create, Restore or Checkpoint. A denied call
-        /// gets the answer of a runtime that does not have the method. Other unknown methods are always forwarded.
+        /// Whether to forward calls of methods that this version of pullgate does not know. This applies to all methods of
+        /// the image service, and to methods of the runtime service whose names contain Pull, Load, Import, Create, Restore
+        /// or Checkpoint; other unknown methods are always forwarded. A denied call gets the answer of a runtime that does
+        /// not have the method.
         unknown_methods: bool = "unknown-methods", Choice(&[("deny", false), ("allow", true)], false);
-        /// For runtimes that pull inside a virtual machine (Kata, confidential containers): whether to append the verified
-        /// digest to the image name that they receive. Works only if kubelet's runtime endpoint is pullgate too.
+        /// Whether to append the verified digest to the image name that the runtime receives. Set it for runtimes that pull
+        /// inside a virtual machine (Kata, confidential containers). The option has an effect only if kubelet's runtime
+        /// endpoint is also pullgate.
         pin_user_specified_image: bool = "pin-user-specified-image", Flag(false);
-        /// The image of pod sandboxes, which the runtime pulls without kubelet; pullgate verifies and pulls it first.
-        /// containerd 1.6 and 1.7 report its name. For containerd 2.x, write the value of `sandbox` in its `pinned_images`
-        /// here.
-        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime reports", "\"registry.k8s.io/pause:3.10\"");
+        /// The image of pod sandboxes. The runtime pulls it without kubelet, so pullgate verifies and pulls it first.
+        /// containerd 1.6 and 1.7 report its name. For containerd 2.x, pullgate reads the name from `pinned_images` in
+        /// containerd's configuration (`containerd-config` in [registry]). If containerd 2.x uses its default image, write the
+        /// name here.
+        sandbox_image: Option<String> = "sandbox-image", IMAGE.optional("the one that the runtime uses", "\"registry.k8s.io/pause:3.10\"");
     }
     also {
         limits: CriLimits = CriLimits::default();
+        /// The file of containerd's configuration, where the runtime does not report its sandbox image.
+        containerd_config: Option<PathBuf> = None;
     }
 }
 

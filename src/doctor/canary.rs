@@ -60,14 +60,16 @@ pub fn evaluate(answer: &CanaryAnswer) -> Vec<Finding> {
         CanaryAnswer::Pulled => (Diagnosis::CanaryNotRefused, "the pull succeeded".to_owned()),
         CanaryAnswer::Failed { code, message } => {
             let ends = |reason: Reason| message.ends_with(&format!(" [{reason}]"));
-            let is_refusal =
-                Code::from(*code) == Code::Unknown && message.starts_with("SignatureValidationFailed: ");
-            let diagnosis = match is_refusal {
-                true if ends(Reason::Canary) => Diagnosis::CanaryOk,
-                true if ends(Reason::CanaryAdmitted) => Diagnosis::CanaryAdmitted,
-                _ => Diagnosis::CanaryNotRefused,
-            };
-            (diagnosis, format!("{:?}: {message}", Code::from(*code)))
+            let refused = message.strip_prefix("SignatureValidationFailed: ");
+            match refused.filter(|_| Code::from(*code) == Code::Unknown) {
+                // What the policy says about it.
+                Some(line) if ends(Reason::Canary) => {
+                    let why = line.split_once("the policy refuses it: ").map_or(line, |(_, why)| why);
+                    (Diagnosis::CanaryOk, why.trim_end_matches(&format!(" [{}]", Reason::Canary)).to_owned())
+                }
+                Some(line) if ends(Reason::CanaryAdmitted) => (Diagnosis::CanaryAdmitted, line.to_owned()),
+                _ => (Diagnosis::CanaryNotRefused, format!("{:?}: {message}", Code::from(*code))),
+            }
         }
     };
     vec![Finding::new(diagnosis, &evidence)]

@@ -24,14 +24,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A diagnosis with its evidence, which may be untrusted text.
+    /// A diagnosis with its evidence, which may be untrusted text of several lines.
     #[must_use]
     pub fn new(diagnosis: Diagnosis, evidence: &str) -> Self {
+        let lines = evidence.lines().map(str::trim).filter(|line| !line.is_empty());
         Self {
             id: diagnosis.code().to_owned(),
             severity: diagnosis.severity(),
             meaning: diagnosis.meaning().to_owned(),
-            evidence: sanitize_to(evidence, MAX_EVIDENCE_BYTES),
+            evidence: sanitize_to(&lines.collect::<Vec<_>>().join("; "), MAX_EVIDENCE_BYTES),
             advice: diagnosis.advice().to_owned(),
         }
     }

@@ -53,8 +53,8 @@ impl KubeletFacts {
     }
 }
 
-/// The findings about the kubelets that were found. `callers` are the processes with a connection to the daemon, if known;
-/// `pod_rules` is whether the policy has rules for the namespaces of pods.
+/// The findings about the kubelets that were found. `callers` are the processes that made an image call on a connection that
+/// is still open, if known: kubelet has another connection to its runtime endpoint. `pod_rules` is whether the policy has rules for the namespaces of pods.
 #[must_use]
 pub fn evaluate(
     kubelets: &Result<Vec<KubeletFacts>, String>,

@@ -36,7 +36,7 @@ pub fn evaluate(policy: &Policy) -> Vec<Finding> {
         findings.push(Finding::new(Diagnosis::NothingEnforced, &evidence));
     } else {
         let evidence = format!(
-            "{enforced} of {} rules, with the default, refuse images; {}",
+            "rules that refuse images, with the default: {enforced} of {}; {}",
             rules.len(),
             policy.hash()
         );

@@ -29,9 +29,17 @@ impl Processes {
     }
 
     /// The processes of root outside of containers.
-    pub(super) fn of_the_node(&self) -> Vec<u32> {
-        let namespace = |pid: &str| fs::read_link(self.proc.join(pid).join("ns/mnt")).ok();
-        let node = namespace("1");
+    ///
+    /// # Errors
+    /// When they cannot be distinguished from those in containers, which can have any name.
+    pub(super) fn of_the_node(&self) -> Result<Vec<u32>, String> {
+        let namespace = |pid: &str| {
+            let path = self.proc.join(pid).join("ns/mnt");
+            fs::read_link(&path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let node = namespace("1").map_err(|error| {
+            format!("processes of the node cannot be distinguished from those in containers: {error}")
+        })?;
         let is_root = |pid: &u32| {
             let metadata = fs::metadata(self.proc.join(pid.to_string()));
             let is_trusted = |uid: u32| uid == nix::unistd::geteuid().as_raw() || uid == 0;
@@ -39,9 +47,8 @@ impl Processes {
             metadata.is_ok_and(|it| is_trusted(it.uid())) && self.real_user(*pid).is_none_or(is_trusted)
         };
         let mut pids: Vec<u32> = self.pids().into_iter().filter(is_root).collect();
-        // A process in a container can have any name.
-        pids.retain(|pid| node.is_none() || namespace(&pid.to_string()) == node);
-        pids
+        pids.retain(|pid| namespace(&pid.to_string()).is_ok_and(|it| it == node));
+        Ok(pids)
     }
 
     /// Who started a process: `Uid:` in /proc/PID/status (proc_pid_status(5)).
@@ -128,19 +135,46 @@ mod tests {
     #[test]
     fn a_program_that_another_user_started_is_not_one_of_the_node() {
         let directory = tempfile::tempdir().unwrap();
-        let process = directory.path().join("7");
-        fs::create_dir(&process).unwrap();
+        let process = in_namespace(directory.path(), 7, 1);
+        in_namespace(directory.path(), 1, 1);
         for (users, expected) in [("0\t0\t0\t0", true), ("65534\t0\t0\t0", false)] {
             fs::write(process.join("status"), format!("Name:\tsu\nUid:\t{users}\n")).unwrap();
-            assert_eq!(Processes::at(directory.path()).of_the_node() == [7], expected, "{users}");
+            let found = Processes::at(directory.path()).of_the_node().unwrap();
+            assert_eq!(found.contains(&7), expected, "{users}");
         }
+    }
+
+    /// The directory of a process in a mount namespace.
+    fn in_namespace(proc: &Path, pid: u32, namespace: u32) -> PathBuf {
+        let process = proc.join(pid.to_string());
+        fs::create_dir_all(process.join("ns")).unwrap();
+        std::os::unix::fs::symlink(format!("mnt:[{namespace}]"), process.join("ns/mnt")).unwrap();
+        process
+    }
+
+    #[test]
+    fn a_process_in_a_container_is_not_one_of_the_node() {
+        let directory = tempfile::tempdir().unwrap();
+        let processes = Processes::at(directory.path());
+        in_namespace(directory.path(), 7, 1);
+        in_namespace(directory.path(), 8, 2);
+        fs::create_dir(directory.path().join("9")).unwrap();
+        let unknown = processes.of_the_node().unwrap_err();
+        assert!(unknown.contains("those in containers: ") && unknown.contains("/1/ns/mnt: "), "{unknown}");
+        in_namespace(directory.path(), 1, 1);
+        let mut found = processes.of_the_node().unwrap();
+        found.sort_unstable();
+        assert_eq!(found, [1, 7]);
     }
 
     #[test]
     fn reads_this_process() {
         let processes = Processes::at(Path::new("/proc"));
         let pid = std::process::id();
-        assert!(processes.of_the_node().contains(&pid));
+        // Not on a machine whose first process is in another user namespace.
+        if fs::read_link("/proc/1/ns/mnt").is_ok() {
+            assert!(processes.of_the_node().unwrap().contains(&pid));
+        }
         let arguments: Vec<String> = std::env::args().collect();
         assert_eq!(processes.arguments(pid), arguments);
         let started = processes.started(pid).unwrap();

@@ -4,13 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Severity};
-use pullgate_core::untrusted::sanitize;
+use crate::telemetry::whole_second;
+use pullgate_cli::output::counted;
+use pullgate_cli::terminal::{Page, Span};
 
 /// The longest line that node-problem-detector shows (`max_output_length` of its custom plug-ins, by default), in bytes.
 const NPD_LINE_BYTES: usize = 80;
-
-/// The width of the first column of the text.
-const LABEL: usize = 9;
 
 /// The answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,26 +21,37 @@ pub enum Verdict {
     Undetermined,
 }
 
+/// What was examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Extent {
+    /// The whole node, by `pullgate doctor`.
+    Node,
+    /// What the daemon sees from within its sandbox, once after its start.
+    Daemon,
+}
+
 /// What was found, the worst first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// When, in RFC 3339.
     pub at: String,
+    pub examined: Extent,
     pub verdict: Verdict,
     pub findings: Vec<Finding>,
 }
 
 impl Report {
     #[must_use]
-    pub fn new(now: Timestamp, mut findings: Vec<Finding>) -> Self {
+    pub fn new(now: Timestamp, examined: Extent, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let verdict = match findings.first().map(|worst| worst.severity) {
             Some(Severity::Error) => Verdict::NotEnforcing,
             Some(Severity::Unknown) => Verdict::Undetermined,
             _ => Verdict::Enforcing,
         };
-        Self { at: now.to_string(), verdict, findings }
+        Self { at: whole_second(now).to_string(), examined, verdict, findings }
     }
 
     /// The number of findings of a severity.
@@ -57,49 +67,59 @@ impl Report {
 
     /// The first line of the text.
     #[must_use]
-    pub fn summary(&self) -> String {
+    pub fn summary(&self) -> Span {
+        let text = self.summary_text();
+        match self.verdict {
+            Verdict::Enforcing => Span::good(&text),
+            Verdict::NotEnforcing => Span::bad(&text),
+            Verdict::Undetermined => Span::warning(&text),
+        }
+    }
+
+    fn summary_text(&self) -> String {
         let answer = match self.verdict {
             Verdict::Enforcing => "this node enforces its policy",
             Verdict::NotEnforcing => "this node does NOT enforce its policy",
             Verdict::Undetermined => "whether this node enforces its policy cannot be determined",
         };
-        let counted =
-            [(Severity::Error, "error"), (Severity::Unknown, "unknown"), (Severity::Warning, "warning")]
-                .into_iter()
-                .filter_map(|(severity, noun)| match (self.count(severity), noun) {
-                    (0, _) => None,
-                    (count, "unknown") => Some(format!("{count} unknown")),
-                    (1, _) => Some(format!("1 {noun}")),
-                    (count, _) => Some(format!("{count} {noun}s")),
-                });
-        let counted: Vec<_> = counted.collect();
-        if counted.is_empty() { answer.to_owned() } else { format!("{answer}: {}", counted.join(", ")) }
+        let [errors, unknown, warnings] =
+            [Severity::Error, Severity::Unknown, Severity::Warning].map(|severity| self.count(severity));
+        let counts = [
+            (errors, counted(errors, "error")),
+            (unknown, format!("{unknown} unknown")),
+            (warnings, counted(warnings, "warning")),
+        ];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<_> = counts.map(|(_, text)| text).collect();
+        if counts.is_empty() { answer.to_owned() } else { format!("{answer}: {}", counts.join(", ")) }
     }
 
-    /// The text for a person: a block for each finding.
+    /// The text for a person: a block for each finding, and a row for each that is as it should be.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut lines = vec![self.summary()];
-        for finding in &self.findings {
-            let Finding { id, severity, meaning, evidence, advice } = finding;
+    pub fn page(&self) -> Page {
+        let mut page = Page::new();
+        page.line([self.summary()]);
+        let (good, others): (Vec<_>, Vec<_>) =
+            self.findings.iter().partition(|it| it.severity == Severity::Ok);
+        for Finding { id, severity, meaning, evidence, advice } in others {
             let name = match severity {
-                Severity::Error => "ERROR",
-                other => other.name(),
+                Severity::Error => Span::bad("ERROR"),
+                Severity::Unknown | Severity::Warning => Span::warning(severity.name()),
+                Severity::Note | Severity::Ok => Span::plain(severity.name()),
             };
-            let mut row = |label: &str, text: &str| {
-                lines.push(format!("{label:<LABEL$}{}", sanitize(text)).trim_end().to_owned());
-            };
-            if *severity == Severity::Ok {
-                row(name, &format!("{id}: {evidence}"));
-                continue;
-            }
-            row("", "");
-            row(name, id);
-            row("", meaning);
-            row("  found", evidence);
-            row("  do", advice);
+            page.line([]);
+            page.line([name, " ".into(), Span::strong(id), format!(": {meaning}").into()]);
+            page.row("found", [evidence.as_str().into()]);
+            page.row("do", [advice.as_str().into()]);
         }
-        lines.join("\n")
+        if !good.is_empty() {
+            page.line([]);
+            page.line([Span::good("ok")]);
+        }
+        for Finding { id, evidence, .. } in good {
+            page.row(id, [evidence.as_str().into()]);
+        }
+        page
     }
 
     /// One line for node-problem-detector, which cuts it where a character may be.
@@ -128,10 +148,11 @@ impl Report {
 mod tests {
     use super::*;
     use crate::doctor::Diagnosis;
+    use pullgate_cli::terminal::Look;
 
     fn report(diagnoses: &[Diagnosis]) -> Report {
-        let findings = diagnoses.iter().map(|it| Finding::new(*it, "evidence\u{1b}[2J"));
-        Report::new(Timestamp::UNIX_EPOCH, findings.collect())
+        let findings = diagnoses.iter().map(|it| Finding::new(*it, "evidence\u{1b}[2J\n  more of it\n"));
+        Report::new(Timestamp::UNIX_EPOCH, Extent::Node, findings.collect())
     }
 
     #[test]
@@ -161,21 +182,23 @@ mod tests {
     }
 
     #[test]
-    fn the_text_has_a_block_for_each_finding() {
-        let text = report(&[Diagnosis::CanaryOk, Diagnosis::ReloadFailed, Diagnosis::DaemonDown]).text();
-        let expected = "\
-this node does NOT enforce its policy: 1 error, 1 warning
+    fn the_text_has_a_block_for_each_finding_and_fits_the_terminal() {
+        let report = report(&[Diagnosis::CanaryOk, Diagnosis::ReloadFailed, Diagnosis::DaemonDown]);
+        let look = Look { width: Some(80), ..Look::default() };
+        insta::assert_snapshot!("columns_80", report.page().text(look));
+        insta::assert_snapshot!("wide", report.page().text(Look { wide: true, ..Look::default() }));
+    }
 
-ERROR    daemon-down
-         the daemon does not answer
-  found  evidence\\u{1b}[2J
-  do     run `systemctl enable --now pullgate`, and read `journalctl --unit=pullgate`
-
-warning  reload-failed
-         the last reload of the policy failed: the previous policy stays in force
-  found  evidence\\u{1b}[2J
-  do     run `pullgate policy check`, fix what it reports, then `systemctl reload pullgate`
-ok       canary: evidence\\u{1b}[2J";
-        assert_eq!(text, expected);
+    #[test]
+    fn digests_are_short_unless_somebody_wants_them() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let report = Report::new(
+            Timestamp::UNIX_EPOCH,
+            Extent::Node,
+            vec![Finding::new(Diagnosis::NotReloaded, &digest)],
+        );
+        let text = |wide| report.page().text(Look { wide, ..Look::default() });
+        assert!(text(false).contains("found  sha256:000000000000…\n"), "{}", text(false));
+        assert!(text(true).contains(&format!("found  {digest}\n")), "{}", text(true));
     }
 }

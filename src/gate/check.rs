@@ -147,8 +147,9 @@ impl Check {
     ) -> Result<Proof, Unverified> {
         let format = attachment.format();
         if !self.layouts.contains(&format) {
-            let why =
-                format!("the format {format} does not count, because it is not in `layouts` of the rule");
+            let why = format!(
+                "signatures of the format {format} do not count, because `layouts` of the rule does not list this format"
+            );
             return Err(Unverified { why, ..Unverified::default() });
         }
         let subject = Subject {

@@ -93,7 +93,7 @@ impl CrlFetcher {
         let mut fetched = FetchedCrls::default();
         // Each has its own task, so all of them run while one is waited for.
         for (source, fetch) in fetching.collect::<Vec<_>>() {
-            let crl = fetch.await.unwrap_or_else(|| failed("the CRL was not read"));
+            let crl = fetch.await.unwrap_or_else(|| failed("pullgate did not read the CRL"));
             fetched.0.insert(source, crl);
         }
         fetched
@@ -105,7 +105,7 @@ impl CrlFetcher {
             Request { method: Method::GET, url: source.address(), headers: &[], body: None, plain: true };
         let answer = self.client.ask(request).await.map_err(|error| error_chain(&error))?;
         if answer.status != 200 {
-            return Err(format!("the server of the CRL answers with status {}", answer.status));
+            return Err(format!("the server of the CRL answered with status {}", answer.status));
         }
         let body = answer.body;
         let memory = registry.memory().present(body.len().saturating_mul(PARSED), STEP).await;
@@ -128,7 +128,10 @@ impl CrlFetcher {
         let old = kept.remove(&source).and_then(|old| old.crl.list);
         let crl = match (outcome, old) {
             (Ok(new), Some(old)) if rank(&new, now) < rank(&old, now) => {
-                let why = format!("the CRL of {} was made before the one that is known", new.this_update());
+                let why = format!(
+                    "the server returned a CRL made at {}, which is older than the CRL in memory",
+                    new.this_update()
+                );
                 FetchedCrl { list: Some(old), failed: Some(why), is_stale: false }
             }
             (Ok(new), _) => {

@@ -117,7 +117,11 @@ impl EvidenceWriter {
     ) {
         let image = pinned.name();
         let Ok(id) = Digest::parse(id) else {
-            tracing::warn!(image, id, "the runtime's image id is not a digest: no evidence is recorded");
+            tracing::warn!(
+                image,
+                id,
+                "the runtime returned an image id that is not a digest: pullgate records no evidence of the image"
+            );
             return;
         };
         let written = if begun.image.as_ref() == Some(&id) {
@@ -131,7 +135,7 @@ impl EvidenceWriter {
         if tokio::time::timeout(TIMEOUT, written).await.is_err() {
             tracing::warn!(
                 image,
-                "writing to the ledger takes too long: the pull is answered before the evidence is written"
+                "writing to the ledger takes too long: pullgate answers the pull before it has written the evidence"
             );
         }
     }
@@ -162,7 +166,7 @@ impl EvidenceWriter {
                 if found.is_none() {
                     tracing::warn!(
                         image = pinned.name(),
-                        "cannot read the evidence of the pulled image: the image id is not linked to it"
+                        "cannot read the evidence of the pulled image: the image id is not linked to its evidence"
                     );
                 }
                 Some((found?, None))
@@ -252,7 +256,7 @@ async fn linked(
         tracing::warn!(
             image = pinned.name(),
             %id,
-            "the id of the pulled image does not belong to the verified digest: the id is not linked to the evidence"
+            "the id of the pulled image does not belong to the verified digest: the image id is not linked to the evidence"
         );
         return named(evidence, pinned);
     };

@@ -44,7 +44,7 @@ impl HeldContent {
             Self::Read(digests) => Ok(digests),
             Self::Unread(Unread::Memory(error)) => Err(Refusal::memory(image, error)),
             Self::Unread(Unread::Content(why)) => Err(Refusal::content(image, why)),
-            Self::NotRead => Err(Refusal::content(image, "the content was not read")),
+            Self::NotRead => Err(Refusal::content(image, "pullgate did not read the content")),
         }
     }
 }
@@ -115,7 +115,7 @@ impl ContentWalker {
                 let walked = self.walks.get((reader.key("walk", &key), key), size, work).await?;
                 if !walked.configurations.contains(id) {
                     return Err(format!(
-                        "the image record with digest {digest} does not lead to the image id {id}"
+                        "the image record with digest {digest} does not contain the image {id}"
                     )
                     .into());
                 }

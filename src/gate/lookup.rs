@@ -226,11 +226,19 @@ impl Lookup {
             let image = self.request.image.as_str();
             if !dropped.needed.is_empty() {
                 let dropped = dropped.needed;
-                tracing::warn!(image, ?dropped, "attestations are too large to be kept as evidence");
+                tracing::warn!(
+                    image,
+                    ?dropped,
+                    "attestations of the image are too large to be kept as evidence"
+                );
             }
             if !dropped.others.is_empty() {
                 let dropped = dropped.others;
-                tracing::info!(image, ?dropped, "attestations that no rule needed are not kept as evidence");
+                tracing::info!(
+                    image,
+                    ?dropped,
+                    "attestations of the image that no rule required are not kept as evidence"
+                );
             }
             return Some(Arc::new(evidence));
         }

@@ -261,7 +261,7 @@ pub(super) async fn weigh(
         match confirmations.weigh(required, proofs, remote_verifier) {
             Ok(result) => return result,
             Err(open) if open.is_empty() => {
-                return QuorumResult::Unanswered("the key service was not queried".to_owned());
+                return QuorumResult::Unanswered("pullgate did not query the key service".to_owned());
             }
             Err(open) => confirmations.add(ask(remote_verifier, open).await),
         }

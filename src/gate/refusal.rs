@@ -11,7 +11,7 @@ use crate::policy::{Policy, Requirement};
 use crate::registry::{Bound, RegistryError};
 use crate::signature::Fault;
 use crate::telemetry::{Cause, Kind, Reason};
-use pullgate_core::untrusted::{error_chain, sanitize_to};
+use pullgate_core::untrusted::{error_chain, image_name, sanitize_to};
 use pullgate_net::memory::MemoryError;
 
 /// The longest line, in bytes. grpc-go is about to lower its default header limit to 8 KiB, and the line is
@@ -21,6 +21,9 @@ const MAX_LINE_BYTES: usize = 1500;
 /// The longest part of it that one quoted text may take, in bytes.
 const MAX_QUOTE_BYTES: usize = 300;
 
+/// The end of an advice about an image that was not pulled.
+const AND_AGAIN: &str = ", then pull again";
+
 /// Why an image may not run.
 ///
 /// Its line is the same at every attempt: kubelet asks once for each pull secret, and recognises the reason only when
@@ -29,6 +32,8 @@ const MAX_QUOTE_BYTES: usize = 300;
 pub struct Refusal {
     reason: Reason,
     line: String,
+    /// What to do, if that is the end of the line.
+    advice: Option<&'static str>,
     rule: Option<String>,
 }
 
@@ -41,6 +46,21 @@ impl Refusal {
     /// The line that explains it: image, rule, what was required, what was found, what to do.
     pub fn line(&self) -> &str {
         &self.line
+    }
+
+    /// The line if the rule is in audit mode, and the image was admitted: what enforce mode would do, and what to do before.
+    pub fn line_in_audit_mode(&self) -> String {
+        let suffix = format!(" [{}]", self.reason);
+        let text = self.line.strip_suffix(&suffix).unwrap_or(&self.line);
+        let cut = self.advice.and_then(|advice| Some((text.strip_suffix(advice)?, advice)));
+        let text = cut.map_or_else(
+            || text.to_owned(),
+            |(text, advice)| {
+                let advice = advice.strip_suffix(AND_AGAIN).unwrap_or(advice);
+                format!("{text}before this rule is in enforce mode, {advice}")
+            },
+        );
+        text.replacen("is refused by", "would be refused by", 1) + &suffix
     }
 
     /// The rule that refuses the image, with file and line, if it is known.
@@ -100,13 +120,16 @@ impl Refusal {
     }
 
     pub(super) fn allowance_over(image: &str, rule: &str, until: &str) -> Self {
-        let text = format!("is refused by {}: it was allowed unsigned until {until}", quote(rule));
+        let text =
+            format!("is refused by {}: the rule allowed unsigned images only until {until}", quote(rule));
         Self::new(Reason::AllowanceOver, image, &text)
     }
 
     pub(super) fn digest_not_allowed(image: &str, digest: &str, rule: &str) -> Self {
-        let text =
-            format!("({digest}) is refused by {}: the rule allows only other digests unsigned", quote(rule));
+        let text = format!(
+            "({digest}) is refused by {}: the rule allows some unsigned images, but not this digest",
+            quote(rule)
+        );
         Self::new(Reason::DigestNotAllowed, image, &text)
     }
 
@@ -121,14 +144,18 @@ impl Refusal {
 
     /// The canary, which the policy refuses.
     pub(super) fn canary(image: &str, refusal: &Self) -> Self {
-        let text = format!("is the canary of `pullgate doctor`; the policy refuses it: {}", refusal.line());
+        let text = format!(
+            "is the canary of `pullgate doctor`, and the policy refuses the canary: {}",
+            refusal.line()
+        );
         Self::new(Reason::Canary, image, &text)
     }
 
     /// The canary, which the policy does not refuse.
     pub(super) fn canary_admitted(image: &str, rule: &str, why: Reason) -> Self {
         let text = format!(
-            "is the canary of `pullgate doctor` and has no signature, but {} admits it [{why}]; pullgate refuses it anyway",
+            "is the canary of `pullgate doctor` and has no signature, but {} would admit the canary [{why}]; pullgate \
+             refuses the canary anyway",
             quote(rule)
         );
         Self::new(Reason::CanaryAdmitted, image, &text)
@@ -153,7 +180,7 @@ impl Refusal {
     /// An image that the runtime would restore a container from, by the annotation of its record `record`.
     pub fn checkpoint_image(image: &str, record: &str) -> Self {
         let text = format!(
-            "carries a checkpoint ({}), which the runtime would restore on top of an image that was not verified; see \
+            "contains a checkpoint ({}), and the runtime would restore the checkpoint on top of an unverified image; see \
              `checkpoint-restore` in [gate]",
             quote(record)
         );
@@ -174,7 +201,8 @@ impl Refusal {
     /// Digests are denied, and the runtime's content of the image cannot be compared with them.
     pub(super) fn content(image: &str, why: &str) -> Self {
         let text = format!(
-            "cannot be compared with the deny list, because its content in the runtime is unreadable: {}",
+            "cannot be compared with the deny list, because pullgate cannot read the content of the image in the runtime: \
+             {}",
             quote(why)
         );
         Self::new(Reason::RuntimeUnavailable, image, &text)
@@ -197,7 +225,7 @@ impl Refusal {
     /// Signatures hold, and a service that has to confirm them does not answer.
     pub(super) fn key_service(image: &str, digest: &str, rule: &str, why: &str) -> Self {
         let text = format!(
-            "({digest}) cannot be verified by {}: its signatures are valid, but the key service has not confirmed them: {}",
+            "({digest}) cannot be verified by {}: the signatures are valid, but the key service has not confirmed them: {}",
             quote(rule),
             quote(why),
         );
@@ -223,25 +251,26 @@ impl Refusal {
         };
         let required = quote(&requirement.to_string());
         let rule = quote(rule);
-        let text = format!("({digest}) is refused by {rule}: requires {required}; {summary}; {advice}");
-        Self::new(reason, image, &text)
+        let text = format!("({digest}) is refused by {rule}, which requires {required}; {summary}");
+        Self::advised(reason, image, &text, advice)
     }
 
     /// The image is on the node, and nothing shows that it is what the rule of this name admits.
     pub(super) fn unverified(image: &str, id: &str, rule: &str, required: &str) -> Self {
         let text = format!(
-            "({id}) is on the node, but refused by {}: requires {}; pullgate has no evidence that it was verified under \
-             this name; pull it by this name through pullgate",
+            "({id}) is on the node, but is refused by {}, which requires {}; pullgate has no evidence that the image was \
+             verified under this name",
             quote(rule),
             quote(required),
         );
-        Self::new(Reason::NotVerified, image, &text)
+        Self::advised(Reason::NotVerified, image, &text, "pull the image by this name through pullgate")
     }
 
     /// The image was asked for by its id, and nothing is known about that.
     pub(super) fn unverified_id(image: &str, id: &str) -> Self {
         let text = format!(
-            "({}) is on the node, but pullgate has no evidence that it was verified; pull it by a name through pullgate",
+            "({}) is on the node, but pullgate has no evidence that the image was verified; pull the image by a name \
+             through pullgate",
             quote(id)
         );
         Self::new(Reason::NotVerified, image, &text)
@@ -254,11 +283,15 @@ impl Refusal {
         Self::new(reason, image, advice)
     }
 
+    fn advised(reason: Reason, image: &str, text: &str, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..Self::new(reason, image, &format!("{text}; {advice}")) }
+    }
+
     fn new(reason: Reason, image: &str, text: &str) -> Self {
         let suffix = format!(" [{reason}]");
-        let line = format!("image {} {text}", quote(image));
+        let line = format!("image {} {text}", image_name(image, MAX_QUOTE_BYTES));
         let line = sanitize_to(&line, MAX_LINE_BYTES.saturating_sub(suffix.len())) + &suffix;
-        Self { reason, line, rule: None }
+        Self { reason, line, advice: None, rule: None }
     }
 }
 
@@ -267,11 +300,11 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
     match fault {
         Fault::OtherKind(_) => (
             Reason::OtherSignatureKind,
-            "require, in the rule, an authenticator that can verify this kind of signature, or sign in another way",
+            "sign in a way that the authenticators of the rule can verify, or add another authenticator to the rule",
         ),
         Fault::UnknownKey => (
             Reason::UnknownKey,
-            "sign this digest with a key that the authenticator has, or add the key to it",
+            "sign this digest with a key of the authenticator, or add the signer's key to the authenticator",
         ),
         Fault::OtherDigest => (Reason::OtherDigest, "sign this digest"),
         Fault::OtherRepository => (
@@ -279,11 +312,11 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
             "sign this digest under the name of this repository, or list the signed name in `aliases` of the rule",
         ),
         Fault::WrongIdentity => {
-            (Reason::WrongIdentity, "sign this digest by an identity that the rule names")
+            (Reason::WrongIdentity, "sign this digest as an identity that the authenticator accepts")
         }
         Fault::UntrustedCertificate => (
             Reason::UntrustedCertificate,
-            "sign with a certificate of an authority that the authenticator trusts",
+            "sign with a certificate from an authority that the authenticator trusts",
         ),
         Fault::CertificateExpired => (Reason::CertificateExpired, "sign this digest again"),
         Fault::KeyNotValidNow => {
@@ -291,7 +324,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         }
         Fault::CertificateNotValidNow => (
             Reason::CertificateNotValidNow,
-            "check the clock of the node; sign this digest again, with a certificate that is valid or a timestamp",
+            "check the clock of the node; sign this digest again, with a valid certificate or with a timestamp",
         ),
         Fault::SignatureExpired => {
             (Reason::SignatureExpired, "check the clock of the node; sign this digest again")
@@ -323,7 +356,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         }
         Fault::OtherPayload => (
             Reason::OtherPayload,
-            "have the attestor attest this digest as Binary Authorization or kritis do",
+            "have the attestor attest this digest in the format of Binary Authorization or kritis",
         ),
         Fault::KeyRevoked => (Reason::KeyRevoked, "sign this digest with another key"),
         Fault::FutureTime => (Reason::FutureSigningTime, "check the clock of this node"),
@@ -337,7 +370,7 @@ fn reason_of_fault(fault: Fault) -> (Reason, &'static str) {
         Fault::Stale => (Reason::AttestationStale, "attest this digest again"),
         Fault::TooManyAttempts => (
             Reason::TooManySignatures,
-            "remove attestations that are not needed from the image, or name fewer keys in the attestors",
+            "remove unneeded attestations from the image, or remove keys from the attestors of the policy",
         ),
     }
 }
@@ -400,6 +433,46 @@ mod tests {
     use super::*;
     use crate::gate::Finding;
     use crate::registry::Collected;
+
+    #[test]
+    fn a_rule_in_audit_mode_says_what_enforce_mode_would_do() {
+        let policy = crate::config::load_policy_text("default = \"deny\"\n", jiff::Timestamp::UNIX_EPOCH)
+            .unwrap()
+            .policy;
+        let requirement = Requirement::all(vec!["release".to_owned()]).unwrap();
+        let collected = Collected::default();
+        let found = Found::nothing(&collected, None);
+        let unsigned = Refusal::unmet(("r.io/a:1", "sha256:1"), "a rule", (&policy, &requirement), &found);
+        let long = "x".repeat(2 * MAX_LINE_BYTES);
+        for (refusal, line, audited) in [
+            (
+                unsigned,
+                "image r.io/a:1 (sha256:1) is refused by a rule, which requires release; found no signature; sign this digest, then \
+                 pull again [no-signature]",
+                "image r.io/a:1 (sha256:1) would be refused by a rule, which requires release; found no signature; before this rule \
+                 is in enforce mode, sign this digest [no-signature]",
+            ),
+            (
+                Refusal::denied("r.io/a:1", "a rule", Some("old")),
+                "image r.io/a:1 is refused by a rule: old [denied-by-rule]",
+                "image r.io/a:1 would be refused by a rule: old [denied-by-rule]",
+            ),
+            (
+                Refusal::absent("r.io/a:1"),
+                "image r.io/a:1 is not on the node [not-found]",
+                "image r.io/a:1 is not on the node [not-found]",
+            ),
+        ] {
+            assert_eq!((refusal.line(), refusal.line_in_audit_mode().as_str()), (line, audited));
+        }
+        let cut = Refusal::advised(Reason::NoSignature, "r.io/a:1", &long, "sign it");
+        assert_eq!(cut.line_in_audit_mode(), cut.line());
+        let id = Refusal::unverified("r.io/a:1", "sha256:1", "a rule", "release").line_in_audit_mode();
+        assert!(
+            id.contains("but would be refused by a rule, ") && id.contains("enforce mode, pull the image by"),
+            "{id}"
+        );
+    }
 
     /// A scan must not remove signed images because of a trusted root that is out of date, or a clock that is slow.
     #[test]

@@ -104,7 +104,7 @@ impl Disk {
                 None
             }
             Err(Unreadable::Io(error)) => {
-                tracing::warn!(path = %path.display(), %error, "evidence could not be read");
+                tracing::warn!(path = %path.display(), %error, "cannot read the evidence of an image");
                 None
             }
         }
@@ -137,9 +137,9 @@ impl Disk {
             return;
         }
         match std::fs::remove_file(path) {
-            Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence removed"),
+            Ok(()) => tracing::warn!(path = %path.display(), %why, "damaged evidence of an image removed"),
             Err(error) => {
-                tracing::debug!(path = %path.display(), %why, %error, "damaged evidence cannot be removed");
+                tracing::debug!(path = %path.display(), %why, %error, "cannot remove damaged evidence of an image");
             }
         }
     }

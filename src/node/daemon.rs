@@ -189,7 +189,13 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
             if finding.verdict == Verdict::Refused {
                 let name = sanitize(&finding.name);
                 let (id, reason, pod) = (&finding.id, &*finding.reason, &finding.pod);
-                tracing::warn!(name, id, pod, reason, "present on this node, but not admitted");
+                tracing::warn!(
+                    name,
+                    id,
+                    pod,
+                    reason,
+                    "image is on this node, but the policy does not admit it"
+                );
             }
         }
         let [admitted, refused, unknown] =
@@ -199,9 +205,12 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
             let keep = proxy.sandbox_image_name();
             match scan::remove_unused(proxy.upstream(), proxy.gate(), &report, keep.as_deref()).await {
                 Ok(removed) if removed.is_empty() => {}
-                Ok(removed) => tracing::warn!(?removed, "refused images removed"),
+                Ok(removed) => tracing::warn!(?removed, "unused refused images removed"),
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot remove refused images");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot remove unused refused images"
+                    );
                 }
             }
         }
@@ -212,7 +221,7 @@ async fn keep_scanning(settings: config::Scan, proxy: Arc<Proxy>, state: Arc<Sta
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The server task ended.
-    #[error("serving ended unexpectedly; see the log")]
+    #[error("the daemon stopped serving unexpectedly; see the log")]
     Ended,
     /// The listener cannot be registered with the event loop.
     #[error("cannot listen")]

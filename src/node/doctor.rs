@@ -19,7 +19,7 @@ use crate::doctor::kubelet::{self, KubeletFacts, Sockets, Target};
 use crate::doctor::policy;
 use crate::doctor::runtime::{self, RuntimeFacts};
 use crate::doctor::sockets::{self, Access, SocketFacts};
-use crate::doctor::{Diagnosis, Finding, Processes, Report, Severity, units};
+use crate::doctor::{Diagnosis, Extent, Finding, Processes, Report, Severity, units};
 use crate::follow::{FollowReport, Following};
 use crate::gate::{AdmissionRequest, CANARY, Explanation};
 use crate::node_install::{Host, Tree};
@@ -90,7 +90,7 @@ impl<H: Host> Examined<'_, H> {
         };
         socket.daemon = status.as_ref().ok().map(|status| status.pid);
         let policy = policy_on_disk(&directory, &config, &mut findings);
-        let callers = status.as_ref().ok().map(|status| status.callers.as_slice());
+        let callers = status.as_ref().ok().map(|status| status.image_callers.as_slice());
         findings.extend(kubelet::evaluate(
             &kubelets,
             callers,
@@ -113,7 +113,7 @@ impl<H: Host> Examined<'_, H> {
         findings.extend(units::evaluate(&units::gather(self.host)));
         let ours = ours.to_string_lossy();
         findings.extend(around::evaluate(&around::crictl(&tree), &[&ours]));
-        Ok((Report::new(Timestamp::now(), findings), config))
+        Ok((Report::new(Timestamp::now(), Extent::Node, findings), config))
     }
 
     fn runtime(
@@ -235,7 +235,7 @@ pub(super) async fn examine_self(proxy: Arc<Proxy>, config: DaemonConfig, state:
         tokio::time::sleep(POLICY_INTERVAL).await;
     }
     let Ok(report) = tokio::time::timeout(SELF_TIMEOUT, self_report(&proxy, config, &state)).await else {
-        tracing::warn!(limit = ?SELF_TIMEOUT, "examining this node took too long");
+        tracing::warn!(limit = ?SELF_TIMEOUT, "the examination of this node took too long");
         return;
     };
     for finding in report.findings.iter().filter(|finding| finding.severity >= Severity::Warning) {
@@ -270,7 +270,7 @@ async fn self_report(proxy: &Proxy, config: DaemonConfig, state: &State) -> Repo
     let socket = state.socket();
     let files = tokio::task::spawn_blocking(move || files(&config, socket));
     findings.extend(files.await.unwrap_or_default());
-    Report::new(Timestamp::now(), findings)
+    Report::new(Timestamp::now(), Extent::Daemon, findings)
 }
 
 fn files(config: &DaemonConfig, socket: Option<PathBuf>) -> Vec<Finding> {

@@ -35,16 +35,16 @@ pullgate_daemon::families! {
     /// pullgate admitted the image; `cancelled` by the caller; `refused`. Reasons that are not in docs/reasons.md:
     /// `undecided`, for a pull that was cancelled before the decision, and `unreadable-request`.
     PULLS = Counter "pullgate_pulls_total" ["verdict", "reason"];
-    /// Pulls that a rule in audit mode would have refused, by the reason code of that rule; counted for each such rule.
+    /// Pulls that a rule in audit mode would have refused, by reason code. A pull counts once for each such rule.
     AUDITED = Counter "pullgate_audited_pulls_total" ["reason"];
-    /// Duration of the steps of pulls, as in the log.
+    /// Duration of each step of a pull. The log names the same steps.
     STEPS = Histogram "pullgate_pull_step_seconds" ["step"];
     /// How often pullgate replaced the runtime's answer about an image on the node, because the policy does not admit the
     /// image, by reason code. Every query of kubelet counts.
     WITHHELD = Counter "pullgate_images_withheld_total" ["reason"];
     /// Containers and checkpoints that were refused, by reason code.
     CONTAINERS = Counter "pullgate_containers_refused_total" ["reason"];
-    /// Signatures that were verified for pulls, each counted once for each authenticator that it was tried with.
+    /// Verifications of signatures for pulls. A signature counts once for each authenticator that pullgate verifies it with.
     CHECKS = Counter "pullgate_signature_checks_total";
     /// Requests to registries, by outcome: `ok`; `not-found`; `unauthorized`; `unanswered` (no connection, no answer in
     /// time, or an error of the server); `limit` (the answer exceeds a limit of pullgate); `refused` (the answer is
@@ -79,13 +79,14 @@ pullgate_daemon::families! {
     ENTRIES = Gauge "pullgate_ledger_entries";
     /// Size of the entries of the ledger on disk. There is no sample while they are being counted.
     BYTES = Gauge "pullgate_ledger_bytes";
-    /// `max-entries` in [ledger].
+    /// Maximum number of entries of the ledger: `max-entries` in [ledger].
     MAX_ENTRIES = Gauge "pullgate_ledger_max_entries";
-    /// `max-bytes` in [ledger].
+    /// Maximum size of the entries of the ledger: `max-bytes` in [ledger].
     MAX_BYTES = Gauge "pullgate_ledger_max_bytes";
     /// Entries of the ledger in memory that are not on disk.
     UNWRITTEN = Gauge "pullgate_ledger_unwritten_entries";
-    /// 1 if evidence is kept in memory only, because the disk cannot be used: it is lost when the daemon stops.
+    /// 1 if pullgate keeps evidence in memory only, because it cannot use the disk. The evidence is lost when the daemon
+    /// stops.
     MEMORY_ONLY = Gauge "pullgate_ledger_in_memory_only";
     /// Number of break-glass exceptions in force. A pull that an exception admitted has the reason `break-glass` in
     /// `pullgate_pulls_total`.
@@ -96,24 +97,25 @@ pullgate_daemon::families! {
     SCANNED = Gauge "pullgate_scan_images" ["verdict"];
     /// When the last scan of the node ended.
     SCAN_TIME = Gauge "pullgate_scan_timestamp_seconds";
-    /// 1 for the state of the image of pod sandboxes: `admitted`, `refused`, `not-reported` by the runtime, or `unchecked`.
+    /// 1 for the present state of the image of pod sandboxes: `admitted`, `refused`, `not-reported` by the runtime, or
+    /// `unchecked`.
     SANDBOX = Gauge "pullgate_sandbox_image" ["state"];
-    /// Findings about this node, by severity: of the last `pullgate doctor`, or of the daemon itself after its start. `error`:
-    /// the node does not enforce its policy.
+    /// Findings about this node, by severity, from the last `pullgate doctor` or from the daemon's own check after its
+    /// start. An `error` means that the node does not enforce its policy.
     DOCTOR = Gauge "pullgate_doctor_findings" ["severity"];
-    /// When the node was examined last.
+    /// When the node was last examined for these findings.
     DOCTOR_TIME = Gauge "pullgate_doctor_timestamp_seconds";
     /// Open connections to the CRI socket.
     OPEN = Gauge "pullgate_connections";
-    /// `connections` in [limits].
+    /// Maximum number of open connections to the CRI socket: `connections` in [limits].
     MAX_OPEN = Gauge "pullgate_connections_max";
-    /// Connections without calls that were closed to make room for another.
+    /// Connections without calls that were closed to make room for another connection.
     CLOSED = Counter "pullgate_connections_closed_idle_total";
-    /// Connections that found no room.
+    /// Connections that were refused, because the limit was reached and no other connection could be closed.
     TURNED_AWAY = Counter "pullgate_connections_refused_total";
-    /// Time at which the next key, certificate or root of the policy expires, by kind: `key`; `certificate` of an authority; `root`, a
-    /// trusted root, which then covers only older signatures; `repository`, the root of a TUF repository. If nothing of a
-    /// kind ends in the future, there is no sample.
+    /// Time at which the next key, certificate or root of the policy expires, by kind: `key`; `certificate` of an
+    /// authority; `root`, a trusted root, which then covers only older signatures; `repository`, the root of a TUF
+    /// repository. If nothing of a kind expires in the future, there is no sample for that kind.
     EXPIRY = Gauge "pullgate_trust_expiry_timestamp_seconds" ["kind"];
     /// Number of keys, certificates and roots of the policy that have expired, by kind.
     EXPIRED = Gauge "pullgate_trust_expired" ["kind"];

@@ -14,6 +14,7 @@ use super::scan::{Report, Verdict};
 use crate::cri::SandboxImage;
 use crate::doctor;
 use crate::follow::{FollowReport, FollowSettings, Refresh};
+use crate::telemetry::whole_second;
 use pullgate_core::followed::{Accepted, Kind};
 
 /// Shared by the tasks that change it and those that report it.
@@ -74,7 +75,7 @@ struct Known {
 impl State {
     /// The state of a daemon that starts at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { started: now, known: Mutex::default() }
+        Self { started: whole_second(now), known: Mutex::default() }
     }
 
     pub fn started(&self) -> Timestamp {
@@ -194,7 +195,7 @@ impl State {
 }
 
 fn now() -> String {
-    Timestamp::now().to_string()
+    whole_second(Timestamp::now()).to_string()
 }
 
 /// The status line for `systemctl status`: the policy, and what the operator must know.
@@ -237,7 +238,7 @@ mod tests {
         assert_eq!(policy.failure.unwrap().problems, ["wrong"]);
         assert_eq!(
             status_line(),
-            "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image not reported by the runtime"
+            "RELOAD FAILED; still policy generation 1 (sha256:1); sandbox image not known"
         );
         assert_eq!(state.policy_loaded("sha256:2"), 2);
         assert_eq!((state.policy().failure, state.policy().failures), (None, 2));

@@ -63,7 +63,7 @@ pub fn warnings(policy: Option<&Policy>, trust: &Trust, now: Timestamp) -> Vec<S
         let checked = State::of(&trust.directory, name).checked().unwrap_or_default();
         if checked.succeeded.is_none() {
             let why = checked.problem.as_deref().unwrap_or("`pullgate trust fetch` has not run");
-            warnings.push(format!("trust repository {name} was never refreshed: {why}"));
+            warnings.push(format!("the trusted root {name} was never refreshed: {why}"));
             continue;
         }
         let by = |time: &Option<String>, limit| {
@@ -71,10 +71,10 @@ pub fn warnings(policy: Option<&Policy>, trust: &Trust, now: Timestamp) -> Vec<S
             time.filter(|time| *time <= limit)
         };
         if let Some(at) = by(&checked.expires, now) {
-            let why = checked.problem.as_deref().unwrap_or("`pullgate trust fetch` does not run");
-            warnings.push(format!("metadata of the trust repository {name} expired at {at}: {why}"));
+            let why = checked.problem.as_deref().unwrap_or("`pullgate trust fetch` does not run regularly");
+            warnings.push(format!("the metadata of the trusted root {name} expired at {at}: {why}"));
         } else if let Some(at) = by(&checked.root_expires, horizon) {
-            warnings.push(format!("root of the trust repository {name} expires at {at}"));
+            warnings.push(format!("the root.json of the trust repository {name} expires at {at}"));
         }
     }
     warnings

@@ -42,7 +42,8 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
         && !node.settings.retry
     {
         return Err(NodeError::Refused(format!(
-            "the last attempt failed ({}); change the configuration or the program, or add --retry",
+            "the last attempt failed ({}), and nothing has changed since; change the configuration or the program, or add \
+             --retry",
             failure.why
         )));
     }
@@ -76,10 +77,10 @@ pub fn install<H: Host>(node: &Node<'_, H>) -> Result<(), NodeError> {
         if record.parts_to_put_back().is_empty() {
             return Err(error);
         }
-        (node.say)(&format!("{error}; putting the update back"));
+        (node.say)(&format!("{error}; undoing the update"));
         put_update_back(node, &plan, &mut record)
     } else {
-        (node.say)(&format!("{error}; putting everything back"));
+        (node.say)(&format!("{error}; undoing all changes"));
         take_back(node, &mut record)
     };
     put_back.map_err(|worse| NodeError::NotPutBack(Box::new(worse)))?;
@@ -114,7 +115,9 @@ fn check<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &Record) -> Result<()
     }
     if plan.restart_kubelet {
         peers::clients([&plan.socket; 2]).map_err(|error| {
-            NodeError::Refused(format!("the kernel does not say who is connected to a socket: {error}"))
+            NodeError::Refused(format!(
+                "the kernel does not report which processes are connected to a socket: {error}"
+            ))
         })?;
     }
     if plan.restart_kubelet && !record.restart_kubelet {
@@ -177,7 +180,7 @@ fn prepare<H: Host>(node: &Node<'_, H>, plan: &Plan, record: &mut Record) -> Res
     }
     until(node, || answers(node, plan)).map_err(|why| {
         NodeError::Refused(format!(
-            "{} does not answer: {why}; `pullgate status` and `journalctl --unit {SERVICE}` say more",
+            "{} does not answer: {why}; run `pullgate status` and `journalctl --unit {SERVICE}` to find the cause",
             plan.socket
         ))
     })
@@ -256,7 +259,10 @@ fn take_back<H: Host>(node: &Node<'_, H>, record: &mut Record) -> Result<(), Nod
     }
     record.remove_directories(tree);
     for path in left {
-        (node.say)(&format!("{} was changed by others and stays as it is", path.display()));
+        (node.say)(&format!(
+            "{} was not restored, because it has been changed since pullgate wrote it",
+            path.display()
+        ));
     }
     Ok(())
 }
@@ -326,7 +332,9 @@ fn watch<H: Host>(
             Ok(invocation) => (looks, seen) = (1, invocation.clone()),
             Err(_) => looks = 0,
         }
-        ready.and_then(|_| if looks >= READY_LOOKS { Ok(()) } else { Err("it only just started".to_owned()) })
+        ready.and_then(|_| {
+            if looks >= READY_LOOKS { Ok(()) } else { Err("it started only a moment ago".to_owned()) }
+        })
     });
     let timeout = node.settings.timeout;
     ready.map_err(|why| NodeError::NotReady { unit: unit.to_owned(), timeout, why })
@@ -350,7 +358,9 @@ fn look<H: Host>(
     if let Some(socket) = socket {
         let path = at(node, Path::new(socket)).map_err(|error| error.to_string())?;
         let connected = peers::is_connected(&state, [socket, &path.to_string_lossy()]);
-        if !connected.map_err(|error| format!("cannot find who is connected to {socket}: {error}"))? {
+        if !connected
+            .map_err(|error| format!("cannot find which processes are connected to {socket}: {error}"))?
+        {
             return Err(format!("kubelet has no connection to {socket}"));
         }
     }

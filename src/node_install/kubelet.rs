@@ -103,7 +103,9 @@ impl Kubelet {
             }
         }
         let names = UNITS.map(|(unit, _)| unit).join(", ");
-        Err(NodeError::Refused(format!("no kubelet found: systemd knows none of {names}")))
+        Err(NodeError::Refused(format!(
+            "no kubelet found: systemd has no unit with one of these names: {names}"
+        )))
     }
 
     fn read(
@@ -119,7 +121,7 @@ impl Kubelet {
         if service.commands.len() != 1 {
             let count = service.commands.len();
             return Err(NodeError::Refused(format!(
-                "{unit} has {count} ExecStart= lines in force instead of one"
+                "{unit} has {count} effective ExecStart= lines, but must have exactly one"
             )));
         }
         let name = if layout == Layout::Rke2 { "rke2" } else { "k3s" };
@@ -309,10 +311,7 @@ pub(super) fn version(host: &impl Host, arguments: &[String]) -> Result<(u32, u3
 /// empty where the value is, and where it is `null`.
 pub(crate) fn values_in(text: &str, keys: &[&str]) -> Vec<(usize, String)> {
     let in_line = |line: &str| {
-        let line = line.trim_start();
-        if line.starts_with('#') {
-            return None;
-        }
+        let line = without_comment(line);
         let after = keys.iter().find_map(|key| line.split_once(key).map(|(_, after)| after))?;
         let value = after.trim_start_matches(['"', '\'', ' ', '\t', ':', '=']);
         let end = value.find(|it: char| it.is_whitespace() || "\"',#}]".contains(it)).unwrap_or(value.len());
@@ -320,6 +319,21 @@ pub(crate) fn values_in(text: &str, keys: &[&str]) -> Vec<(usize, String)> {
         value.get(..end).map(|it| if matches!(it, "null" | "~") { String::new() } else { path_of(it) })
     };
     text.lines().zip(1..).filter_map(|(line, number)| Some((number, in_line(line)?))).collect()
+}
+
+/// What is before a comment: `#` outside of quotes, at the beginning or after a space (YAML 1.2.2, 6.6). JSON has none.
+fn without_comment(line: &str) -> &str {
+    let (mut quote, mut last) = (None, ' ');
+    for (at, character) in line.char_indices() {
+        match (character, quote) {
+            ('#', None) if last.is_whitespace() => return line.get(..at).unwrap_or(line),
+            ('"' | '\'', None) if !last.is_alphanumeric() => quote = Some(character),
+            (_, Some(open)) if character == open && last != '\\' => quote = None,
+            _ => {}
+        }
+        last = character;
+    }
+    line
 }
 
 fn path_of(endpoint: &str) -> String {
@@ -338,6 +352,12 @@ mod tests {
             ("kubelet-arg:\n  - image-service-endpoint=unix:///a.sock\n", Some((2, "/a.sock"))),
             ("image-service-endpoint: '/a.sock'\n", Some((1, "/a.sock"))),
             ("# imageServiceEndpoint: unix:///a.sock\n", None),
+            ("maxPods: 5 # imageServiceEndpoint: unix:///a.sock\n", None),
+            ("maxPods: 5 # not imageServiceEndpoint: it's unix:///a.sock\n", None),
+            ("containerRuntimeEndpoint: unix:///c.sock\t# imageServiceEndpoint: /a.sock\n", None),
+            ("{\"a\": \"b # c\", \"imageServiceEndpoint\": \"/a.sock\"}", Some((1, "/a.sock"))),
+            ("{\"a\": \"\\\" # \", \"imageServiceEndpoint\": \"/a.sock\"}", Some((1, "/a.sock"))),
+            ("a: it's # imageServiceEndpoint: /a.sock\n", None),
             ("containerRuntimeEndpoint: unix:///a.sock\n", None),
             ("imageServiceEndpoint: \"\" # none\n", Some((1, ""))),
             ("imageServiceEndpoint:\nmaxPods: 5\n", Some((1, ""))),

@@ -110,7 +110,7 @@ impl Plan {
         };
         let mut lines = vec![format!("kubelet {major}.{minor} runs in {unit} ({layout})")];
         if let Some(place) = &self.set_by {
-            lines.push(format!("its image endpoint is {} already, by {place}", self.socket));
+            lines.push(format!("its image endpoint is already {}, set in {place}", self.socket));
         }
         let steps = self.steps();
         if steps.is_empty() {
@@ -146,7 +146,7 @@ impl Plan {
         steps.extend(write(Part::Kubelet));
         if self.restart_kubelet {
             let unit = self.kubelet.unit;
-            steps.push(format!("restart {unit}, and put everything back if it does not become ready"));
+            steps.push(format!("restart {unit}, and undo all changes if it does not become ready"));
         }
         steps
     }
@@ -195,17 +195,17 @@ fn kubelet_files<H: Host>(
         Some(endpoint) if !(endpoint.replaceable && is_chained(node, &endpoint.value)) => {
             let (value, place) = (endpoint.value, endpoint.place);
             let hint = if value.is_empty() {
-                "take it out there: it would win over the file that pullgate writes, and kubelet would use its runtime endpoint"
+                "remove it there: it has precedence over the file that pullgate writes, and with an empty value kubelet uses its runtime endpoint"
                     .to_owned()
             } else if endpoint.replaceable {
                 format!(
                     "if this is a lazy-pulling snapshotter, put it behind pullgate: set `image-socket` in [runtime] of pullgate.toml to {value:?}"
                 )
             } else {
-                "take it out there: it would win over the file that pullgate writes".to_owned()
+                "remove it there, because it has precedence over the file that pullgate writes".to_owned()
             };
             return Err(NodeError::Refused(format!(
-                "kubelet's image endpoint is {value:?} by {place}; {hint}"
+                "kubelet's image endpoint is set to {value:?} in {place}; {hint}"
             )));
         }
         _ => {

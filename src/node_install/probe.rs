@@ -19,7 +19,7 @@ const MAX_ANSWER_BYTES: u64 = 4 << 10;
 /// Says why it failed.
 pub(super) fn image_service(socket: &Path, limit: Duration) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start an event loop: {error}"))?;
+    let runtime = runtime.map_err(|error| format!("cannot start the async runtime: {error}"))?;
     runtime.block_on(async {
         let mut client = ImageServiceClient::new(Upstream::new(socket));
         match tokio::time::timeout(limit, client.image_fs_info(ImageFsInfoRequest {})).await {

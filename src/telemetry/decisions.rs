@@ -61,7 +61,7 @@ impl Call {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// A rule in audit mode let it through, and would have refused it in enforce mode
+    /// A rule in audit mode let the image through, and would refuse it in enforce mode
     WouldRefuse,
     /// A rule in audit mode let an image on the node through; in enforce mode, kubelet would have had to pull it again
     WouldWithhold,

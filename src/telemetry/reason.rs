@@ -81,7 +81,7 @@ reasons! {
     RuleOff = Admitted, "rule-off",
     /// the image would be refused, but the rule for it is in audit mode
     AuditOnly = Admitted, "audit-only",
-    /// the break-glass file lets the image through, whatever the policy says
+    /// the break-glass file admits the image, whatever the policy says
     BreakGlass = Admitted, "break-glass",
     /// a rule refuses images of this name, or no rule applies and the default is to refuse
     DeniedByRule = Refused(Rule), "denied-by-rule",
@@ -93,7 +93,7 @@ reasons! {
     DigestDenied = Refused(Digest), "digest-denied",
     /// there is no valid policy, so no image can be admitted
     NoPolicy = Refused(Attempt), "no-policy",
-    /// the image name is not one that containerd would accept
+    /// containerd would not accept the image name
     InvalidReference = Refused(Attempt), "invalid-reference",
     /// no signature was found for the digest
     NoSignature = Refused(Signatures), "no-signature",
@@ -101,15 +101,15 @@ reasons! {
     NoValidSignature = Refused(Signatures), "no-valid-signature",
     /// a signature is valid, but for another digest
     OtherDigest = Refused(Signatures), "other-digest",
-    /// a signature is valid, but for another repository, or it names none although the rule requires that
+    /// a signature is valid, but names another repository, or names no repository although the rule requires one
     OtherRepository = Refused(Signatures), "other-repository",
     /// a GPG signature names a key that the authenticator does not have
     UnknownKey = Refused(Signatures), "unknown-key",
-    /// a signature is by a key that the rule names, but the key is not valid now
+    /// a signature was made with a key that the rule accepts, but the key is not valid now
     KeyNotValidNow = Refused(Attempt), "key-not-valid-now",
-    /// signatures were found, but no authenticator of the rule can verify this kind
+    /// signatures were found, but no authenticator of the rule can verify this kind of signature
     OtherSignatureKind = Refused(Signatures), "other-signature-kind",
-    /// a signature is valid, but by an identity that the authenticator does not accept
+    /// a signature is valid, but the authenticator does not accept the identity of the signer
     WrongIdentity = Refused(Signatures), "wrong-identity",
     /// the certificate of a signature was not issued by an authority that the authenticator trusts
     UntrustedCertificate = Refused(Signatures), "untrusted-certificate",
@@ -121,11 +121,12 @@ reasons! {
     SignatureExpired = Refused(Attempt), "signature-expired",
     /// a certificate of a signature is revoked, or its key is on the deny list
     CertificateRevoked = Refused(Signatures), "certificate-revoked",
-    /// the policy requires a revocation check of certificates, and whether a certificate of a signature is revoked is not known
+    /// the policy requires a revocation check, but pullgate cannot find out whether a certificate of a signature is revoked
     RevocationUnknown = Refused(Attempt), "revocation-unknown",
     /// a signature requires a verification plug-in of notation, but pullgate runs no plug-ins
     VerificationPlugin = Refused(Signatures), "verification-plugin",
-    /// a log or an authority that confirms a signature was, according to the trusted root, not valid when the signature was made
+    /// according to the trusted root, a log or an authority that confirms a signature was not valid when the signature was
+    /// made
     TrustRootExpired = Refused(Attempt), "trust-root-expired",
     /// no certificate transparency log of the trusted root vouches for the certificate of a signature
     NoCertificateLog = Refused(Signatures), "no-certificate-log",
@@ -137,25 +138,27 @@ reasons! {
     OtherLogEntry = Refused(Signatures), "other-log-entry",
     /// neither a timestamp nor a signed log entry proves when a signature was made
     NoSigningTime = Refused(Signatures), "no-signing-time",
-    /// a signature is made with a hash that is too weak or not supported
+    /// a signature was made with a hash that is too weak or not supported
     WeakSignature = Refused(Signatures), "weak-signature",
-    /// an attestor signed something that is not an attestation of an image, or not the payload beside its signature
+    /// an attestor signed something that is not an attestation of an image, or that differs from the payload beside the
+    /// signature
     OtherPayload = Refused(Signatures), "other-payload",
     /// the key of a signature, or its primary key, is revoked
     KeyRevoked = Refused(Signatures), "key-revoked",
     /// the signing time of a signature is in the future
     FutureSigningTime = Refused(Attempt), "future-signing-time",
-    /// the timestamp of a signature was not issued by an authority that the authenticator trusts, or is for something else
+    /// the timestamp of a signature is for another signature, or comes from an authority that the authenticator does not
+    /// trust
     UntrustedTimestamp = Refused(Signatures), "untrusted-timestamp",
     /// some signatures are valid, but not all that the rule requires
     NotEnoughSignatures = Refused(Signatures), "not-enough-signatures",
     /// the rule requires an attestation, and the digest has none of its type
     NoAttestation = Refused(Signatures), "no-attestation",
-    /// attestations of the required type were found, but none of them is for this digest and by a signer that the condition names
+    /// attestations of the required type were found, but no signer that the condition accepts has signed one for this digest
     NoValidAttestation = Refused(Signatures), "no-valid-attestation",
     /// an attestation is valid, but does not say what the policy requires
     AttestationNotMet = Refused(Signatures), "attestation-not-met",
-    /// the newest attestation is older than the policy allows, or no time of it is signed
+    /// the newest attestation is older than the policy allows, or has no signed time
     AttestationStale = Refused(Attempt), "attestation-stale",
     /// the image is on the node, but no evidence shows that it was verified under this name
     NotVerified = Refused(Evidence), "not-verified",
@@ -163,7 +166,8 @@ reasons! {
     TooManySignatures = Refused(Attempt), "too-many-signatures",
     /// the image has more referrers than the limit, and the signatures that were read are not enough
     TooManyReferrers = Refused(Attempt), "too-many-referrers",
-    /// the registry lists the referrers, or Grafeas the attestations, on more pages than the limit, and the signatures that were read are not enough
+    /// the list of referrers, or of attestations in Grafeas, has more pages than the limit, and the signatures that were
+    /// read are not enough
     TooManyPages = Refused(Attempt), "too-many-referrer-pages",
     /// a payload or bundle is larger than the limit, and the other signatures are not enough
     SignatureTooLarge = Refused(Attempt), "signature-too-large",
@@ -189,7 +193,7 @@ reasons! {
     NotFound = NotFound, "not-found",
     /// the registry cannot be reached or does not answer properly
     RegistryUnavailable = Unavailable, "registry-unavailable",
-    /// the registry requires other credentials than the pull carries
+    /// the registry does not accept the credentials of the pull, or requires credentials that the pull does not have
     RegistryUnauthorized = Unavailable, "registry-unauthorized",
     /// the registry was busy at every attempt that the limits allow
     RegistryBusy = Unavailable, "registry-busy",
@@ -201,19 +205,20 @@ reasons! {
     TooManyRequests = Unavailable, "too-many-requests",
     /// all the memory for image documents and requests is in use, and none became free within the time limit
     MemoryInUse = Unavailable, "memory-in-use",
-    /// TLS with the registry failed: certificate, name, version, or this node's clock
+    /// TLS with the registry failed, because of its certificate, host name or TLS version, or because of this node's clock
     RegistryTls = Unavailable, "registry-tls",
-    /// the signatures are valid, but the key service that must confirm them did not
+    /// the signatures are valid, but the key service did not confirm them, which the policy requires
     KeyServiceUnavailable = Unavailable, "key-service-unavailable",
-    /// the container would be restored from a checkpoint or run from something that is not an image id
+    /// the container would be restored from a checkpoint, or its image is not an image on the node and may be a checkpoint
     Checkpoint = Refused(Attempt), "checkpoint",
     /// the container runtime does not answer requests about the image
     RuntimeUnavailable = Refused(Attempt), "runtime-unavailable",
     /// verifying the image took longer than the time limit
     Timeout = Unavailable, "timeout",
-    /// `pullgate doctor` asked for its canary, an image without a signature, and the policy refuses it
+    /// `pullgate doctor` asked for its canary, an image without a signature, and the policy refuses the canary
     Canary = Refused(Attempt), "canary",
-    /// `pullgate doctor` asked for its canary, an image without a signature, and the policy would admit it; pullgate refuses it anyway
+    /// `pullgate doctor` asked for its canary, an image without a signature; the policy would admit the canary, but
+    /// pullgate refuses it anyway
     CanaryAdmitted = Refused(Attempt), "canary-admitted",
     /// pullgate itself failed; the pull is refused
     Internal = Refused(Attempt), "internal",

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use pullgate_test::node::circle::{Circle, SOON, STEPS};
 use pullgate_test::node::kubelet::Pod;
+use pullgate_test::node::screens::{Screen, screens};
 use pullgate_test::node::seen::{RUNS, Seen};
 use pullgate_test::node::{Release, directory, environment};
 use rows::ROWS;
@@ -121,5 +122,11 @@ fn demo() -> bool {
     for step in STEPS {
         table.show(step.what, step.expected, &(step.take)(&mut circle));
     }
-    table.end()
+    let as_expected = table.end();
+
+    println!("\nWhat the commands show on a node with the policy of README.md:");
+    for Screen { command, text } in screens() {
+        println!("\n$ {command}\n{text}");
+    }
+    as_expected
 }

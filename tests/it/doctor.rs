@@ -40,6 +40,17 @@ async fn the_canary_is_refused_whatever_the_policy_says_and_never_reaches_the_ru
     assert!(decisions.tallies.is_empty(), "the report is about what somebody wants to run: {decisions:?}");
 }
 
+/// kubelet has one connection to its image endpoint and another to its runtime endpoint.
+#[tokio::test]
+async fn only_image_calls_are_a_connection_to_the_image_endpoint() {
+    let world = World::builder().start().await;
+    let proxy = &world.daemon.proxy;
+    world.call("/runtime.v1.RuntimeService/Version", b"").await;
+    assert_eq!((proxy.connections().open, proxy.image_callers()), (1, vec![]));
+    world.call("/runtime.v1.ImageService/ImageFsInfo", b"").await;
+    assert_eq!(proxy.image_callers(), [std::process::id()]);
+}
+
 /// The keys and values that node-problem-detector reads (pkg/custompluginmonitor/types/config.go and types.go), with the
 /// condition of a permanent rule declared, and time for the program's own limits.
 #[test]
@@ -116,7 +127,7 @@ fn node_problem_detector_gets_one_line_and_its_codes() {
     assert_eq!(code, Some(1));
     assert!(
         text.starts_with("this node does NOT enforce its policy: ")
-            && text.contains("\nERROR    daemon-down\n"),
+            && text.contains("\nERROR daemon-down: the daemon does not answer\n"),
         "{text}"
     );
     std::fs::write(directory.path().join("pullgate.toml"), "surprise = 1\n").unwrap();

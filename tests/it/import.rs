@@ -333,7 +333,7 @@ fn what_binary_authorization_would_not_accept_is_rejected() {
         ),
         (format!("{}\nmore: 1", rule.replace("MODE", "ALWAYS_DENY")), "unknown field"),
         ("{}".to_owned(), "missing field"),
-        (String::new(), "it is not one document"),
+        (String::new(), "it must be exactly one document"),
     ] {
         let source = BinaryAuthorization { policy: &policy, attestors: &[], cluster: None };
         let error = import::binauthz(&source, Options::default()).map(|it| it.policy()).unwrap_err();
@@ -356,7 +356,7 @@ fn an_identity_of_istio_is_of_the_namespace_in_its_path() {
     let source = BinaryAuthorization { policy: &policy, attestors: &[], cluster: None };
     let imported = import::binauthz(&source, Options::default()).unwrap();
     let about = |text: &str| imported.notes().iter().any(|note| note.to_string().contains(text));
-    assert!(about("namespace prod is refused"), "{:#?}", imported.notes());
+    assert!(about("all images for namespace prod are refused"), "{:#?}", imported.notes());
 }
 
 /// An attestation counts by its key, whatever the note of the attestor is.

@@ -152,7 +152,7 @@ fn kubelet_is_not_touched_if_a_check_fails() {
                 let file = "etc/kubernetes/kubelet/config.json.d/90-site.conf";
                 it.write(file, "imageServiceEndpoint: unix:///run/other.sock");
             },
-            "take it out there",
+            "remove it there",
         ),
         (
             "an empty one that is read later",
@@ -161,7 +161,7 @@ fn kubelet_is_not_touched_if_a_check_fails() {
                 let file = "etc/kubernetes/kubelet/config.json.d/90-site.conf";
                 it.write(file, "{\"maxPods\": 5,\n\"imageServiceEndpoint\": \"\"}");
             },
-            "kubelet's image endpoint is \"\" by /etc/kubernetes/kubelet/config.json.d/90-site.conf:2; take it out there",
+            "kubelet's image endpoint is set to \"\" in /etc/kubernetes/kubelet/config.json.d/90-site.conf:2; remove it there",
         ),
         (
             "an empty one that is read later, in a directory",
@@ -170,13 +170,13 @@ fn kubelet_is_not_touched_if_a_check_fails() {
                 let file = "etc/kubernetes/kubelet/config.json.d/60/00-site.conf";
                 it.write(file, "imageServiceEndpoint: null\ncontainerRuntimeEndpoint: unix:///run/c.sock\n");
             },
-            "kubelet's image endpoint is \"/run/c.sock\" by /etc/kubernetes/kubelet/config.json.d/60/00-site.conf:1",
+            "kubelet's image endpoint is set to \"/run/c.sock\" in /etc/kubernetes/kubelet/config.json.d/60/00-site.conf:1",
         ),
         (
             "an empty argument",
             "kubeadm",
             |it| it.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--image-service-endpoint="),
-            "by the arguments of kubelet.service; take it out there",
+            "in the arguments of kubelet.service; remove it there",
         ),
         (
             "an argument",
@@ -184,7 +184,7 @@ fn kubelet_is_not_touched_if_a_check_fails() {
             |it| {
                 it.write("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--image-service-endpoint=/run/other.sock")
             },
-            "by the arguments of kubelet.service",
+            "in the arguments of kubelet.service",
         ),
         (
             "a later command",
@@ -344,7 +344,10 @@ fn an_empty_endpoint_of_a_kubelet_that_calls_pullgate_for_everything_is_pullgate
     );
     node.write(&format!("{directory}/90-site.conf"), "imageServiceEndpoint: \"\"\n");
     let plan = node.with(node_install::plan).unwrap().text();
-    assert!(plan.contains("its image endpoint is /run/pullgate/pullgate.sock already, by /etc"), "{plan}");
+    assert!(
+        plan.contains("its image endpoint is already /run/pullgate/pullgate.sock, set in /etc"),
+        "{plan}"
+    );
 }
 
 #[test]
@@ -377,7 +380,7 @@ fn what_others_changed_since_stays() {
     let file = "etc/systemd/system/k3s-agent.service.d/10-pullgate.conf";
     node.write(file, "[Unit]\n# changed by hand\n");
     node.with(node_install::uninstall).unwrap();
-    assert!(node.said().contains("10-pullgate.conf was changed by others"), "{}", node.said());
+    assert!(node.said().contains("10-pullgate.conf was not restored"), "{}", node.said());
     assert!(node.files().contains_key(&format!("/{file}")));
 }
 

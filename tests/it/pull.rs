@@ -17,6 +17,7 @@ use pullgate_test::policy::{self, Authenticator};
 use pullgate_test::proxy::{call, forgetful};
 use pullgate_test::registry::{Body, Registry, Scripted};
 use pullgate_test::runtime::{Reply, error, framed, image_id};
+use pullgate_test::secrets;
 use pullgate_test::signer::{Signer, attach_classic, key_file, payload, sign_bundle, sign_classic};
 use pullgate_test::world::{Answer, World, pull_request};
 
@@ -34,6 +35,17 @@ fn assert_refused(answer: &Answer, reason: &str) {
 
 fn p256() -> Signer {
     Signer::of("p256", Algorithm::EcdsaSha256)
+}
+
+#[tokio::test]
+async fn a_password_in_a_name_is_not_repeated() {
+    let world = World::builder().start().await;
+    let password = secrets::Secret::marked("pg5ECRET-in-a-name");
+    let answer = world.pull(&format!("https://user:{}@r.example/app:1", password.as_str())).await;
+    assert_refused(&answer, "invalid-reference");
+    assert!(answer.message.contains("image https://***@r.example/app:1 is not a valid name"), "{answer:?}");
+    assert!(!secrets::is_found(&answer.message), "{answer:?}");
+    assert!(world.registry.requests().is_empty());
 }
 
 #[tokio::test]

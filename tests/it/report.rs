@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
@@ -158,6 +159,8 @@ async fn what_an_audited_rule_would_have_refused_comes_first_and_survives_a_rest
         (&["--verdict", "refused"], 1, 1),
         (&["--namespace", "billing"], 1, 1),
         (&["--namespace", ""], 0, 0),
+        // No decision by it yet.
+        (&["--rule", "default (policy.toml"], 0, 0),
         (&["--rule", "/audited"], 1, 2),
         (&["--rule", "/audited", "--namespace", "shop"], 1, 1),
         (&["--since", "1h"], 1, 5),
@@ -167,6 +170,16 @@ async fn what_an_audited_rule_would_have_refused_comes_first_and_survives_a_rest
     ] {
         let (found, rows) = node.rows(arguments);
         assert_eq!((found, rows.len()), (code, count), "{arguments:?}: {rows:?}");
+    }
+
+    for (arguments, told) in [
+        (["--rule", "/audtied"], "no rule with \"/audtied\" in its name is in the record or in the policy"),
+        (["--namespace", "blling"], "no decision for pods of the namespace \"blling\" is in the record"),
+    ] {
+        for more in [&["--daemon", "require"][..], &["--output", "json"], &["--since", "1h"]] {
+            let (code, out, err) = node.report(&[&arguments, more].concat());
+            assert!(code == 2 && out.is_empty() && err.contains(told), "{arguments:?}: {out}{err}");
+        }
     }
 
     assert!(serving.end(Signal::SIGTERM).success());
@@ -384,4 +397,32 @@ async fn a_directory_that_cannot_be_written_delays_and_refuses_nothing() {
         ["would-refuse no-signature pull shop audited/app:1 2"]
     );
     assert!(serving.end(Signal::SIGTERM).success());
+}
+
+/// pullgate checks it every 30 s, and nobody asks for it then.
+#[tokio::test(start_paused = true)]
+async fn the_sandbox_image_counts_once_for_each_policy() {
+    let name = "registry.example.com/pause:1";
+    let world =
+        World::builder().proxy(|settings| settings.sandbox_image = Some(name.to_owned())).start().await;
+    let decisions = &world.daemon.proxy.counters().decisions;
+    decisions.record();
+    let checks = || world.runtime.calls_of("ImageStatus").len();
+    for policy in ["default = \"deny\"\n", "# the same\ndefault = \"deny\"\ndefault-reason = \"closed\"\n"] {
+        world.set_policy(policy);
+        let before = checks();
+        let watch = world.daemon.proxy.watch_sandbox_image(|_| ());
+        let enough = async {
+            while checks() < before + 3 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = watch => {}
+            () = enough => {}
+        }
+        let counted: Vec<_> =
+            decisions.take().tallies.into_iter().map(|(key, tally)| (key.image, tally.count)).collect();
+        assert_eq!(counted, [(name.into(), 1)], "{policy}");
+    }
 }

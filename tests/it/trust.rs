@@ -176,12 +176,12 @@ async fn metadata_that_has_expired_is_reported() {
         let now = Timestamp::now() + SignedDuration::from_hours(hours);
         trust_roots::warnings(None, &daemon.trust, now).join("; ")
     };
-    assert_eq!(warnings(0), "trust repository own was never refreshed: `pullgate trust fetch` has not run");
+    assert_eq!(warnings(0), "the trusted root own was never refreshed: `pullgate trust fetch` has not run");
     assert_eq!(fetch(path, &text, &[]).await.0, Some(0));
     assert_eq!(warnings(0), "");
     let late = warnings(25);
-    assert!(late.starts_with("metadata of the trust repository own expired at "), "{late}");
-    assert!(late.ends_with(": `pullgate trust fetch` does not run"), "{late}");
+    assert!(late.starts_with("the metadata of the trusted root own expired at "), "{late}");
+    assert!(late.ends_with(": `pullgate trust fetch` does not run regularly"), "{late}");
     repository.remove("/timestamp.json");
     assert_eq!(fetch(path, &text, &[]).await.0, Some(3));
     assert!(
@@ -199,5 +199,5 @@ async fn metadata_that_has_expired_is_reported() {
     repository.publish(&Sigstore::new().trusted_root().to_string());
     assert_eq!(fetch(path, &text, &[]).await.0, Some(0));
     assert_eq!(warnings(24 * 334), "");
-    assert!(warnings(24 * 336).starts_with("root of the trust repository own expires at "));
+    assert!(warnings(24 * 336).starts_with("the root.json of the trust repository own expires at "));
 }

@@ -107,7 +107,7 @@ fn t86_an_expired_certificate_is_reported_with_the_clock() {
             waiting.message
         );
         assert!(
-            waiting.message.contains(&format!("its certificate {problem}: is this node's clock right?")),
+            waiting.message.contains(&format!("its certificate {problem}; check the clock of this node")),
             "{}",
             waiting.message
         );

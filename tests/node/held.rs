@@ -165,7 +165,7 @@ impl Held {
             .pullgate
             .records()
             .into_iter()
-            .filter(|record| record["message"] == "damaged evidence removed");
+            .filter(|record| record["message"] == "damaged evidence of an image removed");
         assert_eq!(
             damaged.collect::<Vec<_>>(),
             [] as [serde_json::Value; 0],

@@ -147,7 +147,7 @@ fn keys_in_softhsm_are_never_overwritten_and_need_their_pin() {
     let location = token.location("release");
     let public = |location: &str| process::run(token.command().args(["keys", "public", location]));
     let again = process::run(token.command().args(["keys", "generate", &location, "--kind", "EC_P256"]));
-    assert!(again.unwrap_err().contains("is not overwritten"));
+    assert!(again.unwrap_err().contains("keys are never overwritten"));
     let result = public(&location).unwrap();
     assert_eq!(result, std::fs::read_to_string(&key.public_file).unwrap());
     let without_pin = location.split("&pin-source").next().unwrap().to_owned();

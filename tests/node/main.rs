@@ -50,6 +50,7 @@ mod metrics;
 mod notation;
 mod options;
 mod policy;
+mod readme;
 mod refused;
 mod registries;
 mod report;

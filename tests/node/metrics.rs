@@ -13,14 +13,11 @@ use serde_json::Value;
 
 use pullgate_test::node::kubelet::Pod;
 use pullgate_test::node::process::{self, Daemon, LIMIT};
+use pullgate_test::node::signer::free_port;
 use pullgate_test::node::{Node, RELEASE, Release, directory};
 use pullgate_test::{repository, secrets};
 
 const PAUSE: &str = "registry.k8s.io/pause:test";
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// Status, header and body of the answer to a request over this connection.
 fn say(stream: impl Read + Write, method: &str, path: &str) -> (String, String, String) {

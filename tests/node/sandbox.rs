@@ -1,8 +1,11 @@
 //! The image of pod sandboxes, which the runtime would pull without kubelet.
 
+use std::process::Stdio;
+
 use pullgate_test::node::images::Image;
 use pullgate_test::node::kubelet::Pod;
-use pullgate_test::node::{Node, Release};
+use pullgate_test::node::{Node, Release, process};
+use serde_json::Value;
 
 on_every_release!(
     a_signed_one_is_pulled_by_digest_in_advance,
@@ -66,6 +69,27 @@ fn a_side_loaded_one_is_reported(release: Release) {
     });
     assert_eq!((&report["level"], &report["present"]), (&"ERROR".into(), &true.into()), "{report}");
     assert_eq!(report["image"], name);
+}
+
+#[test]
+fn containerd_2_has_it_in_its_configuration() {
+    let mut node = Node::start_with_sandbox_image(Release::V2_1, PAUSE);
+    let pause = push_pause(&node);
+    node.sign(&pause);
+    let config = node.containerd.config();
+    node.pullgate.restart_edited("[registry]\n", &format!("[registry]\ncontainerd-config = {config:?}\n"));
+    let report =
+        node.pullgate.wait_for_record(0, |record| record["message"] == "the sandbox image is admitted");
+    assert_eq!(report["image"], PAUSE, "{report}");
+    // It is checked again and again, and counted once.
+    let rows = || {
+        let mut command = node.pullgate.command();
+        let report = process::output(command.args(["report", "--output", "json"]).stdin(Stdio::null()));
+        let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        let rows = report["rows"].as_array().unwrap().clone();
+        rows.iter().map(|row| (row["image"] == PAUSE, row["count"].as_u64())).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(), [(true, Some(1))]);
 }
 
 #[test]

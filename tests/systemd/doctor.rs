@@ -6,10 +6,15 @@ use pullgate_test::node::debian::{Debian, Network, SOCKET};
 use pullgate_test::node::policy::Policy;
 use pullgate_test::node::{directory, process};
 
-/// A process with kubelet's name and arguments that keeps a connection to its image endpoint.
+/// A process with kubelet's name and arguments that makes a call at its image endpoint and keeps the connection. The digits are
+/// HTTP/2: the preface, SETTINGS, HEADERS of `/runtime.v1.ImageService/ImageFsInfo`, and DATA with an empty message.
 const KUBELET: &str = "[Service]
 ExecStart=/bin/bash -c 'exec -a /usr/bin/kubelet perl -MIO::Socket::UNIX -e \\
- \"push @ARGV, (IO::Socket::UNIX->new(Peer => q(/run/pullgate/pullgate.sock)) or die); sleep 1000\" -- \\
+ \"push @ARGV, (IO::Socket::UNIX->new(Peer => q(/run/pullgate/pullgate.sock)) or die); \\
+ (grep { ref } @ARGV)[0]->syswrite(pack(q(H*), q(\
+505249202a20485454502f322e300d0a0d0a534d0d0a0d0a000000040000000000000053010400000001838604242f72756e74696d652e76312e49\
+6d616765536572766963652f496d6167654673496e666f01096c6f63616c686f73740f10106170706c69636174696f6e2f67727063000274650874\
+7261696c6572730000050001000000010000000000))); sleep 1000\" -- \\
  --image-service-endpoint=unix:///run/pullgate/pullgate.sock'
 ";
 

@@ -173,7 +173,7 @@ fn a_kubelet_that_does_not_become_ready_runs_on_containerd_again() {
     let before = node.files();
     let failed = node.0.try_run("pullgate node install --timeout 8").unwrap_err();
     assert!(failed.contains("kubelet.service did not become ready within 8 s"), "{failed}");
-    assert!(failed.contains("everything was put back"), "{failed}");
+    assert!(failed.contains("the previous state was restored"), "{failed}");
     node.assert_without_pullgate(&before);
     let again = node.0.try_run("pullgate node install --timeout 8").unwrap_err();
     assert!(again.contains("--retry"), "{again}");

@@ -23,7 +23,7 @@ pub trait DocumentedFile: ValueEnum + Send + Sync + 'static {
 pub enum Generate<F: DocumentedFile> {
     /// Write the man pages of all commands and configuration files to a directory
     Man {
-        /// The directory, which must exist
+        /// The directory, which is created if it is missing
         directory: PathBuf,
     },
     /// Print the completions for a shell
@@ -84,6 +84,7 @@ fn completions(shell: Shell, mut program: Command) -> String {
 fn write_pages<F: DocumentedFile>(mut program: Command, directory: &Path) -> io::Result<()> {
     let files: Vec<FileDoc> = F::value_variants().iter().map(DocumentedFile::documentation).collect();
     program.build();
+    std::fs::create_dir_all(directory)?;
     for (name, page) in command_page::pages(&program, &files)? {
         std::fs::write(directory.join(format!("{name}.8")), page)?;
     }

@@ -1,6 +1,7 @@
 //! Command line code that both programs share.
 #![forbid(unsafe_code)]
 
+mod configuration;
 mod generate;
 mod login;
 mod outcome;
@@ -9,6 +10,7 @@ mod program;
 mod retired;
 pub mod terminal;
 
+pub use configuration::configuration_directory;
 pub use generate::{DocumentedFile, Generate};
 pub use login::LoginArgs;
 pub use outcome::Outcome;

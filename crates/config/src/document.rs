@@ -205,7 +205,7 @@ impl<'a> Document<'a> {
             self.problem(
                 value.span.clone(),
                 format!("{what} is out of range"),
-                "it must be zero or a positive number",
+                "the value must be zero or a positive number",
             );
         }
         number
@@ -242,7 +242,7 @@ impl<'a> Document<'a> {
         if time.date.is_none() || time.time.is_none() || time.offset.is_none() {
             self.problem(
                 value.span,
-                format!("{what} is a local date or time, which means another moment in every time zone"),
+                format!("{what} is a local date or time, which means a different moment in each time zone"),
                 "write date, time and offset, as in 2027-01-01T00:00:00Z",
             );
             return None;
@@ -280,7 +280,7 @@ impl<'a> Document<'a> {
             DeValue::Array(_) => "an array",
             DeValue::Table(_) => "a table",
         };
-        self.problem(span, format!("{what} is {found}"), format!("it must be {wanted}"));
+        self.problem(span, format!("{what} is {found}"), format!("the value must be {wanted}"));
     }
 }
 

@@ -11,7 +11,7 @@ pub type Units = [(&'static str, u64)];
 /// Bytes.
 pub const SIZES: &Units = &[("B", 1), ("KiB", 1024), ("MiB", 1024 * 1024)];
 /// Milliseconds.
-pub const DURATIONS: &Units = &[("ms", 1), ("s", 1000), ("m", 60_000), ("d", 1000 * DAY)];
+pub const DURATIONS: &Units = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 1000 * DAY)];
 /// Seconds.
 pub const AGES: &Units = &[("m", 60), ("h", 3600), ("d", DAY)];
 
@@ -23,7 +23,7 @@ pub fn parse_number(text: &str, units: &Units) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*value)
 }
 
-/// Reads a whole number with its unit, `500ms`, `15s`, `2m` or `30d`, and nothing else.
+/// Reads a whole number with its unit, `500ms`, `15s`, `2m`, `12h` or `30d`, and nothing else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     parse_number(text, DURATIONS).map(Duration::from_millis)
 }
@@ -74,6 +74,7 @@ mod tests {
             assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
             assert_eq!(show_duration(Duration::from_millis(milliseconds)), text);
         }
+        assert_eq!(parse_duration("12h"), parse_duration("720m"));
         for text in [
             "",
             "15",
@@ -81,7 +82,8 @@ mod tests {
             "1.5s",
             "-1s",
             "15 s",
-            "1h",
+            "1w",
+            "1h30m",
             "1.5d",
             "99999999999999999999s",
             "18446744073709551615m",

@@ -1,9 +1,12 @@
 //! Reads files that decide what may run, unless other users can write them.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use crate::problem::Problem;
 
@@ -19,6 +22,9 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 const EXECUTABLE: u32 = 0o111;
 
+/// As the kernel's limit (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
 impl Guard {
     /// For the user of this process.
     pub fn of_process() -> Self {
@@ -33,8 +39,8 @@ impl Guard {
     /// Reads a text file of at most `limit` bytes below the configuration directory `root`, or outside of it.
     ///
     /// Symbolic links are followed: mounted ConfigMaps consist of them. No other user may be able to change the file, or a
-    /// directory on the path to it, both as named and as resolved: up to `root`, or up to `/` if a link or an absolute path
-    /// leads out of `root`.
+    /// directory on the way to it through all links: from `root` on, or from `/` if a link or an absolute path leads out of
+    /// `root`.
     pub fn read(self, root: &Path, path: &Path, limit: u64) -> Result<String, FileError> {
         text(self.read_bytes(root, path, limit)?)
     }
@@ -43,7 +49,7 @@ impl Guard {
     pub fn read_bytes(self, root: &Path, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         let (file, metadata) = open(path)?;
         self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })?;
-        self.check_directories(root, path)?;
+        self.resolve(root, path)?;
         read_limited(file, &metadata, limit)
     }
 
@@ -54,17 +60,14 @@ impl Guard {
     }
 
     /// Checks that the file at `path` is a program that no other user can change, as [`Guard::read`] does for a file that is
-    /// read, up to `/`. Returns its path without links, to start exactly the file that was checked.
+    /// read, from `/` on. Returns its path without links, to start exactly the file that was checked.
     pub fn check_program(self, path: &Path) -> Result<PathBuf, FileError> {
-        let real = path.canonicalize().map_err(FileError::of)?;
+        let real = self.resolve(Path::new("/"), path)?;
         let metadata = real.metadata().map_err(FileError::of)?;
         if !metadata.is_file() {
             return Err(FileError::NotAFile);
         }
         self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })?;
-        for path in [path, &real] {
-            self.check_directories(Path::new("/"), path)?;
-        }
         if metadata.mode() & EXECUTABLE == 0 { Err(FileError::NotExecutable) } else { Ok(real) }
     }
 
@@ -77,26 +80,60 @@ impl Guard {
         self.check(&metadata).map_err(|wrong| FileError::Exposed { path: None, wrong })
     }
 
-    fn check_directories(self, root: &Path, path: &Path) -> Result<(), FileError> {
-        let real_root = root.canonicalize().map_err(FileError::of)?;
-        let real = path.canonicalize().map_err(FileError::of)?;
-        let named =
-            path.parent().into_iter().flat_map(Path::ancestors).take_while(|path| path.starts_with(root));
-        // A policy that is not in a file has no directory of its own.
-        let within = real_root != Path::new("/") && real.starts_with(&real_root);
-        let stop = if within { real_root.as_path() } else { Path::new("/") };
-        let end =
-            real.parent().into_iter().flat_map(Path::ancestors).take_while(|path| path.starts_with(stop));
-        for directory in named.chain(end) {
-            let metadata = directory.metadata().map_err(FileError::of)?;
-            // In a sticky directory users cannot replace files of others.
-            let shared = !within && metadata.mode() & STICKY != 0 && metadata.uid() == 0;
-            if !shared {
-                self.check(&metadata)
-                    .map_err(|wrong| FileError::Exposed { path: Some(directory.to_owned()), wrong })?;
+    /// The path without links. Checks all directories on the way: from `root` on, or from `/` if the path or a link leads
+    /// out of `root`. Where one link leads to another, the directories on the way to both count.
+    fn resolve(self, root: &Path, path: &Path) -> Result<PathBuf, FileError> {
+        let top = root.canonicalize().map_err(FileError::of)?;
+        let (mut at, path) = match path.strip_prefix(root) {
+            Ok(rest) => (top.clone(), rest.to_owned()),
+            Err(_) => (PathBuf::from("/"), std::path::absolute(path).map_err(FileError::of)?),
+        };
+        // The last one is the next.
+        let mut rest = Vec::new();
+        let follow = |rest: &mut Vec<OsString>, path: &Path| {
+            rest.extend(path.components().rev().map(|component| component.as_os_str().to_owned()));
+        };
+        follow(&mut rest, &path);
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
+            match name.to_str() {
+                Some("/") => at = PathBuf::from("/"),
+                Some(".") => {}
+                Some("..") => drop(at.pop()),
+                _ => {
+                    let is_shared = self.check_way(&top, &at)?;
+                    let next = at.join(&name);
+                    let metadata = next.symlink_metadata().map_err(FileError::of)?;
+                    if !metadata.is_symlink() {
+                        at = next;
+                        continue;
+                    }
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(FileError::of(Errno::ELOOP.into()));
+                    }
+                    if is_shared && let Err(wrong) = self.judge(metadata.uid(), 0) {
+                        return Err(FileError::Exposed { path: Some(next), wrong });
+                    }
+                    follow(&mut rest, &next.read_link().map_err(FileError::of)?);
+                }
             }
         }
-        Ok(())
+        Ok(at)
+    }
+
+    /// Checks a directory on the way to a file. Returns whether others can nevertheless add links there.
+    fn check_way(self, top: &Path, directory: &Path) -> Result<bool, FileError> {
+        let metadata = directory.metadata().map_err(FileError::of)?;
+        // A policy that is not in a file has no directory of its own.
+        let is_own = top != Path::new("/") && directory.starts_with(top);
+        // In a sticky directory users cannot replace files of others.
+        let is_shared = !is_own && metadata.mode() & STICKY != 0 && metadata.uid() == 0;
+        if !is_shared {
+            self.check(&metadata)
+                .map_err(|wrong| FileError::Exposed { path: Some(directory.to_owned()), wrong })?;
+        }
+        Ok(is_shared)
     }
 
     fn check(self, metadata: &Metadata) -> Result<(), Exposure> {
@@ -163,6 +200,10 @@ impl Exposure {
     }
 }
 
+fn kind(path: &Path) -> &'static str {
+    if path.is_symlink() { "link" } else { "directory" }
+}
+
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -182,7 +223,8 @@ pub enum FileError {
     NotText,
     #[error("file begins with a byte order mark")]
     ByteOrderMark,
-    #[error("{}{wrong}", path.as_ref().map(|path| format!("directory {} ", path.display())).unwrap_or_default())]
+    /// The file itself, or a directory or a link on the way to it.
+    #[error("{}{wrong}", path.as_ref().map(|path| format!("{} {} ", kind(path), path.display())).unwrap_or_default())]
     Exposed { path: Option<PathBuf>, wrong: Exposure },
 }
 
@@ -202,15 +244,18 @@ impl FileError {
     /// What to do about it, for the file at `path`.
     pub fn hint(&self, path: &Path) -> String {
         match self {
-            Self::Missing => "create it, or correct the name".to_owned(),
+            Self::Missing => "create the file, or correct the name".to_owned(),
             Self::Io(error) => format!("the operating system reports: {error}"),
             Self::NotAFile => "name a file".to_owned(),
-            Self::NotADirectory => "remove it, or make it a directory".to_owned(),
+            Self::NotADirectory => "remove the file, or replace it with a directory".to_owned(),
             Self::NotExecutable => format!("chmod +x {}", path.display()),
             Self::TooLarge { .. } => "split it".to_owned(),
-            Self::NotText => "save it as UTF-8".to_owned(),
-            Self::ByteOrderMark => "save it as UTF-8 without a byte order mark (BOM)".to_owned(),
+            Self::NotText => "save the file as UTF-8".to_owned(),
+            Self::ByteOrderMark => "save the file as UTF-8 without a byte order mark (BOM)".to_owned(),
             Self::Exposed { path: None, wrong } => wrong.hint(path),
+            Self::Exposed { path: Some(link), .. } if link.is_symlink() => {
+                format!("chown -h root {}", link.display())
+            }
             Self::Exposed { path: Some(directory), wrong } => wrong.hint(directory),
         }
     }
@@ -218,6 +263,9 @@ impl FileError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+
     use super::*;
 
     #[test]
@@ -234,6 +282,44 @@ mod tests {
             (0, 0o041_777, Err(Exposure::Mode(0o1777))),
         ] {
             assert_eq!(guard.judge(owner, mode), expected, "{owner} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn no_directory_on_the_way_through_links_is_writable_by_others() {
+        let directory = tempfile::tempdir().unwrap();
+        // The name of the temporary directory may have links.
+        let root = directory.path().canonicalize().unwrap();
+        let at = |name: &str| root.join(name);
+        for name in ["named", "between", "real"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        std::fs::copy("/bin/true", at("real/program")).unwrap();
+        symlink("../between/link", at("named/program")).unwrap();
+        symlink(at("real/program"), at("between/link")).unwrap();
+        symlink("real", at("current")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        let check =
+            |name: &str| Guard::of_process().check_program(&at(name)).map_err(|error| error.to_string());
+        let open =
+            |name: &str, mode: u32| std::fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+        for name in ["named/program", "current/program", "current/../named/./program"] {
+            assert_eq!(check(name), Ok(at("real/program")), "{name}");
+        }
+        for name in ["named", "between", "real"] {
+            open(name, 0o777);
+            let expected = format!("directory {} is writable by its group", at(name).display());
+            assert!(check("named/program").is_err_and(|said| said.starts_with(&expected)), "{name}");
+            open(name, 0o755);
+        }
+        assert!(check("loop").is_err_and(|said| said.starts_with("file cannot be read")));
+        // In a sticky directory, everybody can make a link.
+        if nix::unistd::geteuid().is_root() {
+            open("between", 0o1777);
+            assert_eq!(check("named/program"), Ok(at("real/program")));
+            lchown(at("between/link"), Some(12345), None).unwrap();
+            let said = check("named/program").unwrap_err();
+            assert_eq!(said, format!("link {} belongs to user 12345", at("between/link").display()));
         }
     }
 }

@@ -267,7 +267,7 @@ pub const PATHS: Form<Vec<PathBuf>> =
     Form { kind: OptionKind::AbsolutePath, bounds: "absolute paths, separated by `:`", read: read_paths };
 
 fn read_paths(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<Vec<PathBuf>> {
-    let hint = "write each directory from `/` on, with `:` between two, as in containerd's config_path";
+    let hint = "write absolute paths with `:` between them, as in containerd's config_path";
     document.parsed(key, value, ["is not a list of absolute paths", hint], |text| {
         let paths: Vec<PathBuf> = std::env::split_paths(text).collect();
         let right =
@@ -289,7 +289,7 @@ fn read_path(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option
     let hint = if text.contains("://") {
         "write only the path, without a scheme such as `unix://`"
     } else {
-        "write the path from `/` on"
+        "write an absolute path, which begins with `/`"
     };
     document.problem(span, format!("`{key}` is not an absolute path"), hint);
     None

@@ -313,10 +313,10 @@ pub enum TrustError {
     #[error("signature does not verify with any key of authenticator {authenticator:?}")]
     Untrusted { authenticator: String },
     /// A key of the authenticator verifies the signature, but is outside its validity period.
-    #[error("signature is made by key {fingerprint} ({origin}), which {side}")]
+    #[error("signature was made with key {fingerprint} ({origin}), which {side}")]
     OutsideWindow { fingerprint: String, origin: String, side: Outside },
     /// A revoked key verifies the signature.
-    #[error("signature is made by key {fingerprint}, which is revoked: {why}")]
+    #[error("signature was made with key {fingerprint}, which is revoked: {why}")]
     Revoked { fingerprint: String, why: String },
     /// No key of the authenticator is valid now, and none verifies the signature. The time is not in the text: a
     /// refusal has the same text at every attempt.

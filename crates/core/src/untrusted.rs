@@ -4,6 +4,7 @@
 //! line, starts a terminal sequence or reverses the direction of writing. Everything else stays as it is, also backslashes:
 //! text that was made safe already does not change.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Bytes of foreign text that an error repeats: room for the longest digest.
@@ -22,6 +23,24 @@ pub fn sanitize_to(text: &str, limit: usize) -> String {
 /// `text` on one line, as much of it as an error repeats: at most 160 bytes.
 pub fn excerpt(text: &str) -> String {
     sanitize_to(text, EXCERPT_BYTES)
+}
+
+/// The name of an image on one line of at most `limit` bytes. If somebody wrote a password into it, as in
+/// `https://user:password@registry/app`, it is not shown.
+pub fn image_name(text: &str, limit: usize) -> String {
+    sanitize_to(&without_user(text), limit)
+}
+
+/// `text` with `***` for what is before an `@`, except the one before a digest. A valid name has no other.
+fn without_user(text: &str) -> Cow<'_, str> {
+    let (name, digest) = match text.rsplit_once('@') {
+        Some((name, digest)) if digest.starts_with("sha") => (name, Some(digest)),
+        _ => (text, None),
+    };
+    let Some((before, host)) = name.rsplit_once('@') else { return Cow::Borrowed(text) };
+    let scheme = before.split_once("://").map_or_else(String::new, |(scheme, _)| format!("{scheme}://"));
+    let digest = digest.map_or_else(String::new, |digest| format!("@{digest}"));
+    Cow::Owned(format!("{scheme}***@{host}{digest}"))
 }
 
 /// A piece of foreign text in double quotes, which it cannot close: one line, at most 160 bytes of it.
@@ -69,6 +88,22 @@ fn fit(text: &str, limit: usize, is_kept: impl Fn(char) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_in_names_are_not_shown() {
+        for (text, shown) in [
+            ("r.io/app:1", "r.io/app:1"),
+            ("r.io:5000/app:1@sha256:abc", "r.io:5000/app:1@sha256:abc"),
+            ("https://user:pass@r.io/app", "https://***@r.io/app"),
+            ("user:pass@r.io/app:1", "***@r.io/app:1"),
+            ("https://user:p/a@ss@r.io/app@sha256:abc", "https://***@r.io/app@sha256:abc"),
+            ("user:pass@", "***@"),
+            ("user:pass@sha256:abc@r.io", "***@r.io"),
+            ("https://r.io/app\u{1b}", "https://r.io/app\\u{1b}"),
+        ] {
+            assert_eq!(image_name(text, 512), shown, "{text}");
+        }
+    }
 
     #[test]
     fn text_is_one_line_of_printable_characters() {

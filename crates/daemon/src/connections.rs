@@ -118,11 +118,12 @@ impl<P: Copy + Eq + Hash> Connections<P> {
         Some(Connection::new(activity, self.limits.first_call))
     }
 
-    /// The peers that have an open connection, each once.
-    pub fn peers(&self) -> Vec<P> {
+    /// The peers that have an open connection that was marked, each once.
+    pub fn marked_peers(&self) -> Vec<P> {
         let mut peers: Vec<P> = Vec::new();
         for entry in self.lock().iter() {
-            if !peers.contains(&entry.peer) {
+            let is_marked = entry.activity.upgrade().is_some_and(|activity| activity.is_marked());
+            if is_marked && !peers.contains(&entry.peer) {
                 peers.push(entry.peer);
             }
         }
@@ -197,11 +198,14 @@ mod tests {
         assert!(!kubelet.is_closed());
         let counts = table.counts();
         assert_eq!((counts.open, counts.closed_idle, counts.refused), (14, 3, 0));
-        let mut peers = table.peers();
+        assert!(table.marked_peers().is_empty());
+        critest.iter().chain([&kubelet]).for_each(Connection::mark);
+        critest.pop();
+        let mut peers = table.marked_peers();
         peers.sort_unstable();
-        assert_eq!(peers, ["critest", "kubelet", "other"]);
+        assert_eq!(peers, ["critest", "kubelet"]);
         drop(critest);
-        assert_eq!(table.counts().open, 1);
+        assert_eq!((table.counts().open, table.marked_peers()), (1, vec!["kubelet"]));
     }
 
     #[test]

@@ -175,12 +175,12 @@ pub enum UnixSocketError {
         error: io::Error,
     },
     /// The configured group does not exist.
-    #[error("group `{0}` does not exist; create it, or remove `group` from [listen]")]
+    #[error("group `{0}` does not exist; create the group, or remove `group` from [listen]")]
     NoGroup(String),
-    #[error("{0} exists and is not a socket; move it away or choose another path")]
+    #[error("{0} exists and is not a socket; move this file away or choose another path")]
     NotASocket(PathBuf),
     /// Another process listens there.
-    #[error("{0} is being served by another process")]
+    #[error("another process serves {0}")]
     Served(PathBuf),
 }
 

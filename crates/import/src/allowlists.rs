@@ -149,7 +149,7 @@ pub(super) fn apply(
         };
         if let Some((guard, _)) = guards.keys().find(hides) {
             let text = format!(
-                "it also admits names of scope {guard:?}, but these are refused without a signature, because a rule that another pattern needs is more specific"
+                "it also admits names of scope {guard:?}, but pullgate refuses these names without a signature, because another pattern needs a more specific rule"
             );
             draft.note(Effect::Stricter, format!("{origin}, pattern {:?}", covered.pattern), text);
         }

@@ -24,7 +24,9 @@ pub(super) fn combine(draft: &mut Draft, subject: &str, alternatives: &[Alternat
         .filter(|one| !possible.iter().any(|other| other != one && other.is_subset(one)))
         .collect();
     match smallest.as_slice() {
-        [] => Action::Deny(format!("{subject}: none of its authorities has a key that pullgate can verify")),
+        [] => {
+            Action::Deny(format!("{subject}: no authority of the policy has a key that pullgate can verify"))
+        }
         [one] => Action::All(one.iter().cloned().collect()),
         several if several.iter().all(|one| one.len() == 1) => {
             Action::Any(several.iter().flat_map(|one| one.iter().cloned()).collect())
@@ -34,7 +36,7 @@ pub(super) fn combine(draft: &mut Draft, subject: &str, alternatives: &[Alternat
             draft.note(
                 Effect::Stricter,
                 subject,
-                "the original policies admit an image that meets any one of them; the converted rule requires the authorities of all of them",
+                "the original policies admit an image that meets any one policy, but the converted rule requires the authorities of all of these policies",
             );
             Action::All(union.into_iter().collect())
         }

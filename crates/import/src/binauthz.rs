@@ -69,15 +69,15 @@ impl Converter {
             None
         } else {
             let text = format!(
-                "its attestations are in {}: name the project of those who attest as `grafeas` in [[registry.signatures]] of \
-                 pullgate.toml",
+                "its attestations are in {}: set `grafeas` in [[registry.signatures]] of pullgate.toml to the project \
+                 where the attestor writes attestations",
                 note.note_reference
             );
             self.draft.note(Effect::None, &subject, text);
             Some(self.draft.attestor(&short, keys.pkix, keys.openpgp))
         };
         if self.attestors.insert(attestor.name.clone(), name).is_some() {
-            return Err(shape(subject, "it is there twice"));
+            return Err(shape(subject, "the attestor is listed twice"));
         }
         Ok(())
     }
@@ -87,7 +87,7 @@ impl Converter {
             None if !policy.cluster_admission_rules.is_empty() => {
                 let clusters: Vec<&str> = policy.cluster_admission_rules.keys().map(String::as_str).collect();
                 let problem = format!(
-                    "name the cluster of the nodes by --cluster: {}, or another one",
+                    "set --cluster to the cluster of the nodes: {}, or another cluster",
                     clusters.join(", ")
                 );
                 return Err(shape("clusterAdmissionRules", problem));
@@ -96,7 +96,7 @@ impl Converter {
             Some(cluster) => match policy.cluster_admission_rules.get(cluster) {
                 Some(rule) => rule,
                 None => {
-                    let text = "the policy has no rule for this cluster, so the default rule applies; check the name: with a wrong name the new policy may admit more";
+                    let text = "the policy has no rule for this cluster, so the default rule applies; check the name of the cluster, because with a wrong name the new policy may admit more images";
                     let effect =
                         if policy.cluster_admission_rules.is_empty() { Effect::None } else { Effect::Wider };
                     self.draft.note(effect, format!("cluster {cluster}"), text);
@@ -127,7 +127,7 @@ impl Converter {
             return Err(ImportError::NothingRequired("rule that requires attestations".to_owned()));
         }
         if policy.global_policy_evaluation_mode.as_deref() == Some("ENABLE") {
-            let text = "the images that Google's system policy exempts are not exempt here: write rules for those that your nodes run";
+            let text = "the new policy does not exempt the images that Google's system policy exempts: write rules for those of these images that your nodes run";
             self.draft.note(Effect::Stricter, "globalPolicyEvaluationMode", text);
         }
         for (namespace, requirement) in &self.requirements {
@@ -149,15 +149,16 @@ impl Converter {
     /// A rule for some pods of a namespace, which pullgate cannot tell from the others.
     fn narrower(&mut self, subject: &str, namespace: &str) {
         if self.options.widen {
-            let text = format!("its own rule is left out: the rule for namespace {namespace} applies");
+            let text =
+                format!("the rule for this account is left out: the rule for namespace {namespace} applies");
             return self.draft.note(Effect::Wider, subject, text);
         }
         let text = format!(
-            "pullgate has no rules for service accounts: namespace {namespace} is refused, unless you add --widen, which applies \
-             the rule for the namespace"
+            "pullgate has no rules for service accounts, so all images for namespace {namespace} are refused; with \
+             --widen, the rule for the namespace applies instead"
         );
         self.draft.note(Effect::Stricter, subject, text);
-        let reason = format!("a service account of namespace {namespace} has a rule of its own");
+        let reason = format!("a service account of namespace {namespace} has its own rule");
         let origin = format!("rules for service accounts of namespace {namespace}");
         let closed =
             NamespaceRequirement { origin, action: Action::Deny(reason), closed: true, audit: false };

@@ -68,7 +68,7 @@ pub fn containers(
             converter.draft.note(
                 Effect::None,
                 format!("transport {transport}"),
-                "a node uses only the docker transport",
+                "pullgate on a node uses only the docker transport",
             );
         }
     }
@@ -195,7 +195,7 @@ impl Converter<'_> {
                 let text =
                     "pullgate has no scope for one image, so the whole repository is refused; write a rule for the repository by hand";
                 self.draft.note(Effect::Stricter, subject, text);
-                let reason = format!("policy.json has a requirement for {scope} alone, which pullgate cannot express");
+                let reason = format!("policy.json has a requirement only for {scope}, which pullgate cannot express");
                 self.rule(scope, repository, Action::Deny(reason));
             }
         }
@@ -271,7 +271,7 @@ impl Converter<'_> {
         match identity {
             None | Some(Identity::MatchRepoDigestOrExact {} | Identity::MatchExact {}) => self.widened(
                 subject,
-                "it requires that the signature names the image's tag, but pullgate requires only that the signature names the repository",
+                "it requires that the signature names the image's tag, but pullgate requires only the repository's name in the signature",
             ),
             Some(Identity::MatchRepository {}) => true,
             Some(

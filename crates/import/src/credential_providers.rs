@@ -81,7 +81,8 @@ pub fn credential_providers(text: &str, directory: &str) -> Result<ConfigPart, I
     }
     let mut part = ConfigPart::of("credential-providers");
     part.text.push_str(
-        "# The programs get no variables but PATH and those below; kubelet passes its own, such as HTTPS_PROXY, too.\n",
+        "# The programs get only the environment variables below, and PATH. kubelet also passes its own, such as \
+         HTTPS_PROXY.\n",
     );
     let mut names = BTreeSet::new();
     for provider in document.providers {
@@ -90,7 +91,7 @@ pub fn credential_providers(text: &str, directory: &str) -> Result<ConfigPart, I
             return Err(shape(place, "cannot be the name of a program"));
         }
         if !names.insert(provider.name.clone()) {
-            return Err(shape(place, "is there twice"));
+            return Err(shape(place, "is listed twice"));
         }
         part.provider(provider, directory.trim_end_matches('/'), place)?;
     }
@@ -110,7 +111,7 @@ impl ConfigPart {
             return Err(shape(place, "has a `defaultCacheDuration` that is not a duration"));
         };
         if provider.token_attributes.is_some_and(|attributes| attributes.require_service_account) {
-            let text = "needs the service account token of a pod, which pullgate does not have; its images need other credentials in `[registry]`";
+            let text = "needs the service account token of a pod, which pullgate does not have; set other credentials for its images in `[registry]`";
             self.note(Effect::Stricter, place, text);
             return Ok(());
         }

@@ -181,7 +181,7 @@ impl Draft {
         shared.dedup();
         for (origin, earlier) in shared {
             let text = format!(
-                "it has a key of {earlier}: an attestation for one of them counts for the other too, because pullgate does not compare the notes of attestations"
+                "it has the same key as {earlier}: an attestation by one attestor also counts for the other, because pullgate does not compare the notes of attestations"
             );
             self.note(Effect::Wider, origin, text);
         }
@@ -204,7 +204,7 @@ impl Draft {
             self.note(
                 Effect::Stricter,
                 origin,
-                "two of its authenticators share a key, but pullgate counts a key once, so a second key must sign too",
+                "two of its authenticators share a key, but pullgate counts each key once, so a second key must sign, too",
             );
         }
     }

@@ -76,7 +76,8 @@ impl Converter {
         let (keys, is_of_attestor) = documents::keys(authority, &mut self.draft, self.options)?;
         let AuthorityKeys { pkix, openpgp } = keys.clone();
         let name = if keys.is_empty() {
-            let text = "it has no key that pullgate can verify; policies that require it admit nothing";
+            let text =
+                "it has no key that pullgate can verify; policies that require this authority admit no image";
             self.draft.note(Effect::Stricter, authority.subject(), text);
             None
         } else if is_of_attestor {
@@ -123,7 +124,7 @@ impl Converter {
                 None => {
                     let subject = format!("GenericAttestationPolicy {}/{}", generic.namespace, generic.name);
                     let text = format!(
-                        "AttestationAuthority {name} is not in the documents; kritis stops at this error, so this policy and the policies whose names sort after it admit nothing"
+                        "AttestationAuthority {name} is not in the documents; kritis stops at this error, so this policy and all policies with later names admit no image"
                     );
                     self.draft.note(Effect::Stricter, subject, text);
                     return None;
@@ -146,7 +147,7 @@ impl Converter {
             let closed = policies.iter().any(|policy| policy.authorities.is_empty());
             let action = if closed {
                 Action::Deny(format!(
-                    "a policy of namespace {namespace} has no authorities and admits nothing"
+                    "a policy of namespace {namespace} has no authorities, so it admits no image"
                 ))
             } else {
                 let alternatives: Vec<Alternative> =

@@ -142,7 +142,7 @@ pub enum ImportError {
         problem: String,
     },
     /// Nothing in the documents requires signatures.
-    #[error("no {0} found, so everything would be admitted; check that the documents are complete")]
+    #[error("no {0} found, so every image would be admitted; check that the documents are complete")]
     NothingRequired(String),
     /// The scope is invalid.
     #[error("invalid scope {scope:?}")]

@@ -100,7 +100,7 @@ impl Converter<'_> {
         let mut own = own.clone();
         if covered.is_folded {
             let text = format!(
-                "notation applies it only to names that are spelled exactly so, but pullgate would apply it to {} in any spelling; images are refused",
+                "notation applies it only to names with exactly this spelling, but pullgate would apply it to {} in any spelling; images are refused",
                 covered.scope
             );
             self.draft.note(Effect::Stricter, subject(), text);
@@ -123,7 +123,8 @@ impl Converter<'_> {
             (Some(rule), _) => {
                 rule.action = Action::Deny(format!("more than one statement applies to {scope}"));
                 rule.audit = false;
-                let text = "pullgate treats this scope and a scope in another spelling as the same scope; images are refused";
+                let text = "pullgate treats this scope and the same scope in another spelling as one scope; images are \
+                            refused";
                 self.draft.note(Effect::Stricter, format!("scope {scope:?}"), text);
             }
             (None, _) => {
@@ -161,8 +162,8 @@ impl Converter<'_> {
             return Ok(Converted::plain(Action::Deny(format!("statement {} trusts no CA", statement.name))));
         }
         let audit = !enforced.authenticity && self.widened(&subject, (
-            "it admits images that anyone signed, and only logs the signer, but in pullgate the signer must be one of the identities",
-            "it admits images that anyone signed, but in audit mode pullgate also admits unsigned images",
+            "notation admits images with a signature of any signer, and only logs the signer, but pullgate requires that the signer is one of the identities",
+            "notation admits images with a signature of any signer, but in audit mode pullgate also admits unsigned images",
         ));
         let mut settings = vec![("type", Setting::Text("notation".to_owned()))];
         if !stores.contains_key("ca") && stores.remove("tsa").is_some() {
@@ -183,10 +184,11 @@ impl Converter<'_> {
             settings.push(("level", Setting::Text(VerificationLevel::Permissive.name().to_owned())));
         }
         if enforced.revocation {
-            let text = "revocation is checked by CRLs: a certificate that names only an OCSP responder does not count";
+            let text = "pullgate checks revocation only by CRLs, so a certificate that names only an OCSP responder does \
+                        not count";
             self.draft.note(Effect::Stricter, &subject, text);
             // notation-core-go `revocation/internal/crl/crl.go` `CertCheckStatus`: all of them are needed.
-            let text = "where a certificate names several CRLs, one current CRL is enough, and delta CRLs (freshestCRL) are not read";
+            let text = "if a certificate names several CRLs, pullgate needs only one current CRL, and reads no delta CRLs (freshestCRL)";
             self.draft.note(Effect::Wider, &subject, text);
             settings.push(("distribution-points", Setting::Text("fetch".to_owned())));
             settings.push(("revocation", Setting::Text(RevocationMode::IfNamed.name().to_owned())));
@@ -210,7 +212,9 @@ impl Converter<'_> {
         match Subjects::parse(identities.iter().map(String::as_str)) {
             Ok(_) => Ok(Some(identities)),
             Err(error @ (IdentityError::Attribute | IdentityError::TooMany)) => {
-                let text = format!("pullgate cannot express its identities: {error}; images are refused");
+                let text = format!(
+                    "pullgate cannot express the identities of the statement: {error}; images are refused"
+                );
                 self.draft.note(Effect::Stricter, subject, text);
                 Ok(None)
             }

@@ -67,10 +67,10 @@ pub fn registries_d(files: &[(String, String)]) -> Result<ConfigPart, ImportErro
         match scope::read(&namespace) {
             Ok(Covered::Below { folded: false, .. }) => written.table(&namespace, &address),
             Ok(Covered::Nothing) => {
-                written.note(Effect::None, subject(&namespace), "no image name is below this namespace");
+                written.note(Effect::None, subject(&namespace), "no image name can be below this namespace");
             }
             _ => {
-                let text = "`[[registry.signatures]]` accepts only registries and repositories; pullgate looks for signatures of these images where the signatures of the repository are stored";
+                let text = "`[[registry.signatures]]` accepts only registries and repositories, so pullgate looks for signatures of these images at the place for the whole repository";
                 written.note(Effect::Stricter, subject(&namespace), text);
             }
         }

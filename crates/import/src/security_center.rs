@@ -123,7 +123,7 @@ pub fn security_center(source: &SecurityCenter<'_>, options: Options) -> Result<
         if namespaces.is_empty() {
             return Err(shape(
                 subject,
-                "it names the cluster, but no namespaces of it; add the namespaces, or disable the policy",
+                "it names the cluster, but no namespaces of the cluster; add the namespaces, or disable the policy",
             ));
         }
         for namespace in namespaces {
@@ -196,7 +196,7 @@ fn complete<'a>(
         Some(total) => Err(shape(
             what,
             format!(
-                "the response reports {total} entries, but the given pages contain {found}; give all pages, or request a larger PageSize"
+                "the response reports {total} entries, but the pages contain only {found}; add all pages, or request a larger PageSize"
             ),
         )),
         None => Ok(()),
@@ -225,19 +225,19 @@ fn missing_keys(
 fn alternative(draft: &mut Draft, policy: &Policy, names: &BTreeMap<&str, String>) -> Alternative {
     let subject = format!("policy {:?}", policy.name);
     if !matches!(policy.status(), Status::Enabled) {
-        let text = format!("its status {:?} is unknown, so it admits nothing", policy.status);
+        let text = format!("its status {:?} is unknown, so it admits no image", policy.status);
         draft.note(Effect::Stricter, subject, text);
         return Alternative { all: None };
     }
     let mode = policy.policy.policy_mode.as_deref().unwrap_or("requireAttestor");
     if mode != "requireAttestor" {
-        draft.note(Effect::Stricter, subject, format!("its mode {mode:?} is unknown, so it admits nothing"));
+        draft.note(Effect::Stricter, subject, format!("its mode {mode:?} is unknown, so it admits no image"));
         return Alternative { all: None };
     }
     let required = &policy.policy.required_attestors;
     let found: BTreeSet<String> = required.iter().filter_map(|it| names.get(it.as_str()).cloned()).collect();
     if required.is_empty() {
-        draft.note(Effect::Stricter, subject, "it names no attestor, so it admits nothing");
+        draft.note(Effect::Stricter, subject, "it names no attestor, so it admits no image");
         return Alternative { all: None };
     }
     if required.iter().any(|it| !names.contains_key(it.as_str())) {

@@ -48,7 +48,7 @@ pub enum KeysError {
         error: PassphraseError,
     },
     /// A file to be encrypted without a passphrase.
-    #[error("{path} was not created, because there is no passphrase to encrypt it with")]
+    #[error("{path} was not created, because no passphrase is set to encrypt it")]
     NoPassphrase {
         path: PathBuf,
         #[source]
@@ -131,7 +131,7 @@ pub enum KeysError {
     },
     /// The daemon does not load PKCS#11 modules.
     #[error(
-        "{origin} is in a PKCS#11 token, which the daemon does not load: run `pullgate-signer keys fetch`"
+        "{origin} is in a PKCS#11 token, and the daemon does not load PKCS#11 modules: run `pullgate-signer keys fetch`"
     )]
     Module { origin: String },
     /// The public key was not fetched in time.

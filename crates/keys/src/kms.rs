@@ -22,7 +22,7 @@ pub(super) async fn open(
         return Err(KeysError::Algorithm {
             origin,
             algorithm: public.algorithm(),
-            reason: "KMS signs with RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 and ECDSA_SHA_256 (its SM2 is not supported here)",
+            reason: "KMS signs with RSA_PSS_SHA_256, RSA_PKCS1_SHA_256 and ECDSA_SHA_256; pullgate does not support SM2",
         });
     }
     Ok(SigningKey { public, origin, private: Private::Kms(kms) })

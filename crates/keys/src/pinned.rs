@@ -25,7 +25,7 @@ impl PinnedKey {
             Location::File(_) => return Some("a key file has no service that confirms signatures"),
             Location::Token(_) => {
                 return Some(
-                    "a PKCS#11 token on this node would add nothing to the verification with the public key",
+                    "a PKCS#11 token on this node can only repeat the verification with the public key",
                 );
             }
             Location::AlibabaKms(_) if kms::name(self.algorithm).is_none() => {

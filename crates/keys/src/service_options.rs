@@ -100,7 +100,7 @@ pub fn identity(pass: &mut Pass<'_, '_, '_>, session: &str) -> Identity {
         _ => {
             let hint = "write `ram-role`, or `credentials-file` (with `profile`), or `access-key-id` and \
                         `access-key-secret-file`; with none of them, the access key comes from the environment";
-            pass.problem("", "[keys.kms] must name one complete way to authenticate, or no way", hint);
+            pass.problem("", "[keys.kms] must set all options of exactly one way to authenticate, or none of these options", hint);
             None
         }
     };
@@ -146,7 +146,11 @@ pub fn login(pass: &mut Pass<'_, '_, '_>) -> VaultAuth {
         _ => {
             let hint = "write `token-file`, or `role-id` and `secret-id-file` (with `mount`); with none of them, \
                         the token comes from the environment";
-            pass.problem("", "[keys.vault] must name one complete way to authenticate, or no way", hint);
+            pass.problem(
+                "",
+                "[keys.vault] must set all options of exactly one way to authenticate, or none of these options",
+                hint,
+            );
             None
         }
     };
@@ -176,7 +180,7 @@ fn read_secret_file(document: &mut Document<'_>, key: &str, value: Value<'_>) ->
 }
 
 fn read_text(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
-    let hint = "write printable ASCII without blanks; to leave the value unset, remove the key";
+    let hint = "write printable ASCII without blanks, or remove the option to leave it unset";
     document.parsed(key, value, ["is not valid", hint], |text| {
         let text = Some(text).filter(|text| !text.is_empty() && text.len() <= MAX_TEXT);
         text.filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic())).map(str::to_owned)

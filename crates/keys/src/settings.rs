@@ -108,8 +108,8 @@ pullgate_config::options! {
 
 fn passphrase(pass: &mut Pass<'_, '_, '_>) -> Passphrase {
     let doc = "The file with the passphrase of encrypted key files.";
-    let kind =
-        SECRET_FILE.optional("COSIGN_PASSWORD of the environment", "\"/etc/pullgate/release.passphrase\"");
+    let kind = SECRET_FILE
+        .optional("from COSIGN_PASSWORD in the environment", "\"/etc/pullgate/release.passphrase\"");
     pass.option("passphrase-file", &[doc], &kind).map_or(Passphrase::Environment, Passphrase::File)
 }
 

@@ -37,7 +37,7 @@ pub enum MemoryError {
     )]
     Busy(Duration),
     /// It is beyond the allowance, and the share is not taken yet: see [`Share::enlarge`].
-    #[error("the document is larger than the memory that is reserved for it so far")]
+    #[error("the document is larger than the memory that is reserved for it")]
     NotYet,
     #[error("the documents of one image need more than {0} bytes of memory; raise `memory` in [limits]")]
     Share(usize),

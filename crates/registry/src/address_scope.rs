@@ -92,7 +92,9 @@ impl Resolve for Guarded {
                 })
                 .collect();
             if kept.is_empty() {
-                return Err(Box::<dyn Error + Send + Sync>::from("the name has no address that may be used"));
+                return Err(Box::<dyn Error + Send + Sync>::from(
+                    "the host name has no address that pullgate may use",
+                ));
             }
             Ok(Box::new(kept.into_iter()) as Addrs)
         })

@@ -93,7 +93,9 @@ impl HostClient {
             offer = host.credentials.offer(&host.authority)?;
         }
         if offer.is_empty() {
-            return Ok(self.keychain.print(host, &ask.repository, &context.printed).await);
+            // Lookups at other registries need the permit, and do not wait for a program.
+            let end_turn = || context.end_turn();
+            return Ok(self.keychain.print(host, &ask.repository, &context.printed, end_turn).await);
         }
         Ok((offer, None))
     }
@@ -171,8 +173,9 @@ impl HostClient {
             if !offer.is_empty() && downgraded(host, secure) {
                 return Err(RegistryError::Tls {
                     host: host.authority.clone(),
-                    reason: "it answers only in plain HTTP, over which pullgate sends no credentials"
-                        .to_owned(),
+                    reason:
+                        "it answers only over plain HTTP, and pullgate sends no credentials over plain HTTP"
+                            .to_owned(),
                 });
             }
             let access = Access { repository: &ask.repository, push };
@@ -225,7 +228,7 @@ impl HostClient {
                 Err(Failed::PlainHttp) => {
                     return Err(RegistryError::Tls {
                         host: host.authority.clone(),
-                        reason: "it answers in plain HTTP".to_owned(),
+                        reason: "it answers over plain HTTP".to_owned(),
                     });
                 }
                 Err(Failed::Error(error)) => return Err(error),

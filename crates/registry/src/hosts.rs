@@ -24,6 +24,7 @@ mod legacy;
 mod rewrite;
 
 pub(super) use address::{is_local, split_host_port};
+pub use containerd::sandbox_image;
 
 /// Registries whose hosts are in memory.
 const REMEMBERED: usize = 256;
@@ -162,8 +163,8 @@ impl Hosts {
             warnings.extend(found.warnings.iter().cloned());
             if found.directories.is_none() && !found.names_hosts() && roots.iter().any(|root| root.exists()) {
                 warnings.push(format!(
-                    "{} sets no config_path, so containerd before 2.2 reads no hosts.toml files, but pullgate reads \
-                     those in {}; set config_path there, or `hosts` in [registry] of pullgate.toml",
+                    "{} sets no config_path, so containerd before 2.2 reads no hosts.toml files, but pullgate reads those \
+                     in {}; set config_path in containerd's configuration, or `hosts` in [registry] of pullgate.toml",
                     path.display(),
                     shown(&roots)
                 ));

@@ -41,6 +41,8 @@ pub struct Keyring {
     pub acr: Vec<AcrSettings>,
     /// Programs that print credentials, for images for which there are no others.
     pub programs: Vec<CredentialProgram>,
+    /// Whether everybody can read the file in which the environment of these programs is.
+    pub is_world_readable: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub(super) struct Keychain {
 
 impl Keychain {
     pub(super) fn new(keyring: Keyring, limits: &Limits) -> Self {
-        let Keyring { credentials, docker_config, acr, programs } = keyring;
+        let Keyring { credentials, docker_config, acr, programs, is_world_readable: _ } = keyring;
         let acr = acr.into_iter().map(|acr| acr::Acr::new(acr, limits)).collect();
         let turns = Arc::new(Semaphore::new(PROGRAMS));
         let plugins = programs.into_iter().map(|program| plugin::Plugin::new(program, Arc::clone(&turns)));
@@ -94,8 +96,15 @@ impl Keychain {
     }
 
     /// The credentials that programs print for `host`, which has no others; empty without any. A program that fails gives
-    /// none, as in kubelet; then also why, for the message if the registry requires credentials.
-    pub(super) async fn print(&self, host: &Host, repository: &str, printed: &Printed) -> Offered {
+    /// none, as in kubelet; then also why, for the message if the registry requires credentials. `before_wait` is called
+    /// before it waits for a program.
+    pub(super) async fn print(
+        &self,
+        host: &Host,
+        repository: &str,
+        printed: &Printed,
+        before_wait: impl FnOnce(),
+    ) -> Offered {
         if self.plugins.is_empty() {
             return Offered::default();
         }
@@ -104,6 +113,9 @@ impl Keychain {
         let mut printed = printed.lock().await;
         if let Some((_, offered)) = printed.iter().find(|(known, _)| *known == image) {
             return offered.clone();
+        }
+        if self.plugins.iter().any(|plugin| plugin.is_slow_for(&image)) {
+            before_wait();
         }
         let offered = plugin::offer(&self.plugins, &image).await;
         if printed.len() >= MAX_PRINTED {

@@ -53,6 +53,7 @@ pub use concurrency_limit::Permit;
 pub use credentials::{AuthConfig, Credentials};
 pub use error::{Bound, Class, RegistryError};
 pub use grafeas::Grafeas;
+pub use hosts::sandbox_image;
 pub use keychain::{
     AcrSettings, CredentialProgram, CredentialProtocol, Environment, HostCredential, ImageGlob, Keyring,
 };

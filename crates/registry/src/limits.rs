@@ -29,20 +29,20 @@ pullgate_config::options! {
     /// The configurable limits of a registry client.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits {
-        /// Maximum size of a manifest or index. Registries must accept 4 MiB.
+        /// Maximum size of a manifest or index. Registries are expected to accept manifests of up to 4 MiB.
         manifest_bytes: u64 = "manifest-bytes", bytes(4 * MIB, 64 * KIB, 16 * MIB);
         /// Maximum size of one signature document (payload or bundle).
         signature_max_size: u64 = "signature-max-size", bytes(MIB, 16 * KIB, MIB);
-        /// Maximum size of one attestation (a DSSE envelope, or the bundle with it), where a rule asks for attestations. All
-        /// attestations and signatures of one image together have at most `signatures-total-size`.
+        /// Maximum size of one attestation (a DSSE envelope, or the bundle that contains it), for images whose rule requires
+        /// attestations. `signatures-total-size` limits all attestations and signatures of one image together.
         attestation_max_size: u64 = "attestation-max-size", bytes(4 * MIB, 16 * KIB, 8 * MIB);
-        /// Maximum number of signatures to read for one image; the same for attestations.
+        /// Maximum number of signatures to read for one image. The number of attestations has the same limit.
         signatures: usize = "signatures", count(64, 1, 1024);
         /// Maximum number of referrers to list for one image, of any type.
         referrers: usize = "referrers", count(256, 1, 4096);
         /// Maximum time for one request to a registry.
         request_timeout: Duration = "request-timeout", time(15 * SECOND, 100, 120 * SECOND);
-        /// Maximum number of pulls that are verified concurrently; others wait.
+        /// Maximum number of pulls that are verified concurrently. Further pulls wait.
         concurrent_pulls: usize = "concurrent-pulls", count(64, 1, 1024);
         /// Maximum size of all signature documents of one image together.
         signatures_total_size: u64 = "signatures-total-size", bytes(8 * MIB, 64 * KIB, 64 * MIB);
@@ -66,9 +66,10 @@ pullgate_config::options! {
         max_requests_per_host: usize = "max-requests-per-host", count(32, 1, 256);
         /// Maximum time that a pull or request waits when `concurrent-pulls` or `max-requests-per-host` is reached.
         queue_timeout: Duration = "queue-timeout", time(60 * SECOND, 100, 600 * SECOND);
-        /// Maximum time for which no pull sends requests to a host that answered with Retry-After.
+        /// Maximum time for which pullgate sends no requests to a host that has answered with Retry-After.
         max_retry_after: Duration = "max-retry-after", time(60 * SECOND, 0, 600 * SECOND);
-        /// Maximum memory for documents of images and for requests from kubelet. When it is in use, others wait.
+        /// Maximum memory for documents of images and for requests from kubelet. While all of it is in use, further
+        /// documents and requests wait.
         memory: usize = "memory", bytes(64 * MIB, 32 * MIB, 4096 * MIB);
     }
     also {

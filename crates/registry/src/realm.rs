@@ -65,7 +65,7 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
         _ => return Some("it is neither HTTP nor HTTPS"),
     }
     if !same_host && !may_redirect_to(registry, realm) {
-        return Some("it is an address on this node or a private network");
+        return Some("it is an address of this node or of a private network");
     }
     if !credentials {
         return None;
@@ -75,14 +75,14 @@ fn rule(registry: &Url, realm: &Url, credentials: bool, trusted: &[String]) -> O
     }
     if registry.scheme() == "http" && !loopback {
         return Some(
-            "the registry is plain HTTP, so anyone on the network could have named this token service",
+            "the registry uses plain HTTP, so anyone on the network could have named this token service",
         );
     }
     if same_host || related(registry_host, realm_host) {
         return None;
     }
     Some(
-        "it is not in the domain of the registry, so it gets no credentials; if you trust it, add it to `token-services` in [registry]",
+        "the token service is not in the domain of the registry, so pullgate sends it no credentials; if you trust it, add it to `token-services` in [registry]",
     )
 }
 

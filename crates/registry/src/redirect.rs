@@ -35,13 +35,13 @@ pub(super) fn redirect(
         return Err(refused(format!("{shown} is neither HTTP nor HTTPS")));
     }
     if from.scheme() == "https" && next.scheme() == "http" {
-        return Err(refused(format!("{shown} is plain HTTP, but the registry is HTTPS")));
+        return Err(refused(format!("{shown} uses plain HTTP, but the registry uses HTTPS")));
     }
     if !next.username().is_empty() || next.password().is_some() {
         return Err(refused(format!("the URL at {shown} contains a user name or password")));
     }
     if !same_origin(first, &next) && !may_redirect_to(first, &next) {
-        return Err(refused(format!("{shown} is an address on this node or a private network")));
+        return Err(refused(format!("{shown} is an address of this node or of a private network")));
     }
     Ok(next)
 }

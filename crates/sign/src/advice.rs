@@ -5,8 +5,8 @@ use pullgate_registry::{Class, RegistryError};
 
 const BUSY: &str = "the request to the registry failed, so the state of the image is unknown: run the same command again; \
                     images that are already signed are not signed a second time";
-const LOGIN: &str = "signatures are stored beside the image: log in (--username, --password-stdin) as an account that may \
-                     push to this repository";
+const LOGIN: &str = "log in (--username, --password-stdin) as an account that may push to this repository, because \
+                     signatures are stored beside the image";
 const UNKNOWN: &str = "the registry has no such repository or image, or hides it from this account: check that the name is \
                        right and that the account may pull and push there";
 const READ_ONLY: &str = "the registry does not accept writes: if it is a cache or a read-only copy, sign the image in the source registry";
@@ -17,10 +17,10 @@ const IMMUTABLE: &str = "tags of this repository are immutable, but all signatur
                          referrers API";
 const QUOTA: &str =
     "the storage of the registry or the quota of this project is used up: free space or raise the quota";
-const FORM: &str = "the registry does not accept manifests of this kind: try the other --layout";
+const FORM: &str = "the registry does not accept manifests of this kind: try another --layout";
 const CONTENDED: &str = "other signers keep writing signatures of the same image: try again";
-const NOT_KEPT: &str = "the registry does not keep this tag: try the other --layout, and check whether the registry rejects or rewrites \
-                        tags that begin with sha256-";
+const NOT_KEPT: &str = "the registry does not keep this tag: try another --layout, and check whether the registry rejects \
+                        or rewrites tags that begin with sha256-";
 const FULL: &str =
     "remove signatures that are no longer needed: verifiers ignore signatures above this limit";
 

@@ -90,10 +90,10 @@ pub enum CertificateChainError {
     Invalid(#[from] X509Error),
     #[error("a certificate is not valid now")]
     Ended(#[source] X509Error),
-    #[error("its key is none that Notation signatures have")]
+    #[error("Notation signatures cannot be made with its type of key")]
     Key,
-    #[error("it is the chain of another key: of {found}, but the key is {key}")]
+    #[error("it is the chain of key {found}, but the signing key is {key}")]
     OtherKey { found: String, key: String },
-    #[error("Notation signatures by this key must be {wanted}, but the key signs with {found}")]
+    #[error("Notation signatures with this key must use {wanted}, but the key signs with {found}")]
     OtherAlgorithm { wanted: Algorithm, found: Algorithm },
 }

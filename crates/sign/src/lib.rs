@@ -212,16 +212,16 @@ pub enum SignError {
     #[error("the time after which the signature expires is too long")]
     Expiry,
     /// The signature has many annotations, or a large timestamp.
-    #[error("the signature has {found} bytes, but at most {limit} are attached")]
+    #[error("the signature has {found} bytes, more than the limit of {limit} for an attached signature")]
     TooLarge { found: usize, limit: usize },
     /// Notation signatures do not have this algorithm.
     #[error("Notation signatures cannot be made with {algorithm}")]
     Unusable { algorithm: Algorithm },
     /// The timestamp authority did not answer well.
-    #[error("there is no timestamp")]
+    #[error("cannot get a valid timestamp")]
     Timestamp(#[from] TimestampRequestError),
     /// A new signature would not be accepted, so it was not attached.
-    #[error("the new signature is not valid, and was not attached")]
+    #[error("the new signature is not valid, so it was not attached")]
     SelfCheck(#[source] Box<SignatureError>),
     /// The image does not exist.
     #[error("{repository} has no {digest}")]
@@ -230,7 +230,9 @@ pub enum SignError {
     #[error("the index lists {found} images, but --recursive signs at most {limit}")]
     Children { found: usize, limit: usize },
     /// An index in an index.
-    #[error("it is an index inside another index, which no node pulls; sign it by its own name")]
+    #[error(
+        "it is an index inside another index, and nodes do not pull such an index; sign it by its own name"
+    )]
     Nested,
     /// cosign's classic layout has no tag for SHA-512 digests.
     #[error("cosign's classic layout has no signature tag for {0}; use --layout bundle")]

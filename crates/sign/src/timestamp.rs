@@ -130,7 +130,9 @@ impl TimestampRequestError {
 pub enum TimestampRequestError {
     #[error("the timestamp authority did not answer")]
     Service(#[from] ServiceError),
-    #[error("the timestamp authority {url} did not answer before, and is not asked again yet")]
+    #[error(
+        "the timestamp authority {url} did not answer an earlier request, so no new request is sent for a short time"
+    )]
     CoolingDown { url: String },
     #[error("the timestamp authority {url} answered with HTTP status {status}")]
     Status { url: String, status: u16 },
@@ -140,6 +142,6 @@ pub enum TimestampRequestError {
         #[source]
         error: StampError,
     },
-    #[error("the system has no random numbers")]
+    #[error("the operating system returned no random numbers")]
     Random,
 }

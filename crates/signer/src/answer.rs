@@ -106,7 +106,7 @@ async fn notification_received(signer: &Signer, parts: &Parts, body: &[u8]) -> A
     };
     if let Some(error) = notification.malformed.first() {
         signer.metrics.malformed_events.add_all(notification.malformed.len());
-        tracing::warn!(%error, events = notification.malformed.len(), "notification has malformed events, which are skipped");
+        tracing::warn!(%error, events = notification.malformed.len(), "malformed events in a notification skipped");
     }
     match signer.enqueue(notification).await {
         Ok(offered) => {

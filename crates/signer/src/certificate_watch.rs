@@ -28,10 +28,15 @@ pub(super) async fn watch(signer: Arc<Signer>) {
                     rule,
                     ends,
                     error,
-                    "certificate not valid: the rule signs nothing until it is renewed and the signer is reloaded"
+                    "the certificate is not valid: the rule signs nothing until you renew the certificate and reload the \
+                     signer"
                 );
             } else if ends_soon {
-                tracing::warn!(rule, ends, "certificate ends soon: renew it and reload the signer");
+                tracing::warn!(
+                    rule,
+                    ends,
+                    "the certificate expires soon: renew the certificate and reload the signer"
+                );
             }
         }
         drop(active_config);

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, value_parser};
-use pullgate_cli::{Outcome, Retired};
+use pullgate_cli::{Outcome, Retired, configuration_directory};
 
 /// The one option of all commands.
 const CONFIG: &str = "config";
@@ -40,7 +40,7 @@ Exit codes: 0 success, 1 refused or findings present, 2 usage, configuration or 
 )]
 struct Arguments {
     /// Directory with signer.toml, pullgate.toml and policy.toml
-    #[arg(long, global = true, value_name = "DIRECTORY", default_value = "/etc/pullgate")]
+    #[arg(long, global = true, value_name = "DIRECTORY", default_value = "/etc/pullgate", value_parser = configuration_directory())]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,

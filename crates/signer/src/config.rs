@@ -33,7 +33,7 @@ const MAX_REPOSITORIES: usize = 10_000;
 
 const HOST: Form<String> = Form { kind: OptionKind::Text, bounds: "a host", read: read_host };
 const USER: Form<String> =
-    Form { kind: OptionKind::Text, bounds: "a name; with `password-file`", read: read_user };
+    Form { kind: OptionKind::Text, bounds: "a name; needs `password-file`", read: read_user };
 const REPOSITORIES: Form<Vec<Repository>> = Form {
     kind: OptionKind::List(&OptionKind::Text, MAX_REPOSITORIES),
     bounds: "at most 10000 repositories",
@@ -69,14 +69,15 @@ pullgate_config::options! {
     /// `[registry]`
     #[derive(Debug)]
     struct RegistryOptions {
-        /// The registry's host, with its port, as in image names. Every scope below begins with it, and signatures contain
-        /// it.
+        /// The registry's host, with its port, as in image names. Every scope in this file begins with this host, and
+        /// signatures contain it.
         host: Option<String> = "host", HOST.required("\"registry.example.com\"");
-        /// The user name for the registry. Without it, the signer sends no credentials.
+        /// The user name for the registry. Without a user name, the signer sends no credentials.
         username: Option<String> = "username", USER.optional("none", "\"signer\"");
         /// The file with the password of the user, in one line.
-        password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("file that others cannot read; with `username`").optional("none", "\"/etc/pullgate/registry.password\"");
-        /// Directories of containerd's hosts.toml files: other addresses, CA certificates, plain HTTP; several as in "/a:/b".
+        password_file: Option<PathBuf> = "password-file", SECRET_FILE.with_bounds("file that others cannot read; needs `username`").optional("none", "\"/etc/pullgate/registry.password\"");
+        /// Directories of hosts.toml files as containerd reads them, separated by `:` as in "/a:/b". The files set other
+        /// addresses, CA certificates or plain HTTP for the registry.
         hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("/etc/containerd/certs.d:/etc/docker/certs.d", "\"/etc/containerd/certs.d:/etc/docker/certs.d\"");
     }
     check check_registry;
@@ -116,7 +117,7 @@ pullgate_config::options! {
         /// Whether a new rule first lists the existing images, so that a notification cannot make the signer sign an old image
         /// as new. If false, the signer trusts the time in the notification instead.
         baseline: bool = "baseline", Flag(true);
-        /// How often to list the registry for images whose notification was lost; needs `baseline`.
+        /// How often to list the registry, to find images whose notification was lost; needs `baseline`.
         interval: Option<Duration> = "interval", off_or(SECOND, 1440 * MINUTE);
         /// The repositories to list, for a registry that cannot list its repositories (_catalog).
         repositories: Option<Vec<Repository>> = "repositories", REPOSITORIES.optional("those that the registry lists", "[\"registry.example.com/payments/app\"]");
@@ -235,14 +236,15 @@ fn check_registry(_: &RegistryOptions, pass: &mut Pass<'_, '_, '_>) {
         pass.problem("", "[registry] has no `host`", "write the host as in the names of the images");
     }
     if pass.has("username") != pass.has("password-file") {
-        let hint = "write both, or neither if the registry lets everyone write";
+        let hint = "set both options, or neither if everyone may write to the registry";
         pass.problem("", "`username` and `password-file` must be set together", hint);
     }
 }
 
 fn check_interval(reconcile: &Reconcile, pass: &mut Pass<'_, '_, '_>) {
     if reconcile.interval.is_some() && !reconcile.baseline {
-        let hint = "without a baseline, a listing cannot distinguish new images from old ones; set `baseline = true`";
+        let hint = "set `baseline = true`, because without a baseline a listing cannot distinguish new images from old \
+                    images";
         pass.problem("interval", "`interval` needs `baseline`", hint);
     }
 }

@@ -13,17 +13,18 @@ pullgate_daemon::families! {
     NOTIFICATIONS = Counter "pullgate_signer_notifications_total" ["outcome"];
     /// Malformed events that were skipped in notifications with other events.
     MALFORMED_EVENTS = Counter "pullgate_signer_malformed_events_total";
-    /// Pushes from notifications and listings, by outcome (queued, known, older, no_rule); counted once for each rule that
-    /// applies.
+    /// Pushes from notifications and listings, by outcome (queued, known, older, no_rule). A push counts once for each rule
+    /// that applies.
     PUSHES = Counter "pullgate_signer_pushes_total" ["outcome"];
-    /// Images that were examined, by outcome: signed, present (it had the signature), no_image, or left because it is not
-    /// the one that was pushed.
+    /// Pushes that were examined, by outcome: signed, present (the image had the signature already), no_image (not an image,
+    /// but for example a signature), or left (the image is gone, its tags have moved, or its rule no longer applies).
     IMAGES = Counter "pullgate_signer_images_total" ["outcome"];
     /// Failed attempts to sign an image.
     FAILURES = Counter "pullgate_signer_failures_total";
     /// Listings of the registry, by outcome: done or failed.
     LISTS = Counter "pullgate_signer_lists_total" ["outcome"];
-    /// Images in the queue, by state: waiting, busy, parked, or renewing (signed, and waiting for a renewal).
+    /// Images in the queue, by state: waiting, busy, parked, or renewing (signed, and waiting until the signature must be
+    /// renewed).
     QUEUE = Gauge "pullgate_signer_queue" ["state"];
     /// Duration of attempts that led to a signature.
     SIGNING = Histogram "pullgate_signer_signing_seconds";

@@ -77,7 +77,7 @@ impl Recheck {
                 tracing::warn!(
                     rule,
                     image,
-                    "another signer has overwritten the signature: it is added again"
+                    "another signer has overwritten the signature: pullgate-signer adds the signature again"
                 );
                 let now = Timestamp::now();
                 let candidate = Candidate {
@@ -91,7 +91,7 @@ impl Recheck {
                 };
                 if let Err(error) = signer.queue.offer(vec![candidate], now).await {
                     signer.note_error(format!(
-                        "rule {rule}: the lost signature of {image} is not added: {error}"
+                        "rule {rule}: the overwritten signature of {image} cannot be added again: {error}"
                     ));
                 }
             }

@@ -73,7 +73,7 @@ async fn begin(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRu
     match noted.await {
         Ok(()) => {
             signer.metrics.lists.add();
-            tracing::info!(rule, since = %applied.since, "first listing of the registry complete: the rule signs new images from now on");
+            tracing::info!(rule, since = %applied.since, "the images of the rule are listed: the signer signs new images for this rule from now on");
             signer.start_rule(&applied.id);
             true
         }
@@ -82,7 +82,7 @@ async fn begin(signer: &Signer, active_config: &ActiveConfig, applied: &ActiveRu
             signer.note_error(format!(
                 "rule {rule} has not started, because its first listing failed: {error}"
             ));
-            tracing::error!(rule, %error, "first listing of the registry failed: the rule does not sign yet");
+            tracing::error!(rule, %error, "the images of the rule could not be listed, so the signer does not sign for this rule yet");
             false
         }
     }

@@ -49,7 +49,7 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
                     let error = error_chain(&error);
                     tracing::error!(
                         error,
-                        "cannot reopen the audit log: records still go to the file that is open"
+                        "cannot reopen the audit log: new records still go to the old file"
                     );
                 }
                 line.broken = !reload(&signer, &file).await;
@@ -62,7 +62,7 @@ pub async fn run(root: &Path) -> Result<(), ServeError> {
     let _ = stop.send(true);
     let ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await.is_err() {
-        tracing::warn!("shutdown timeout: unfinished work is repeated after the next start");
+        tracing::warn!("shutdown timeout: the signer repeats unfinished work after the next start");
     }
     watchdog.abort();
     tracing::info!("stopped");

@@ -86,7 +86,7 @@ async fn one(signer: &Signer, job_id: JobId, job: Job, rechecks: &mut Rechecks) 
         Err(failure) => fail(signer, applied, &job, &failure),
     };
     if let Err(error) = signer.queue.complete(job_id, result).await {
-        tracing::error!(%error, "cannot record the result of a job, so the job is repeated");
+        tracing::error!(%error, "cannot record the result of a job: the signer repeats the job");
     } else if let Some(signed) = new {
         rechecks.add(&active_config, applied, job, &signed).await;
     }

@@ -9,12 +9,14 @@ use pullgate::trust::{Algorithm, Curve, HashFunction, PrivateKey, PssSalt, Schem
 use serde_json::{Value, json};
 
 use crate::acs::{self, Nonces, parameter};
-use crate::registry::{Recorded, Registry, Scripted};
+use crate::registry::{Authority, Options, Recorded, Registry, Scripted};
 use crate::secrets::Secret;
 use crate::signer::key_file;
 
 pub const KEY: &str = "key-hzz62f1cb66fa42qo5z2w";
 pub const VERSION: &str = "2ab1a983-7072-4bbc-a582-584b5bd8a2f2";
+
+const REGION: &str = "cn-hangzhou";
 
 /// Scripted responses; `None` for the normal one.
 type Answers = Box<dyn Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync>;
@@ -23,6 +25,8 @@ type Answers = Box<dyn Fn(&Recorded, usize) -> Option<Scripted> + Send + Sync>;
 pub struct Kms {
     pub server: Registry,
     state: Arc<State>,
+    /// A part of the location.
+    endpoint: String,
 }
 
 struct State {
@@ -40,6 +44,18 @@ struct State {
 impl Kms {
     /// Starts a server with a key of `tests/fixtures/keys`.
     pub async fn start(name: &str) -> Self {
+        let kms = Self::start_with(name, Options::default()).await;
+        Self { endpoint: format!("&endpoint=http://{}", kms.server.host()), ..kms }
+    }
+
+    /// As [`Kms::start`], as the public endpoint of the region, with a certificate of this authority. A proxy has to lead
+    /// there.
+    pub async fn start_as_public(name: &str, authority: &Arc<Authority>) -> Self {
+        let tls = Some((Arc::clone(authority), format!("kms.{REGION}.aliyuncs.com")));
+        Self::start_with(name, Options { tls, ..Options::default() }).await
+    }
+
+    async fn start_with(name: &str, options: Options) -> Self {
         let read = |half| std::fs::read_to_string(key_file(name, half)).unwrap();
         let state = Arc::new(State {
             pem: read("key"),
@@ -50,15 +66,15 @@ impl Kms {
             request_count: AtomicUsize::new(0),
             faulty: false.into(),
         });
-        let server = Registry::start().await;
+        let server = Registry::with(options).await;
         let shared = Arc::clone(&state);
         server.hook(move |request| Some(shared.answer(request)));
-        Self { server, state }
+        Self { server, state, endpoint: String::new() }
     }
 
     /// `alikms://…`
     pub fn location(&self) -> String {
-        format!("alikms://{KEY}/{VERSION}?region=cn-hangzhou&endpoint=http://{}", self.server.host())
+        format!("alikms://{KEY}/{VERSION}?region={REGION}{}", self.endpoint)
     }
 
     /// Scripts responses; the second argument is the number of earlier requests.

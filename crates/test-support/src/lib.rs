@@ -12,6 +12,7 @@ pub mod kms;
 pub mod node;
 pub mod notary;
 pub mod policy;
+pub mod proc;
 pub mod programs;
 pub mod proxy;
 pub mod registry;

@@ -98,7 +98,7 @@ const OF_SHAPE: [&str; 9] = [
 ];
 
 /// A time in quotes, which is the same for a schema as one without: JSON has only texts.
-const OF_TIME: &str = " is a string\n  hint: it must be a date-time";
+const OF_TIME: &str = " is a string\n  hint: the value must be a date-time";
 
 /// The largest file that is compared.
 const MAX_BYTES: usize = 64 << 10;

@@ -19,7 +19,7 @@ pub(in crate::command) struct Explain {
     /// Image, named as in a pod
     #[arg(value_name = "IMAGE")]
     image: String,
-    /// Kubernetes namespace of the pod; without it, every rule that could apply must admit the image
+    /// Kubernetes namespace of the pod; if it is not given, every rule that could apply must admit the image
     #[arg(long, value_name = "NAMESPACE")]
     pod_namespace: Option<String>,
     #[command(flatten)]
@@ -80,7 +80,7 @@ impl Report {
         let why = if alone {
             "most specific"
         } else {
-            "may apply, depending on the Kubernetes namespace of the pod; all of these must admit the image"
+            "may apply, depending on the Kubernetes namespace of the pod; all rules that may apply must admit the image"
         };
         let applies = applicable.rules().map(|rule| RuleReport::of(rule, why, now)).collect();
         let (mut not_applied, mut other_scopes) = (Vec::new(), 0);
@@ -88,7 +88,7 @@ impl Report {
             match role {
                 Applicability::Applies => {}
                 Applicability::OtherPods => {
-                    not_applied.push(RuleReport::of(rule, "for pods of other namespaces", now))
+                    not_applied.push(RuleReport::of(rule, "for pods in other Kubernetes namespaces", now))
                 }
                 Applicability::LessSpecific => not_applied.push(RuleReport::of(rule, "less specific", now)),
                 Applicability::OtherNames => other_scopes += 1,
@@ -123,7 +123,7 @@ impl Report {
         for (label, rules) in [("applies", &self.applies), ("not applied", &self.not_applied)] {
             for rule in rules {
                 row(label, &format!("{}: {}", rule.rule, rule.why));
-                row("", &format!("{}, mode {}", rule.action, rule.mode));
+                row("", &format!("{}; mode {}", rule.action, rule.mode));
             }
         }
         row("other scopes", &format!("rules that do not match this name: {}", self.other_scopes));
@@ -139,18 +139,18 @@ impl RuleReport {
                     1 => rule
                         .layouts()
                         .iter()
-                        .map(|format| format!(", only in layout {}", format.layout()))
+                        .map(|format| format!("; only in layout {}", format.layout()))
                         .collect(),
                     _ => String::new(),
                 };
                 let named = match rule.repository_identity() {
                     RepositoryIdentity::Optional => "",
                     RepositoryIdentity::Required => {
-                        ", bundles and Notation signatures must name the repository"
+                        "; bundles and Notation signatures must name the repository"
                     }
                 };
                 let object = rule.signed_object().name();
-                format!("requires {requirement}, accepts signatures on {object}{only}{named}")
+                format!("requires {requirement}; accepts signatures on {object}{only}{named}")
             }
             Action::AllowUnsigned(allowance) => {
                 let of = match allowance.digests.len() {
@@ -168,7 +168,7 @@ impl RuleReport {
             Action::Deny { reason: None } => "denies".to_owned(),
         };
         if let Some(pods) = rule.pods() {
-            action = format!("for pods of {pods}, {action}");
+            action = format!("for pods in {pods}: {action}");
         }
         Self { rule: rule.label().to_owned(), action, mode: rule.mode().name(), why }
     }

@@ -244,11 +244,11 @@ deny = "elsewhere"
             let known = text(Some("dev-1"));
             assert_eq!((rows(&known, "applies"), rows(&known, "not applied")), (1, 3), "{known}");
             assert!(
-                known.contains("for pods of dev-*, allows unsigned: trying things, mode audit"),
+                known.contains("for pods in dev-*: allows unsigned: trying things; mode audit"),
                 "{known}"
             );
             let other = text(Some("prod"));
-            assert!(other.contains("for pods of other namespaces"), "{other}");
+            assert!(other.contains("for pods in other Kubernetes namespaces"), "{other}");
             let unknown = text(None);
             assert_eq!((rows(&unknown, "applies"), rows(&unknown, "not applied")), (2, 2), "{unknown}");
             assert!(unknown.contains("rules that do not match this name: 1"), "{unknown}");

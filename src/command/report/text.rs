@@ -3,34 +3,38 @@
 use crate::node::report::{DecisionReport, ReportRow};
 use crate::telemetry::decisions::Verdict;
 use pullgate_cli::output::counted;
-use pullgate_core::untrusted::sanitize;
+use pullgate_cli::terminal::{Page, Span};
 
-/// How many digits of a digest are shown, as container tools do.
-const SHORT_DIGEST: usize = 12;
+const HEADINGS: [&str; 9] =
+    ["COUNT", "REASON", "CALL", "NAMESPACE", "FIRST", "LAST", "DIGEST", "IMAGE", "RULE"];
 
-pub(super) fn text(report: &DecisionReport, wide: bool) -> String {
-    let mut lines = vec![format!("decisions on this node from {} to {}", report.since, report.until)];
-    let rows: Vec<_> = report.rows.iter().map(|row| (row.verdict, cells(row, wide))).collect();
-    let titles = titles(wide);
-    let widths = widths(&titles, rows.iter().map(|(_, cells)| cells));
+/// The report; with the times of the first decisions, if `wide`.
+pub(super) fn page(report: &DecisionReport, wide: bool) -> Page {
+    let mut page = Page::new();
+    page.line([format!("decisions on this node from {} to {}", report.since, report.until).into()]);
+    let headings: Vec<_> = HEADINGS.into_iter().filter(|heading| wide || *heading != "FIRST").collect();
     for verdict in Verdict::ALL {
-        let mut of_verdict = rows.iter().filter(|(it, _)| *it == verdict).peekable();
-        if of_verdict.peek().is_none() {
+        let mut rows = report.rows.iter().filter(|row| row.verdict == verdict).peekable();
+        if rows.peek().is_none() {
             continue;
         }
-        lines.push(String::new());
-        lines.push(format!("{}: {}", verdict.name(), meaning(verdict)));
-        lines.push(aligned(&titles, &widths));
-        lines.extend(of_verdict.map(|(_, cells)| aligned(cells, &widths)));
+        page.line([]);
+        page.line([name(verdict), format!(": {}", meaning(verdict)).into()]);
+        page.table(&headings, rows.map(|row| cells(row, wide)));
     }
-    lines.push(String::new());
+    page.line([]);
     let counts = Verdict::ALL.map(|verdict| (report.count(verdict), verdict.name()));
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, name)| format!("{count} {name}")).collect();
-    lines.push(if counts.is_empty() { "no decisions".to_owned() } else { counts.join(", ") });
-    lines.extend(notes(report));
-    lines.join("\n") + "\n"
+    page.line([if counts.is_empty() { "no decisions".into() } else { counts.join(", ").into() }]);
+    for note in notes(report) {
+        page.line([Span::warning(MISSING), format!(": {note}").into()]);
+    }
+    page
 }
+
+/// How each note begins.
+pub(super) const MISSING: &str = "missing";
 
 /// What is missing in the report.
 pub(super) fn notes(report: &DecisionReport) -> Vec<String> {
@@ -39,29 +43,29 @@ pub(super) fn notes(report: &DecisionReport) -> Vec<String> {
     let mut notes = Vec::new();
     if report.from_file {
         notes.push(
-            "missing: what was decided after the daemon wrote the file; start the daemon, or read the report while it runs"
+            "what was decided after the daemon wrote the file; start the daemon, or read the report while it runs"
                 .to_owned(),
         );
     }
     if report.begins_later {
-        notes.push(format!("missing: what was decided before {}, when the record began", report.since));
+        notes.push(format!("what was decided before {}, when the record began", report.since));
     }
     if let Some(last) = last_evicted {
         notes.push(format!(
-            "missing: {} up to {last}, because the record was full; set a larger `max-rows` in [report]",
+            "{} up to {last}, because the record was full; set a larger `max-rows` in [report]",
             decisions(*evicted)
         ));
     }
     if let Some(last) = last_dropped {
         notes.push(format!(
-            "missing: {} up to {last}, because there were too many different ones at a time",
+            "{} up to {last}, because there were too many different ones at a time",
             decisions(*dropped)
         ));
     }
     if *rows_left_out > 0 {
         let rows = counted(*rows_left_out, "row");
         notes.push(format!(
-            "missing: {rows} at the end, because the report is too large; select fewer with the options"
+            "{rows} at the end, because the report is too large; select fewer with the options"
         ));
     }
     notes
@@ -80,48 +84,84 @@ fn meaning(verdict: Verdict) -> &'static str {
     }
 }
 
-fn titles(wide: bool) -> Vec<String> {
-    let titles = ["COUNT", "REASON", "CALL", "NAMESPACE", "FIRST", "LAST", "DIGEST", "IMAGE", "RULE"];
-    titles.into_iter().filter(|title| wide || *title != "FIRST").map(ToOwned::to_owned).collect()
-}
-
-fn cells(row: &ReportRow, wide: bool) -> Vec<String> {
-    let digest = row.digest.as_deref().unwrap_or("-");
-    let digest = if wide { digest.to_owned() } else { shortened(digest) };
-    let first = wide.then(|| row.first.clone());
-    let before = [
-        row.count.to_string(),
-        row.reason.clone().unwrap_or_default(),
-        row.call.name().to_owned(),
-        row.namespace.clone(),
-    ];
-    let after = [row.last.clone(), digest, row.image.clone(), row.rule.clone()];
-    let cells = before.into_iter().chain(first).chain(after);
-    // Names are untrusted and must not reach the terminal as control sequences.
-    cells.map(|text| if text.is_empty() { "-".to_owned() } else { sanitize(&text) }).collect()
-}
-
-fn shortened(digest: &str) -> String {
-    let digits = digest.split_once(':').map_or(digest, |(_, digits)| digits);
-    digits.chars().take(SHORT_DIGEST).collect()
-}
-
-fn widths<'a>(titles: &[String], rows: impl Iterator<Item = &'a Vec<String>>) -> Vec<usize> {
-    let mut widths: Vec<usize> = titles.iter().map(|title| title.chars().count()).collect();
-    for cells in rows {
-        for (width, cell) in widths.iter_mut().zip(cells) {
-            *width = (*width).max(cell.chars().count());
+fn name(verdict: Verdict) -> Span {
+    match verdict {
+        Verdict::Refused => Span::bad(verdict.name()),
+        Verdict::Admitted => Span::good(verdict.name()),
+        Verdict::WouldRefuse | Verdict::WouldWithhold | Verdict::Withheld | Verdict::Undecided => {
+            Span::warning(verdict.name())
         }
     }
-    widths
 }
 
-/// The cells of a line; the first, a number, ends where its column does.
-fn aligned(cells: &[String], widths: &[usize]) -> String {
-    let mut line = String::new();
-    for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        let pad = " ".repeat(width.saturating_sub(cell.chars().count()));
-        line += &if at == 0 { format!("{pad}{cell}") } else { format!("  {cell}{pad}") };
+fn cells(row: &ReportRow, wide: bool) -> Vec<Span> {
+    let text = |text: &str| Span::plain(if text.is_empty() { "-" } else { text });
+    let reason = text(row.reason.as_deref().unwrap_or_default());
+    let before = [Span::number(row.count), reason, text(row.call.name()), text(&row.namespace)];
+    let first = wide.then(|| text(&row.first));
+    let digest = row.digest.as_deref().map_or_else(|| text(""), Span::id);
+    let after = [text(&row.last), digest, text(&row.image), text(&row.rule)];
+    before.into_iter().chain(first).chain(after).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::decisions::Call;
+    use pullgate_cli::terminal::Look;
+
+    fn report() -> DecisionReport {
+        let digest = format!("sha256:{}", "5b3c0c6e2f1a7d90".repeat(4));
+        let row = |verdict, reason: &str, count, image: &str| ReportRow {
+            verdict,
+            reason: Some(reason.to_owned()),
+            call: Call::Pull,
+            count,
+            first: "2026-11-24T08:00:00Z".to_owned(),
+            last: "2026-11-30T19:58:01Z".to_owned(),
+            namespace: "shop".to_owned(),
+            image: format!("registry.example.com/{image}"),
+            digest: Some(digest.clone()),
+            rule: "namespace \"registry.example.com/shop\" (policy.toml:9)".to_owned(),
+        };
+        let unknown = ReportRow {
+            reason: None,
+            digest: None,
+            rule: String::new(),
+            namespace: String::new(),
+            ..row(Verdict::Undecided, "", 1, "a\u{1b}[2Jb")
+        };
+        let rows = vec![
+            row(Verdict::WouldRefuse, "no-signature", 12, "shop/web:1.4"),
+            row(Verdict::WouldRefuse, "no-signature", 3, "shop/api:2.0"),
+            unknown,
+            row(Verdict::Admitted, "verified", 31, "shop/db:7"),
+        ];
+        DecisionReport {
+            since: "2026-11-23T20:10:00Z".to_owned(),
+            until: "2026-11-30T20:10:00Z".to_owned(),
+            incomplete: true,
+            begins_later: true,
+            from_file: false,
+            evicted: 1,
+            last_evicted: Some("2026-11-25T00:00:00Z".to_owned()),
+            dropped: 0,
+            last_dropped: None,
+            unknown_rule: false,
+            unknown_namespace: false,
+            rows_left_out: 0,
+            rows,
+        }
     }
-    line.trim_end().to_owned()
+
+    #[test]
+    fn the_text_fits_the_terminal_unless_somebody_wants_everything() {
+        let narrow = Look { width: Some(80), ..Look::default() };
+        insta::assert_snapshot!("columns_80", page(&report(), false).text(narrow));
+        insta::assert_snapshot!(
+            "columns_120",
+            page(&report(), false).text(Look { width: Some(120), ..narrow })
+        );
+        insta::assert_snapshot!("wide", page(&report(), true).text(Look { wide: true, ..Look::default() }));
+    }
 }

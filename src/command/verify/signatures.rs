@@ -113,7 +113,7 @@ mod tests {
         let mut page = Page::new();
         add(&mut page, &reports);
         assert_eq!(
-            page.text(Look { color: false, wide: false }),
+            page.text(Look::default()),
             "  signature  tag a.sig
              valid for release, key sha256:0123456789ab…
              not valid for security, audit: the key is another

@@ -53,9 +53,9 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
     let docker_config = pass.option(
         "docker-config",
         &[
-            "A docker config.json (its `auths`; the credential helpers that it names are not run).",
-            "The order is: `[[registry.credential]]` of the host, this file, ACR, then `[[registry.credential-provider]]` and",
-            "`[[registry.credential-helper]]`.",
+            "A docker config.json. pullgate uses its `auths`, but does not run the credential helpers that it names.",
+            "pullgate looks for credentials in this order: `[[registry.credential]]` of the host, this file,",
+            "`[[registry.acr]]`, `[[registry.credential-provider]]`, `[[registry.credential-helper]]`.",
         ],
         &SECRET_FILE.optional("none", "\"/etc/pullgate/docker.json\""),
     );
@@ -72,7 +72,7 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
         &[
             "Temporary passwords of Alibaba Cloud Container Registry, Enterprise Edition.",
             "Needs either `ram-role` (the role of this ECS instance) or `access-key-id` with `access-key-secret-file`.",
-            "For several instances repeat the table.",
+            "Repeat the table for each instance.",
         ],
         &Tables("[[registry.acr]]", 64, instance),
     );
@@ -84,7 +84,7 @@ pub(super) fn keyring(pass: &mut Pass<'_, '_, '_>) -> Keyring {
         let message = format!("`{host}` is listed in more than one [[registry.acr]]");
         pass.problem("acr", message, "keep each host in one [[registry.acr]]");
     }
-    Keyring { credentials, docker_config, acr, programs }
+    Keyring { credentials, docker_config, acr, programs, is_world_readable: false }
 }
 
 fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a String> {

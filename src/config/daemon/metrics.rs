@@ -22,13 +22,13 @@ pullgate_config::options! {
     /// `[metrics]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Metrics {
-        /// Where to serve metrics at /metrics: an address of this node that other machines cannot reach, with its port, or a
-        /// Unix socket. Everybody on the node can read them.
+        /// Where to serve metrics (at the path /metrics): a loopback address of this node with its port, or a Unix socket.
+        /// Every user of the node can read the metrics.
         listen: Option<Address> = "listen", LISTEN.optional("none", "\"127.0.0.1:9464\"");
         /// A file for the textfile collector of node_exporter. It is replaced at each interval, and removed when the daemon
         /// stops. Its directory must exist, and root must own it.
         textfile: Option<PathBuf> = "textfile", TEXTFILE.optional("none", "\"/var/lib/prometheus/node-exporter/pullgate.prom\"");
-        /// How often the file is written.
+        /// How often the daemon writes the file.
         textfile_interval: Duration = "textfile-interval", time(15 * SECOND, SECOND, 10 * MINUTE);
     }
 }

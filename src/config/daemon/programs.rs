@@ -27,19 +27,21 @@ pullgate_config::options! {
     struct ProviderOptions {
         /// The program. It and its directories must belong to root and must not be writable by others.
         command: Option<PathBuf> = "command", PATH.required("\"/usr/libexec/kubernetes/kubelet-plugins/credential-provider/exec/ecr-credential-provider\"");
-        /// The images that the program is started for: a host whose labels may contain `*`, the port if the image's name
-        /// has one, and perhaps the beginning of the path.
+        /// The images for which pullgate runs the program. Each entry is a host, whose labels may contain `*`, with the port
+        /// if the image name has a port, and optionally the beginning of the path.
         images: Vec<String> = "match-images", GLOB.list(LIST, &[]).required("[\"*.dkr.ecr.*.amazonaws.com\"]");
-        /// How long to cache credentials if the program does not say. They are cached for at most one day.
+        /// How long to cache credentials if the program does not return a duration. Credentials are cached for at most one
+        /// day.
         cache: Duration = "default-cache-duration", time(5 * MINUTE, 0, 24 * 60 * MINUTE);
         /// The arguments of the program.
         arguments: Vec<String> = "args", ARGUMENT.list(LIST, &[]);
-        /// The environment of the program, which has nothing else but `PATH`. A variable that is needed to reach the cloud,
-        /// such as `HTTPS_PROXY`, has to be here.
+        /// The environment variables of the program. It gets only these variables and `PATH`, so add those that it needs to
+        /// reach the cloud, such as `HTTPS_PROXY`.
         environment: Vec<String> = "environment", VARIABLE.list(LIST, &[]);
         /// The version of credentialprovider.kubelet.k8s.io that the program understands.
         version: &'static str = "api-version", Choice(&[("v1", "v1"), ("v1beta1", "v1beta1"), ("v1alpha1", "v1alpha1")], "v1");
-        /// Maximum time that the program may run. Then it and the processes that it started are killed.
+        /// Maximum time that the program may run. After this time, pullgate kills the program and the processes that it
+        /// started.
         timeout: Duration = "timeout", time(10 * SECOND, 100, MINUTE);
     }
 }
@@ -50,13 +52,14 @@ pullgate_config::options! {
     struct HelperOptions {
         /// The program. It and its directories must belong to root and must not be writable by others.
         command: Option<PathBuf> = "command", PATH.required("\"/usr/local/bin/docker-credential-acr-env\"");
-        /// The registries that the program is asked for, written as in image names.
+        /// The registries for which pullgate runs the program, written as in image names.
         hosts: Vec<String> = "hosts", HOST.list(LIST, &[]).required("[\"registry.example.com\"]");
         /// How long to cache credentials.
         cache: Duration = "cache-duration", time(5 * MINUTE, 0, 24 * 60 * MINUTE);
-        /// The environment of the program, which has nothing else but `PATH`.
+        /// The environment variables of the program. It gets only these variables and `PATH`.
         environment: Vec<String> = "environment", VARIABLE.list(LIST, &[]);
-        /// Maximum time that the program may run. Then it and the processes that it started are killed.
+        /// Maximum time that the program may run. After this time, pullgate kills the program and the processes that it
+        /// started.
         timeout: Duration = "timeout", time(10 * SECOND, 100, MINUTE);
     }
 }
@@ -74,7 +77,7 @@ pub(super) fn programs(pass: &mut Pass<'_, '_, '_>) -> Vec<CredentialProgram> {
     );
     let helpers = pass.option(
         "credential-helper",
-        &["Credential helpers of docker. They are used as credential providers are, and after them."],
+        &["Credential helpers of docker. pullgate uses them like credential providers, and after these."],
         &Tables("[[registry.credential-helper]]", 16, helper),
     );
     programs.extend(helpers);

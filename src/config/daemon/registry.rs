@@ -18,14 +18,14 @@ pullgate_config::options! {
         /// same registry hosts. If it sets no `config_path`, containerd's default applies: /etc/containerd/certs.d and
         /// /etc/docker/certs.d.
         containerd_config: PathBuf = "containerd-config", PATH.or("/etc/containerd/config.toml");
-        /// The directories of the hosts.toml files, if containerd's configuration does not name them; several as in
-        /// "/a:/b".
+        /// The directories of the hosts.toml files, separated by `:` as in "/a:/b". Set it if containerd's configuration
+        /// does not name these directories.
         hosts: Option<Vec<PathBuf>> = "hosts", PATHS.optional("containerd's", "\"/etc/containerd/certs.d\"");
         /// Token services outside the registry's own host and domain that may receive the credentials of a pull.
         token_services: Vec<String> = "token-services", HOST.list(64, &[]);
-        /// How long to wait for the first signature of an image that has none, for registries that sign shortly after a
-        /// push. The default is not to wait, because a wait delays the refusal of every unsigned image. kubelet gives up a
-        /// pull that makes no progress for a minute.
+        /// How long to wait for the first signature of an image that has no signature yet. Set it if images are signed
+        /// shortly after they are pushed. The wait delays the refusal of every unsigned image, and kubelet gives up a pull
+        /// that makes no progress for a minute.
         wait_for_signature: Duration = "wait-for-signature", time(0, 0, MINUTE);
         /// The operator's credentials, for pulls without credentials.
         keyring: Keyring { keyring };

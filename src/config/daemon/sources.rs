@@ -25,25 +25,28 @@ pullgate_config::options! {
     /// `[[registry.signatures]]`
     #[derive(Debug)]
     struct SourceOptions {
-        /// The images whose signatures are in these places: a registry or repository, with everything below it.
+        /// The images that this table applies to: a registry or a repository, with everything below it.
         scope: Option<String> = "scope", SCOPE.required("\"registry.example.com/team\"");
         /// Whether to look for signatures in the image's own repository.
         image: bool = "image", Flag(false);
-        /// One repository with the signatures of all these images, as with COSIGN_REPOSITORY.
+        /// One repository that has the signatures of all these images, as with COSIGN_REPOSITORY of cosign.
         repository: Option<Repository> = "repository", REPOSITORY.optional("none", "\"registry.example.com/signatures\"");
-        /// A directory that has REGISTRY/PATH/sha256-HEX/ with NAME.payload and NAME.sig (base64), NAME.bundle.json, or
-        /// NAME.attestation.json (an attestation of an attestor, as Grafeas shows the occurrence).
+        /// A directory of this node with signatures. The signatures of one digest are in its subdirectory
+        /// REGISTRY/PATH/sha256-HEX/, as NAME.payload with NAME.sig (base64), as NAME.bundle.json, or as
+        /// NAME.attestation.json (an attestor's attestation, as an occurrence of Grafeas).
         directory: Option<PathBuf> = "directory", PATH.optional("none", "\"/var/lib/pullgate/signatures\"");
-        /// Where GPG signatures are, as `lookaside` in containers/image's registries.d: the server or directory that has
-        /// REPOSITORY@sha256=HEX/signature-1 and so on, REPOSITORY without the registry. It is asked only if a rule for the
-        /// image names an authenticator of type gpg, and gets no credentials.
+        /// The server or directory that has GPG signatures, like `lookaside` in registries.d of containers/image. The
+        /// signatures are at REPOSITORY@sha256=HEX/signature-1 and so on, where REPOSITORY is written without the registry.
+        /// pullgate asks the server only if a rule for the image names an authenticator of type gpg, and sends no
+        /// credentials.
         lookaside: Option<Lookaside> = "lookaside", LOOKASIDE.optional("none", "\"https://signatures.example.com/sigstore\"");
-        /// Where attestations of Binary Authorization or kritis are: the address of a project, or of a note, of Container
-        /// Analysis or another Grafeas server. It is asked only if a rule for the image names an authenticator of type attestor,
-        /// and gets no credentials of a pull.
+        /// The server that has attestations of Binary Authorization or kritis: the address of a project, or of a note, of
+        /// Container Analysis or of another Grafeas server. pullgate asks the server only if a rule for the image names an
+        /// authenticator of type attestor, and never sends it the credentials of a pull.
         grafeas: Option<Grafeas> = "grafeas", GRAFEAS.optional("none", "\"https://containeranalysis.googleapis.com/v1/projects/PROJECT\"");
-        /// The file with the bearer token for `grafeas`, which is read for each image. The token is sent over TLS or to this
-        /// machine, and to no other host. It must belong to root and must not be readable by others.
+        /// The file with the bearer token for `grafeas`. pullgate reads the file for each image, and sends the token only to
+        /// the host of `grafeas`, over TLS or on this machine. The file must belong to root and must not be readable by
+        /// others.
         grafeas_token: Option<PathBuf> = "grafeas-token", SECRET_FILE.optional("none", "\"/run/pullgate/grafeas.token\"");
     }
 }
@@ -70,7 +73,7 @@ pub(super) fn source(pass: &mut Pass<'_, '_, '_>) -> Option<SignatureSource> {
     }
     if let Some(grafeas) = &mut grafeas {
         if has_token && !grafeas.may_get_token() {
-            let hint = "write its address with https://";
+            let hint = "write the address in `grafeas` with https://";
             pass.problem("grafeas-token", "the token of `grafeas` would be sent without TLS", hint);
         }
         grafeas.token_file = grafeas_token;

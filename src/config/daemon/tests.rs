@@ -174,7 +174,7 @@ fn credential_programs_are_read_in_the_order_in_which_they_are_asked() {
                 cache-duration = \"0s\"\n\
                 [[registry.credential-provider]]\ncommand = \"/opt/provider\"\n\
                 match-images = [\"*.dkr.ecr.*.amazonaws.com\", \"r.example/team\"]\nargs = [\"get\", \"\"]\n\
-                environment = [\"A=b=c\"]\napi-version = \"v1beta1\"\ndefault-cache-duration = \"720m\"\ntimeout = \"1s\"\n";
+                environment = [\"A=b=c\"]\napi-version = \"v1beta1\"\ndefault-cache-duration = \"12h\"\ntimeout = \"1s\"\n";
     let images = |globs: &[&str]| globs.iter().map(|glob| ImageGlob::parse(glob).unwrap()).collect();
     let provider = CredentialProgram {
         command: PathBuf::from("/opt/provider"),
@@ -333,10 +333,10 @@ fn says_what_is_wrong() {
             "[listn]",
             "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `follow`, `metrics`, `report`, `log`, `limits`",
         ),
-        ("listen = 1", "x:1:10: [listen] is an integer\n  hint: it must be a table"),
+        ("listen = 1", "x:1:10: [listen] is an integer\n  hint: the value must be a table"),
         (
             "[listen]\nsocket = \"run/x.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write the path from `/` on",
+            "x:2:10: `socket` is not an absolute path\n  hint: write an absolute path, which begins with `/`",
         ),
         (
             "[runtime]\nsocket = \"unix:///run/x.sock\"",
@@ -344,15 +344,15 @@ fn says_what_is_wrong() {
         ),
         (
             "[listen]\nmode = \"0666\"",
-            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission",
+            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\", because a caller needs write permission to connect",
         ),
         (
             "[listen]\nmode = 600",
-            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\": to connect, a caller needs write permission",
+            "x:2:8: `mode` is not an allowed mode for this socket\n  hint: write \"0600\", or for a group \"0660\" or \"0620\", because a caller needs write permission to connect",
         ),
         (
             "[ledger]\ndirectory = \"var\"\nmax-entries = 1\nmax-bytes = \"1KiB\"\nmax-age = 1",
-            "x:2:13: `directory` is not an absolute path\n  hint: write the path from `/` on\nx:3:15: `max-entries` is out of range\n  hint: write a value from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: write a value from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
+            "x:2:13: `directory` is not an absolute path\n  hint: write an absolute path, which begins with `/`\nx:3:15: `max-entries` is out of range\n  hint: write a value from 16 to 4000000; the default is 10000\nx:4:13: `max-bytes` is out of range\n  hint: write a value from 16MiB to 65536MiB; the default is 256MiB\nx:5:1: unknown key `max-age` in [ledger]\n  hint: known are `directory`, `max-entries`, `max-bytes`",
         ),
         (
             "[listen]\ngroup = \"\"",
@@ -364,19 +364,19 @@ fn says_what_is_wrong() {
         ),
         (
             "[control]\nsocket = \"control.sock\"",
-            "x:2:10: `socket` is not an absolute path\n  hint: write the path from `/` on",
+            "x:2:10: `socket` is not an absolute path\n  hint: write an absolute path, which begins with `/`",
         ),
         (
             "[control]\nsocket = \"/run/pullgate/pullgate.sock\"",
-            "x:1:1: [control] and [listen] have the same `socket`\n  hint: use two different paths; kubelet connects to the one in [listen]",
+            "x:1:1: [control] and [listen] have the same `socket`\n  hint: use two different paths; kubelet connects to the socket in [listen]",
         ),
         (
             "[runtime]\nsocket = \"/run/pullgate/pullgate.sock\"\nimage-socket = \"/run/pullgate/control.sock\"",
-            "x:1:1: `image-socket` in [runtime] is the `socket` of [control]\n  hint: write the socket of the runtime; pullgate would call itself\nx:1:1: `socket` in [runtime] is the `socket` of [listen]\n  hint: write the socket of the runtime; pullgate would call itself",
+            "x:1:1: `image-socket` in [runtime] is the `socket` of [control]\n  hint: write the socket of the runtime, because pullgate must not call itself\nx:1:1: `socket` in [runtime] is the `socket` of [listen]\n  hint: write the socket of the runtime, because pullgate must not call itself",
         ),
         (
             "[gate]\ncheckpoint-restore = true",
-            "x:2:22: `checkpoint-restore` is a boolean\n  hint: it must be a string",
+            "x:2:22: `checkpoint-restore` is a boolean\n  hint: the value must be a string",
         ),
         (
             "[gate]\nsandbox-image = \"Pause\"",
@@ -392,7 +392,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[registry]\nhosts = \"/a:b\"",
-            "x:2:9: `hosts` is not a list of absolute paths\n  hint: write each directory from `/` on, with `:` between two, as in containerd's config_path",
+            "x:2:9: `hosts` is not a list of absolute paths\n  hint: write absolute paths with `:` between them, as in containerd's config_path",
         ),
         (
             "[registry]\ntoken-services = [\"https://auth.example.com\"]",
@@ -439,7 +439,7 @@ fn says_what_is_wrong() {
             "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: write a value from 1s to 10m; the default is 2m",
         ),
         (
-            "[limits]\npull-timeout = \"1h\"",
+            "[limits]\npull-timeout = \"1w\"",
             "x:2:16: `pull-timeout` is not a text such as \"500ms\", \"15s\" or \"2m\"\n  hint: write a value from 1s to 10m; the default is 2m",
         ),
         (
@@ -456,7 +456,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = -1",
-            "x:2:14: `signatures` is out of range\n  hint: it must be zero or a positive number",
+            "x:2:14: `signatures` is out of range\n  hint: the value must be zero or a positive number",
         ),
         (
             "[limits]\nsignatures = \"8\"",
@@ -464,7 +464,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\npull-timeout = \"10s\"",
-            "x:1:1: `request-timeout` is longer than `pull-timeout`\n  hint: a pull is several requests; raise `pull-timeout` or lower `request-timeout`",
+            "x:1:1: `request-timeout` is longer than `pull-timeout`\n  hint: raise `pull-timeout` or lower `request-timeout`, because a pull needs several requests",
         ),
         (
             "[log]\nlevel = \"info\"\nlevel = \"debug\"",
@@ -472,7 +472,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: it must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: the value must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");
@@ -547,16 +547,16 @@ fn reads_as_whom_the_services_of_keys_are_asked() {
         ("[keys]\nfetch-timeout = \"0s\"".to_owned(), "write a value from 100ms to 2m; the default is 15s"),
         (
             "[keys.kms]\naccess-key-id = \"id\"".to_owned(),
-            "[keys.kms] must name one complete way to authenticate",
+            "[keys.kms] must set all options of exactly one way to authenticate",
         ),
         (
             format!("[keys.kms]\nram-role = \"r\"\ncredentials-file = \"{shown}\""),
-            "one complete way to authenticate",
+            "exactly one way to authenticate",
         ),
         ("[keys.kms]\nassume-role = \"r\"".to_owned(), "`assume-role` is not a role"),
         (
             "[keys.vault]\nrole-id = \"r\"".to_owned(),
-            "[keys.vault] must name one complete way to authenticate",
+            "[keys.vault] must set all options of exactly one way to authenticate",
         ),
         ("[keys.vault]\naddress = \"http://v.example\"".to_owned(), "`address`: the address"),
         ("[keys.vault]\nnamespace = \"a b\"".to_owned(), "`namespace` is not valid"),
@@ -580,7 +580,7 @@ fn repositories_of_trusted_roots_are_complete() {
         (table(&format!("{good}\ntarget = \"../a\"")), "`target` is not a file name"),
         (table(&format!("{good}\ntarget = \".a\"")), "`target` is not a file name"),
         (table(good) + &table(good), "more than one [[trust.repository]] has the `name` \"a\""),
-        ("[trust]\nnotice = \"1h\"".to_owned(), "`notice` is not a text such as"),
+        ("[trust]\nnotice = \"1w\"".to_owned(), "`notice` is not a text such as"),
         ("[trust]\nnotice = \"1m\"".to_owned(), "write a value from 1440m to 366d; the default is 30d"),
     ] {
         let problems = read("x", &text).expect_err(&text).to_string();

@@ -25,9 +25,10 @@ pullgate_config::options! {
     /// `[trust]`
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Trust {
-        /// How long before its end a trusted root is reported in the log and in `pullgate status`.
+        /// How long in advance the log and `pullgate status` warn that a trusted root ends.
         notice: Duration = "notice", time(30 * DAY, DAY, 366 * DAY);
-        /// Where `pullgate trust fetch` writes trusted roots, each as NAME.json, and keeps what it has seen.
+        /// The directory where `pullgate trust fetch` writes each trusted root, as NAME.json, and keeps the metadata that it
+        /// has verified.
         directory: PathBuf = "directory", PATH.or("/var/lib/pullgate/trust");
         /// Files with CA certificates for the repositories, trusted in addition to those of the system.
         authorities: Vec<PathBuf> = "authorities", PATH.list(64, &[]);
@@ -45,10 +46,10 @@ pullgate_config::options! {
         name: Option<String> = "name", NAME.required("\"public-good\"");
         /// The address of the repository's metadata, or of a mirror of it.
         url: Option<String> = "url", URL.required("\"https://tuf-repo-cdn.sigstore.dev\"");
-        /// The address of the repository's files, if it is not `targets` below `url`.
+        /// The address of the repository's files. Set it if the files are not in `targets` below `url`.
         targets: Option<String> = "targets-url", URL.optional("URL/targets", "\"https://mirror.example/targets\"");
-        /// The root.json of the repository that everything is verified from, in any version that you have reason to trust.
-        /// Later versions are fetched.
+        /// The root.json from which pullgate verifies everything else in the repository. Use any version that you have
+        /// reason to trust; pullgate fetches the later versions.
         root: Option<PathBuf> = "root", PATH.required("\"/etc/pullgate/trust/public-good.root.json\"");
         /// The name of the trusted root in the repository.
         target: String = "target", TARGET.or("trusted_root.json");
@@ -70,7 +71,7 @@ fn check_names(trust: &Trust, pass: &mut Pass<'_, '_, '_>) {
         pass.problem(
             "repository",
             format!("more than one [[trust.repository]] has the `name` {twice:?}"),
-            "rename one of them",
+            "give each [[trust.repository]] its own name",
         );
     }
 }

@@ -1,6 +1,7 @@
 //! Warnings about options of a valid `pullgate.toml` that have no effect, or another than they seem to.
 
 use super::{DaemonConfig, Registry};
+use crate::registry::CredentialProgram;
 use pullgate_config::file::Guard;
 use pullgate_core::untrusted::sanitize;
 
@@ -31,7 +32,15 @@ impl DaemonConfig {
                 "[scan] `remove-unused` does nothing while `interval` is \"off\"; set an interval".to_owned(),
             );
         }
-        for command in self.registry.keyring.programs.iter().map(|program| &program.command) {
+        for CredentialProgram { command, environment, .. } in &self.registry.keyring.programs {
+            let secret = environment.0.iter().find(|(name, value)| is_secret(name, value));
+            if let Some((name, _)) = secret.filter(|_| self.registry.keyring.is_world_readable) {
+                warnings.push(format!(
+                    "[registry] everybody can read this file, and the `environment` of credential program {} has {name}, \
+                     which seems to be a secret; chmod 600 pullgate.toml",
+                    command.display(),
+                ));
+            }
             if let Err(error) = Guard::of_process().check_program(command) {
                 warnings.push(format!(
                     "[registry] credential program {} cannot be used: {error}; {}",
@@ -44,9 +53,56 @@ impl DaemonConfig {
     }
 }
 
+/// Whether a variable looks as if it had a secret, and not the name of a file with one.
+fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let is_named =
+        ["SECRET", "TOKEN", "PASSW"].iter().any(|part| name.contains(part)) || name.ends_with("_KEY");
+    // A proxy's URL with a password.
+    let user = value.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
+    is_named && !value.is_empty() && !value.starts_with('/')
+        || user.is_some_and(|(user, _)| user.contains(':'))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::read;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::{load_daemon, read};
+
+    #[test]
+    fn warns_of_a_secret_in_a_file_that_everybody_can_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pullgate.toml");
+        for (variable, is_secret) in [
+            ("AWS_SECRET_ACCESS_KEY=hunter2", true),
+            ("Azure_Client_Password=hunter2", true),
+            ("SOME_API_KEY=hunter2", true),
+            ("GITLAB_TOKEN=hunter2", true),
+            ("https_proxy=http://user:hunter2@proxy:3128/", true),
+            ("https_proxy=http://user@proxy:3128/a:b", false),
+            ("HTTPS_PROXY=http://proxy:3128", false),
+            ("AWS_ACCESS_KEY_ID=AKIA", false),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token", false),
+            ("TOKEN=", false),
+        ] {
+            let lines = "[[registry.credential-helper]]\ncommand = \"/bin/sh\"\nhosts = [\"a\"]";
+            std::fs::write(&path, format!("{lines}\nenvironment = [\"A=1\", \"{variable}\"]")).unwrap();
+            for (mode, is_read) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
+                std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+                let warnings = load_daemon(&path).unwrap().warnings();
+                let name = variable.split_once('=').unwrap().0;
+                let told = format!("credential program /bin/sh has {name}, which seems to be a secret");
+                assert_eq!(
+                    warnings.iter().any(|it| it.contains(&told)),
+                    is_secret && is_read,
+                    "{variable} {mode:o}"
+                );
+                assert!(!warnings.concat().contains("hunter2"), "{warnings:?}");
+            }
+        }
+    }
 
     #[test]
     fn tells_what_does_nothing() {

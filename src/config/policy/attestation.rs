@@ -231,7 +231,8 @@ impl Reader<'_, '_> {
         let predicate_type = predicate_type.and_then(|value| {
             let (text, span) = self.document.string(value, "`predicate-type`")?;
             if text.is_empty() || text == PREDICATE_TYPE {
-                let hint = "write a type such as \"https://example.com/review/v1\"; signatures are required by `require`";
+                let hint = "write the type of an attestation, such as \"https://example.com/review/v1\"; to require \
+                            signatures, use `require`";
                 let message = format!(
                     "`predicate-type` must be the type of an attestation, but is {}",
                     suggest::quoted(&text)
@@ -247,7 +248,7 @@ impl Reader<'_, '_> {
                 self.document.problem(
                     span,
                     "`time` needs `max-age`",
-                    "remove it, or add for example `max-age = \"7d\"`",
+                    "remove `time`, or add for example `max-age = \"7d\"`",
                 );
                 return None;
             }
@@ -288,7 +289,7 @@ impl Reader<'_, '_> {
             .collect();
         if count == 0 || count > most || texts.iter().any(String::is_empty) {
             let message = format!("`{key}` must be 1 to {most} texts");
-            self.document.problem(span, message, "each text is compared exactly and must not be empty");
+            self.document.problem(span, message, "write no empty text; pullgate compares each text exactly");
             return None;
         }
         (texts.len() == count).then(|| texts.into_iter().collect())
@@ -299,7 +300,7 @@ impl Reader<'_, '_> {
         Pattern::parse(&text)
             .map_err(|error| {
                 let hint =
-                    "write the exact text, or a pattern: `*` stands for anything but `/`, `**` for anything";
+                    "write the exact text, or a pattern: `*` stands for any characters except `/`, `**` for any characters";
                 self.document.problem(span, format!("`{key}` {error}"), hint);
             })
             .ok()
@@ -350,11 +351,7 @@ impl Reader<'_, '_> {
             DeValue::Integer(integer) => {
                 let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
                 if number.is_none() {
-                    self.document.problem(
-                        value.span,
-                        "a field is out of range",
-                        "it must be a 64-bit integer",
-                    );
+                    self.document.problem(value.span, "a field is out of range", "write a 64-bit integer");
                 }
                 number.map(Expected::Integer)
             }

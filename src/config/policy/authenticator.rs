@@ -179,7 +179,7 @@ fn read_key_set(
     let count = elements.len();
     if count > MAX_KEYS {
         let message = format!("authenticator {} has more than {MAX_KEYS} keys", suggest::quoted(name));
-        document.problem(keys_at, message, "remove those that are no longer used");
+        document.problem(keys_at, message, "remove the keys that are no longer used");
         return None;
     }
     // The problem is noted already; keys that do not set it would repeat it.
@@ -219,7 +219,7 @@ fn read_log_roots(
         LogUse::None => {
             if let Some(roots) = table.take("trust-root") {
                 let message = "`trust-root` has no effect on keys without `log = \"required\"`";
-                document.problem(roots.span, message, "add it, or remove `trust-root`");
+                document.problem(roots.span, message, "add `log = \"required\"`, or remove `trust-root`");
             }
             Some(None)
         }

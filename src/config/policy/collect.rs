@@ -106,7 +106,11 @@ impl Collected {
         let reason = table.take("default-reason");
         let Some(default) = table.take("default") else {
             if let Some(reason) = reason {
-                document.problem(reason.span, "`default-reason` needs `default`", "write both in one file");
+                document.problem(
+                    reason.span,
+                    "`default-reason` needs `default`",
+                    "write `default` and `default-reason` in one file",
+                );
             }
             return;
         };

@@ -19,7 +19,7 @@ use pullgate_config::options::{Options as _, ReadByHand};
 
 const REQUIRE_FORMS: &str =
     "write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }";
-const ATTESTATIONS_FORM: &str = "write for example attestations = [\"scanned\"], or remove it";
+const ATTESTATIONS_FORM: &str = "write for example attestations = [\"scanned\"], or remove the option";
 
 /// A rule, and the parts of its text for later messages.
 pub(super) struct DeclaredRule {
@@ -74,7 +74,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
         if let (Some(span), Some(Action::AllowUnsigned(_) | Action::Deny { .. })) =
             (span, rule_action(&rule, broken))
         {
-            let hint = "it has an effect only with `require`; remove it";
+            let hint = "remove this option, which has an effect only with `require`";
             let message = format!("`{key}` is set in a rule that requires no signature");
             document.problem(span, message, hint);
         }
@@ -83,7 +83,7 @@ pub(super) fn read(document: &mut Document<'_>, value: Value<'_>) -> Option<(Dec
         && required.authenticators().is_empty()
         && identity == RepositoryIdentity::Required
     {
-        let hint = "attestations name no repository; require a signature too, or remove it";
+        let hint = "remove `identity`, because attestations name no repository, or require a signature, too";
         document.problem(span, "`identity` is set in a rule that requires only attestations", hint);
     }
     let rule = rule.with_signed_object(accept).with_repository_identity(identity);
@@ -134,7 +134,7 @@ fn read_action(document: &mut Document<'_>, table: &mut Table<'_>, names: Names<
     for (key, value) in [("digests", &digests), ("until", &until)] {
         if let (Some(value), "require" | "deny") = (value, kind) {
             let message = format!("`{key}` cannot be combined with `{kind}`");
-            document.problem(value.span.clone(), message, "it limits `allow`; remove it");
+            document.problem(value.span.clone(), message, "remove this option, which only limits `allow`");
         }
     }
     match kind {
@@ -163,7 +163,11 @@ fn read_allow(
         return None;
     }
     let Some(reason) = reason else {
-        document.problem(span, "`allow = \"unsigned\"` has no reason", "add `reason = \"…\"` for the record");
+        document.problem(
+            span,
+            "`allow = \"unsigned\"` has no reason",
+            "add `reason = \"…\"`, which says why the images may run unsigned",
+        );
         return None;
     };
     let reason = document.sentence(reason, "`reason`")?;
@@ -223,12 +227,16 @@ fn read_requirement(
     };
     if let (Some(Some((_, span))), false) = (&annotations, signed) {
         let hint = "write `fields` of the attestation, or require a signature";
-        document.problem(span.clone(), "`annotations` are of signatures, and none is required", hint);
+        document.problem(
+            span.clone(),
+            "`annotations` are part of signatures, but the rule requires no signature",
+            hint,
+        );
         return None;
     }
     let Some(annotations) = annotations else { return Some(requirement) };
     let (annotations, span) = annotations?;
-    let hint = "write for example annotations = { team = \"payments\" }, or remove it";
+    let hint = "write for example annotations = { team = \"payments\" }, or remove the option";
     let problem = |error: RequirementError| document.problem(span, error.to_string(), hint);
     requirement.with_annotations(annotations).map_err(problem).ok()
 }
@@ -393,12 +401,12 @@ fn read_scope(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> O
     };
     let hint = match &error {
         ScopeError::Empty => "write `**` for everything".to_owned(),
-        ScopeError::Scheme => "leave out everything before the host".to_owned(),
+        ScopeError::Scheme => "remove everything before the host".to_owned(),
         ScopeError::Version => {
-            "name the repository alone; a rule applies to all its tags and digests".to_owned()
+            "name only the repository; a rule applies to all its tags and digests".to_owned()
         }
         ScopeError::EmptySegment => {
-            "write single slashes, without one at the beginning or the end".to_owned()
+            "write single slashes, with no slash at the beginning or the end".to_owned()
         }
         ScopeError::Ambiguous(name) => {
             let name = name.trim_start_matches("docker.io/");

@@ -94,7 +94,7 @@ impl RemoteTable {
             document.problem(
                 span.clone(),
                 message,
-                "name the key by `source`, or write `verify = \"local\"` for this key",
+                "set `source` for the key, or write `verify = \"local\"` for this key",
             );
             return Err(());
         };

@@ -53,7 +53,7 @@ pub(super) fn read(
     let Some(fingerprint) = fingerprint else {
         let place = location.as_ref().map_or_else(|| text.clone(), ToString::to_string);
         let hint = format!(
-            "add the fingerprint that `pullgate-signer keys public '{}'` shows, after comparing it with the one that the owner of the key publishes",
+            "run `pullgate-signer keys public '{}'`, compare the fingerprint with the one that the owner of the key publishes, and add it as `fingerprint`",
             place
         );
         document.problem(span, "the key has a `source`, but no `fingerprint`", hint);
@@ -81,7 +81,7 @@ fn location(document: &mut Document<'_>, text: &str, span: Range<usize>) -> Opti
         Location::File(_) => ("`source` is a file", "name a public key in a file by `file`"),
         Location::Transit(key) if key.version.is_none() => (
             "`source` names no version of the key",
-            "add `version=` and its number, because each version is a different key",
+            "add `version=` and the number of the version, because each version is a different key",
         ),
         _ => return Some(location),
     };
@@ -113,14 +113,14 @@ impl Source {
             let (message, hint) = match known.failures.get(&key.location.to_string()) {
                 Some(why) => (
                     format!("key {shown} cannot be fetched: {why}"),
-                    "the daemon tries again from time to time; `pullgate-signer keys fetch` tries now",
+                    "the daemon tries again regularly; to try now, run `pullgate-signer keys fetch`",
                 ),
                 None => (
                     format!(
                         "key {shown} has not been fetched into {} yet",
                         known.cache.directory().display()
                     ),
-                    "the daemon fetches it; `pullgate-signer keys fetch` fetches it now",
+                    "the daemon fetches the key; to fetch it now, run `pullgate-signer keys fetch`",
                 ),
             };
             document.problem(self.span.clone(), message, hint);

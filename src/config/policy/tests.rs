@@ -106,7 +106,7 @@ fn b9_a_lax_catch_all_beside_rules_for_hosts_is_reported() {
     assert_eq!(
         warned(&catch_all(allowed)),
         [
-            "policy.toml:9:9: images of every other host are admitted unsigned, and so are images of `registry.example.com/team` that are pulled by another name of the registry\n  hint: a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name"
+            "policy.toml:9:9: images of every other host are admitted unsigned, and so are images of `registry.example.com/team` that are pulled by another name of the registry\n  hint: deny by default, and allow hosts by name, because a registry also answers under its address, other ports and DNS aliases"
         ]
     );
     let never = with("[[namespace]]\nscope = \"*.docker.io\"\nrequire = { all = [\"release\"] }\n");
@@ -216,7 +216,7 @@ fn says_what_is_wrong_with_a_file() {
 const GOLDEN_FILE: &[(&str, &str)] = &[
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"] }\n[[namespace]]\nscope = \"docker.io/library/nginx\"\ndeny = \"x\"",
-        "policy.toml:9:9: scope `docker.io/library/nginx` is as specific as `nginx` of policy.toml:6, and some image names match both\n  hint: remove one of them, or make one more specific",
+        "policy.toml:9:9: scope `docker.io/library/nginx` is as specific as `nginx` of policy.toml:6, and some image names match both scopes\n  hint: remove one of the two rules, or make the scope of one more specific",
     ),
     (
         "[[namespace]]\nscop = \"nginx\"\nrequire = { all = [\"release\"] }",
@@ -228,7 +228,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [] }",
-        "policy.toml:7:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
+        "policy.toml:7:11: requirement names no authenticator, so it would require no signature\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = 0, of = [\"release\"] }",
@@ -240,7 +240,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { at-least = -1, of = [\"release\"] }",
-        "policy.toml:7:24: `at-least` is out of range\n  hint: it must be zero or a positive number",
+        "policy.toml:7:24: `at-least` is out of range\n  hint: the value must be zero or a positive number",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\", \"release\"] }",
@@ -252,7 +252,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = [\"release\"]",
-        "policy.toml:7:11: `require` is an array\n  hint: it must be a table",
+        "policy.toml:7:11: `require` is an array\n  hint: the value must be a table",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"relaese\"] }",
@@ -260,7 +260,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { any = [1] }",
-        "policy.toml:7:20: the name of an authenticator is an integer\n  hint: it must be a string",
+        "policy.toml:7:20: the name of an authenticator is an integer\n  hint: the value must be a string",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"",
@@ -272,7 +272,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nallow = \"unsigned\"",
-        "policy.toml:7:9: `allow = \"unsigned\"` has no reason\n  hint: add `reason = \"…\"` for the record",
+        "policy.toml:7:9: `allow = \"unsigned\"` has no reason\n  hint: add `reason = \"…\"`, which says why the images may run unsigned",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nallow = \"all\"\nreason = \"x\"",
@@ -300,7 +300,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"https://ghcr.io\"\ndeny = \"x\"",
-        "policy.toml:6:9: scope begins with a scheme, such as https://\n  hint: leave out everything before the host",
+        "policy.toml:6:9: scope begins with a scheme, such as https://\n  hint: remove everything before the host",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"x\"\naliases = [\"ghcr.io/x\"]",
@@ -312,7 +312,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[namespace]\nscope = \"nginx\"\ndeny = \"x\"",
-        "policy.toml:5:1: `namespace` is a table\n  hint: it must be written as [[namespace]], once for each rule",
+        "policy.toml:5:1: `namespace` is a table\n  hint: the value must be written as [[namespace]], once for each rule",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\ndeny = \"x",
@@ -332,31 +332,31 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"keys/p256.pem\"]\nidentities = [\"*\"]",
-        "policy.toml:7:7: `ca` `keys/p256.pem`: the file has a PEM block that is not a certificate\n  hint: put certificates of CAs, or a self-signed certificate of a signer, as PEM here",
+        "policy.toml:7:7: `ca` `keys/p256.pem`: the file has a PEM block that is not a certificate\n  hint: put the certificates of CAs, or a self-signed certificate of a signer, into this file as PEM",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"keys\"]\nidentities = [\"*\"]\nlevel = \"audit\"",
-        "policy.toml:7:7: `ca` `keys`: `empty.pem`: the file is not PEM: the file has no PEM block\n  hint: put certificates of CAs, or a self-signed certificate of a signer, as PEM here\npolicy.toml:9:9: unknown value `audit` for `level`\n  hint: known are `strict`, `permissive`",
+        "policy.toml:7:7: `ca` `keys`: `empty.pem`: the file is not PEM: the file has no PEM block\n  hint: put the certificates of CAs, or a self-signed certificate of a signer, into this file as PEM\npolicy.toml:9:9: unknown value `audit` for `level`\n  hint: known are `strict`, `permissive`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = []\nidentities = [\"C=US\"]\ntimestamps = \"always\"",
-        "policy.toml:7:6: `ca` is empty\n  hint: name a file, or remove it\npolicy.toml:8:14: `identities`: an identity is `*` or begins with `x509.subject:`\n  hint: write the subject as `notation inspect` shows it, behind `x509.subject: `\npolicy.toml:9:14: `timestamps` needs `tsa`\n  hint: remove it, or name the roots of timestamp authorities in `tsa`",
+        "policy.toml:7:6: `ca` is empty\n  hint: name a file, or remove the option\npolicy.toml:8:14: `identities`: an identity is `*` or begins with `x509.subject:`\n  hint: write `x509.subject: ` and then the subject, as `notation inspect` shows it\npolicy.toml:9:14: `timestamps` needs `tsa`\n  hint: remove `timestamps`, or name the root certificates of timestamp authorities in `tsa`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nsigning-authority = [\"gone.pem\"]\ntsa = [\"gone.pem\"]",
-        "policy.toml:5:16: `tsa` needs `ca`\n  hint: remove `tsa`: it is for signers below `ca`; signatures of a signing authority state their time themselves\npolicy.toml:5:16: authenticator `b` has no `identities`\n  hint: add for example `identities = [\"x509.subject: C=US, ST=WA, O=example\"]`\npolicy.toml:7:22: `signing-authority` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:8: `tsa` `gone.pem`: file does not exist\n  hint: create it, or correct the name",
+        "policy.toml:5:16: `tsa` needs `ca`\n  hint: remove `tsa`, which is only for signers below `ca`; signatures of a signing authority contain their own signing time\npolicy.toml:5:16: authenticator `b` has no `identities`\n  hint: add for example `identities = [\"x509.subject: C=US, ST=WA, O=example\"]`\npolicy.toml:7:22: `signing-authority` `gone.pem`: file does not exist\n  hint: create the file, or correct the name\npolicy.toml:8:8: `tsa` `gone.pem`: file does not exist\n  hint: create the file, or correct the name",
     ),
     (
         "[authenticator.b]\ntype = \"gpg\"\nfingerprints = []",
-        "policy.toml:5:16: authenticator `b` has neither `keyrings` nor `armored`\n  hint: add for example `keyrings = [\"keys/release.gpg\"]`\npolicy.toml:7:16: `fingerprints` has 0 elements\n  hint: name 1 to 64 primary keys, or remove it for all of the keyrings",
+        "policy.toml:5:16: authenticator `b` has neither `keyrings` nor `armored`\n  hint: add for example `keyrings = [\"keys/release.gpg\"]`\npolicy.toml:7:16: `fingerprints` has 0 elements\n  hint: name 1 to 64 primary keys, or remove `fingerprints` to accept all keys of the keyrings",
     ),
     (
         "[authenticator.b]\ntype = \"gpg\"\nkeyrings = [\"keys/p256.pem\", \"gone.gpg\"]\narmored = \"-----BEGIN PGP PRIVATE KEY BLOCK-----\"\nfingerprints = [\"199E2F91FD431D51\"]",
-        "policy.toml:7:13: `keyrings` `keys/p256.pem`: the file is not an OpenPGP keyring\n  hint: write it with `gpg --export`\npolicy.toml:7:30: `keyrings` `gone.gpg`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:8:11: `armored`: the file contains an OpenPGP secret key\n  hint: write the public key with `gpg --export`, delete this file, and replace the key, because the secret key may be compromised\npolicy.toml:9:17: `199E2F91FD431D51` is not the fingerprint of an OpenPGP key\n  hint: write all 40 digits that `gpg --list-keys` shows; a key ID is not enough",
+        "policy.toml:7:13: `keyrings` `keys/p256.pem`: the file is not an OpenPGP keyring\n  hint: write it with `gpg --export`\npolicy.toml:7:30: `keyrings` `gone.gpg`: file does not exist\n  hint: create the file, or correct the name\npolicy.toml:8:11: `armored`: the file contains an OpenPGP secret key\n  hint: write the public key with `gpg --export`, delete this file, and replace the key, because the secret key may be compromised\npolicy.toml:9:17: `199E2F91FD431D51` is not the fingerprint of an OpenPGP key\n  hint: write all 40 digits that `gpg --list-keys` shows; a key ID is not enough",
     ),
     (
         "[authenticator.b]\ntype = \"gpg\"\nkeys = [{ file = \"keys/p256.pem\" }]\nkeyrings = []",
-        "policy.toml:7:1: unknown key `keys` in [authenticator.b]\n  hint: known are `type`, `keyrings`, `armored`, `fingerprints`\npolicy.toml:8:12: `keyrings` is empty\n  hint: name a file, or remove it",
+        "policy.toml:7:1: unknown key `keys` in [authenticator.b]\n  hint: known are `type`, `keyrings`, `armored`, `fingerprints`\npolicy.toml:8:12: `keyrings` is empty\n  hint: name a file, or remove `keyrings`",
     ),
     (
         "[authenticator.b]\ntype = \"attestor\"\nalgorithm = \"ECDSA_SHA_256\"",
@@ -364,19 +364,19 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"attestor\"\nalgorithm = \"ECDSA_SHA_256\"\nkeyrings = [\"gone.gpg\"]\nverify = \"local\"",
-        "policy.toml:7:13: `algorithm` has no effect without `keys`\n  hint: add `keys`, or remove it\npolicy.toml:8:13: `keyrings` `gone.gpg`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:10: `verify` has no effect without `keys`\n  hint: add `keys`, or remove it",
+        "policy.toml:7:13: `algorithm` has no effect without `keys`\n  hint: add `keys`, or remove `algorithm`\npolicy.toml:8:13: `keyrings` `gone.gpg`: file does not exist\n  hint: create the file, or correct the name\npolicy.toml:9:10: `verify` has no effect without `keys`\n  hint: add `keys`, or remove `verify`",
     ),
     (
         "[authenticator.b]\ntype = \"attestor\"\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\" }]\nfingerprints = [\"x\"]",
-        "policy.toml:9:16: `fingerprints` has no effect without `keyrings`\n  hint: add `keyrings`, or remove it",
+        "policy.toml:9:16: `fingerprints` has no effect without `keyrings`\n  hint: add `keyrings`, or remove `fingerprints`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\nrevocation = \"if-known\"",
-        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:14: `revocation` needs lists of revoked certificates\n  hint: name lists in `crl`, or add `distribution-points = \"fetch\"`",
+        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create the file, or correct the name\npolicy.toml:9:14: `revocation` needs certificate revocation lists (CRLs)\n  hint: name CRL files in `crl`, or add `distribution-points = \"fetch\"`",
     ),
     (
         "[authenticator.b]\ntype = \"notation\"\nca = [\"gone.pem\"]\nidentities = [\"*\"]\ncrl = [\"keys/p256.pem\"]\ndistribution-points = \"always\"",
-        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.toml:9:8: `crl` `keys/p256.pem`: the file has a PEM block that is not a CRL\n  hint: put complete lists here, as the CA issues them (`openssl ca -gencrl`)\npolicy.toml:10:23: unknown value `always` for `distribution-points`\n  hint: known are `ignore`, `fetch`",
+        "policy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create the file, or correct the name\npolicy.toml:9:8: `crl` `keys/p256.pem`: the file has a PEM block that is not a CRL\n  hint: put complete CRLs into this file, as the CA issues them (`openssl ca -gencrl`)\npolicy.toml:10:23: unknown value `always` for `distribution-points`\n  hint: known are `ignore`, `fetch`",
     ),
     (
         "[authenticator.b]\ntype = \"certificate\"\nnames = [\"release@example.com\"]",
@@ -384,11 +384,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\ntype = \"certificate\"\nca = [\"gone.pem\"]",
-        "policy.toml:5:16: authenticator `b` has no `names`\n  hint: add for example `names = [\"email:release@example.com\"]`\npolicy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create it, or correct the name",
+        "policy.toml:5:16: authenticator `b` has no `names`\n  hint: add for example `names = [\"email:release@example.com\"]`\npolicy.toml:7:7: `ca` `gone.pem`: file does not exist\n  hint: create the file, or correct the name",
     ),
     (
         "[authenticator.b]\ntype = 1\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:1: `type` is an integer\n  hint: it must be a string",
+        "policy.toml:6:1: `type` is an integer\n  hint: the value must be a string",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = []",
@@ -400,19 +400,19 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = {} }",
-        "policy.toml:7:46: `annotations` is empty, so it would require nothing\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+        "policy.toml:7:46: `annotations` is empty, so it would require nothing\n  hint: write for example annotations = { team = \"payments\" }, or remove the option",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { \"\" = \"x\" } }",
-        "policy.toml:7:46: `annotations` is empty, so it would require nothing\n  hint: write for example annotations = { team = \"payments\" }, or remove it",
+        "policy.toml:7:46: `annotations` is empty, so it would require nothing\n  hint: write for example annotations = { team = \"payments\" }, or remove the option",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = { build = 42 } }",
-        "policy.toml:7:56: an annotation is an integer\n  hint: it must be a string",
+        "policy.toml:7:56: an annotation is an integer\n  hint: the value must be a string",
     ),
     (
         "[[namespace]]\nscope = \"nginx\"\nrequire = { all = [\"release\"], annotations = [\"build=42\"] }",
-        "policy.toml:7:46: `annotations` is an array\n  hint: it must be a table",
+        "policy.toml:7:46: `annotations` is an array\n  hint: the value must be a table",
     ),
     (
         "[authenticator.b]\nalgorithm = []\nkeys = [{ file = \"keys/p256.pem\" }]",
@@ -424,7 +424,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", 384]\nkeys = [{ file = \"keys/p256.pem\" }]",
-        "policy.toml:6:31: `algorithm` is an integer\n  hint: it must be a string",
+        "policy.toml:6:31: `algorithm` is an integer\n  hint: the value must be a string",
     ),
     (
         "[authenticator.b]\nalgorithm = [\"ECDSA_SHA_256\", \"ECDSA_P384_SHA_256\"]\nkeys = [{ file = \"keys/p256.pem\" }]",
@@ -464,7 +464,7 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/none.pem\" }]",
-        "policy.toml:7:18: key `keys/none.pem`: file does not exist\n  hint: create it, or correct the name",
+        "policy.toml:7:18: key `keys/none.pem`: file does not exist\n  hint: create the file, or correct the name",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys\" }]",
@@ -480,11 +480,11 @@ const GOLDEN_FILE: &[(&str, &str)] = &[
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = 2026-01-01T00:00:00 }]",
-        "policy.toml:7:47: `not-after` is a local date or time, which means another moment in every time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z",
+        "policy.toml:7:47: `not-after` is a local date or time, which means a different moment in each time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-after = \"2026-01-01T00:00:00Z\" }]",
-        "policy.toml:7:47: `not-after` is a string\n  hint: it must be a date-time such as 2027-01-01T00:00:00Z, without quotes",
+        "policy.toml:7:47: `not-after` is a string\n  hint: the value must be a date-time such as 2027-01-01T00:00:00Z, without quotes",
     ),
     (
         "[authenticator.b]\nalgorithm = \"ECDSA_SHA_256\"\nkeys = [{ file = \"keys/p256.pem\", not-before = 2027-01-01T00:00:00Z, not-after = 2026-01-01T00:00:00Z }]",
@@ -540,11 +540,11 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
     ),
     (
         &[("policy.toml", "default-reason = \"x\"")],
-        "policy.toml: missing `default`: the policy must say what happens to images that no rule matches\n  hint: write `default = \"deny\"` at the top of policy.toml\npolicy.toml:1:18: `default-reason` needs `default`\n  hint: write both in one file",
+        "policy.toml: missing `default`: the policy must say what happens to images that no rule matches\n  hint: write `default = \"deny\"` at the top of policy.toml\npolicy.toml:1:18: `default-reason` needs `default`\n  hint: write `default` and `default-reason` in one file",
     ),
     (
         &[("policy.toml", "default = true")],
-        "policy.toml:1:11: `default` is a boolean\n  hint: it must be a string",
+        "policy.toml:1:11: `default` is a boolean\n  hint: the value must be a string",
     ),
     (
         &[("policy.toml", "default = \"deny\""), ("policy.d/10.toml", "default = \"deny\"")],
@@ -552,7 +552,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
     ),
     (
         &[("policy.toml", "default = \"deny\"\n"), ("policy.d/10.toml", RULE), ("policy.d/20.toml", RULE)],
-        "policy.d/20.toml:2:9: scope `nginx` is as specific as `nginx` of policy.d/10.toml:2, and some image names match both\n  hint: remove one of them, or make one more specific",
+        "policy.d/20.toml:2:9: scope `nginx` is as specific as `nginx` of policy.d/10.toml:2, and some image names match both scopes\n  hint: remove one of the two rules, or make the scope of one more specific",
     ),
     (
         &[
@@ -580,7 +580,7 @@ const GOLDEN_FILES: &[(&[(&str, &str)], &str)] = &[
                 "[authenticator.a]\nkeys = [{ file = \"gone.pem\", not-after = 2027-01-01 }, { fiel = \"x\" }]\n",
             ),
         ],
-        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create it, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which means another moment in every time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write `file`, `pem` or `source`\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, but repository names are lower case\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so it would require nothing\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
+        "policy.d/10.toml:1:13: unclosed array table, expected `]`\n  hint: the file is not valid TOML, see https://toml.io\npolicy.d/20.toml:2:9: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:18: key `gone.pem`: file does not exist\n  hint: create the file, or correct the name\npolicy.d/20.toml:2:42: `not-after` is a local date or time, which means a different moment in each time zone\n  hint: write date, time and offset, as in 2027-01-01T00:00:00Z\npolicy.d/20.toml:2:56: the key has neither `file` nor `pem` nor `source`\n  hint: write `file`, `pem` or `source`\npolicy.d/20.toml:2:56: the key has no `algorithm`\n  hint: add `algorithm` to the authenticator or the key; known are `RSA_PSS_SHA_256`, `RSA_PSS_SHA_384`, `RSA_PSS_SHA_512`, `RSA_PKCS1_SHA_256`, `RSA_PKCS1_SHA_384`, `RSA_PKCS1_SHA_512`, `ECDSA_SHA_256`, `ECDSA_SHA_384`, `ECDSA_SHA_512`, `ECDSA_P384_SHA_256`, `ECDSA_P521_SHA_256`, `ED25519`, `ED25519PH`\npolicy.d/20.toml:2:58: unknown key `fiel` in a key\n  hint: did you mean `file`? Known are `file`, `pem`, `source`, `fingerprint`, `algorithm`, `salt-length`, `not-before`, `not-after`, `verify`, `remote-timeout`, `remote-rate`, `remote-cache-ttl`\npolicy.toml:1:1: unknown key `defualt` in the file\n  hint: did you mean `default`? Known are `default`, `default-reason`, `authenticator`, `attestation`, `namespace`, `deny`\npolicy.toml:3:9: `Team` has upper-case letters, but repository names are lower case\n  hint: write `team`\npolicy.toml:4:11: requirement names no authenticator, so it would require no signature\n  hint: write { all = [\"name\"] }, { any = [\"name\"] } or { at-least = 2, of = [\"name\", \"other\"] }\npolicy.toml:6:9: `x:y` is not a registry host\n  hint: write a host as in `registry.example.com` or `localhost:5000`\npolicy.toml:8:1: unknown key `bogus` in [[namespace]]\n  hint: known are `scope`, `pods`, `allow`, `deny`, `reason`, `digests`, `until`, `aliases`, `layouts`, `accept`, `identity`, `mode`, `require`",
     ),
 ];
 
@@ -696,7 +696,7 @@ fn links_are_followed_and_what_they_lead_to_is_checked() {
 fn files_that_are_no_texts_are_refused() {
     let limit = usize::try_from(MAX_POLICY_BYTES).unwrap();
     for (content, expected) in [
-        (vec![0xff], "policy.toml: file is not UTF-8 text\n  hint: save it as UTF-8"),
+        (vec![0xff], "policy.toml: file is not UTF-8 text\n  hint: save the file as UTF-8"),
         (vec![b'#'; limit + 1], "policy.toml: file is larger than 4194304 bytes\n  hint: split it"),
     ] {
         let directory = directory(&[("policy.toml", "")]);
@@ -718,7 +718,7 @@ fn files_that_are_no_texts_are_refused() {
     symlink("nowhere", broken.path().join("policy.toml")).unwrap();
     assert_eq!(
         load(&broken).unwrap_err().to_string(),
-        "policy.toml: file does not exist\n  hint: create it, or correct the name"
+        "policy.toml: file does not exist\n  hint: create the file, or correct the name"
     );
 }
 
@@ -729,7 +729,7 @@ fn drop_ins_that_a_link_no_longer_leads_to_are_missed() {
     symlink("nowhere", directory.path().join("policy.d")).unwrap();
     assert_eq!(
         load(&directory).unwrap_err().to_string(),
-        "policy.d: file does not exist\n  hint: create it, or correct the name"
+        "policy.d: file does not exist\n  hint: create the file, or correct the name"
     );
 }
 
@@ -758,7 +758,7 @@ require = { any = [\"old\", \"new\"] }
     assert_eq!(
         warnings,
         [
-            "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: remove it, or require it in a rule",
+            "policy.toml:2:16: authenticator `unused` is required by no rule\n  hint: require it in a rule, or remove it from the policy",
             "policy.toml:5:16: authenticator `old` has no key that is valid now, so it accepts no signature\n  hint: add a key whose `not-before` has passed and whose `not-after` has not",
         ]
     );
@@ -870,7 +870,7 @@ keys = [{{ key = "{zeros}", reason = "lost" }}]
 /// The warning about a denied key that no authenticator has.
 fn unknown_key(fingerprint: &str) -> String {
     format!(
-        "denied key {fingerprint} belongs to no authenticator, so denying it has no effect\n  hint: compare it with the fingerprint that `pullgate verify --wide` shows; remove it if the key is removed too"
+        "denied key {fingerprint} belongs to no authenticator, so denying it has no effect\n  hint: compare this fingerprint with the one that `pullgate verify --wide` shows; if the key was removed from the policy, remove the entry, too"
     )
 }
 
@@ -897,7 +897,7 @@ fn b18_a_key_is_denied_in_every_encoding_and_a_mistake_is_reported() {
 fn c_a_byte_order_mark_is_reported() {
     assert_eq!(
         said(&[("policy.toml", "\u{feff}default = \"deny\"\n")]),
-        "policy.toml: file begins with a byte order mark\n  hint: save it as UTF-8 without a byte order mark (BOM)"
+        "policy.toml: file begins with a byte order mark\n  hint: save the file as UTF-8 without a byte order mark (BOM)"
     );
 }
 
@@ -1054,7 +1054,7 @@ fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
         (
             format!("{root}\n{issuer}\nsubject = \"\""),
             Some(
-                "policy.toml:6:11: `subject` is empty\n  hint: write the exact text, or a pattern: `*` stands for anything but `/`, `**` for anything",
+                "policy.toml:6:11: `subject` is empty\n  hint: write the exact text, or a pattern: `*` stands for any characters except `/`, `**` for any characters",
             ),
         ),
         (
@@ -1090,7 +1090,7 @@ fn keyless_authenticators_that_would_accept_too_much_do_not_load() {
         (
             format!("{root}\n{issuer}\n{subject}\nlog = \"none\""),
             Some(
-                "policy.toml:4:14: trusted root trust/public-good.json has logs, but `log = \"none\"` would ignore them\n  hint: name the root of the instance that signs, or correct `log`",
+                "policy.toml:4:14: trusted root trust/public-good.json has logs, but `log = \"none\"` would ignore them\n  hint: name the trusted root of the Sigstore instance that signs, or correct `log`",
             ),
         ),
         (
@@ -1137,6 +1137,6 @@ fn a_trusted_root_that_ends_soon_is_a_warning() {
     let warnings = |now: &str| load_policy(directory.path(), now.parse().unwrap()).unwrap().warnings;
     assert_eq!(warnings(NOW), []);
     let warned: Vec<_> = warnings("2031-09-30T00:00:00Z").iter().map(ToString::to_string).collect();
-    let expected = "policy.toml:2:16: trusted root trust/a.json will not cover signatures made after 2031-10-05T13:56:58Z, when its last certificate authority expires\n  hint: renew its file";
+    let expected = "policy.toml:2:16: trusted root trust/a.json will not cover signatures made after 2031-10-05T13:56:58Z, when its last certificate authority expires\n  hint: replace its file with a newer version";
     assert_eq!(warned, [expected]);
 }

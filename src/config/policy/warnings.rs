@@ -49,7 +49,7 @@ impl Collected {
         let named: BTreeSet<&str> = named.map(|name| name.value.as_str()).collect();
         for declared in self.conditions.iter().filter(|it| !named.contains(it.value.name.as_str())) {
             let message = format!("attestation `{}` is required by no rule", declared.value.name);
-            let hint = "remove it, or require it in a rule";
+            let hint = "require it in a rule, or remove it from the policy";
             warnings.push(Problem::new(&declared.file, Some(declared.place), message, hint));
         }
     }
@@ -71,12 +71,12 @@ impl Collected {
             if !used(name) {
                 warn(
                     format!("authenticator `{name}` is required by no rule"),
-                    "remove it, or require it in a rule",
+                    "require it in a rule, or remove it from the policy",
                 );
             }
             let sets = declared.value.authenticator.iter().map(Authenticator::set);
             for ending in sets.flat_map(|set| set.ending(now, notice)) {
-                warn(ending, "renew its file");
+                warn(ending, "replace its file with a newer version");
             }
             if let Some(set) = declared.value.authenticator.as_ref().and_then(Authenticator::openpgp)
                 && !set.may_sign(now)
@@ -85,7 +85,8 @@ impl Collected {
                     format!(
                         "authenticator `{name}` has no key that may sign now, so it accepts no signature"
                     ),
-                    "put new exports of its keys into `keyrings`: the present keys are revoked, expired or not for signing",
+                    "put new exports of its keys into `keyrings`, because all present keys are revoked, expired or not for \
+                     signing",
                 );
             }
             let keys = declared.value.authenticator.iter().flat_map(Authenticator::keys);
@@ -175,7 +176,7 @@ impl Collected {
                 "denied key {} belongs to no authenticator, so denying it has no effect",
                 denied.value
             );
-            let hint = "compare it with the fingerprint that `pullgate verify --wide` shows; remove it if the key is removed too";
+            let hint = "compare this fingerprint with the one that `pullgate verify --wide` shows; if the key was removed from the policy, remove the entry, too";
             warnings.push(Problem::new(&denied.file, Some(denied.place), message, hint));
         }
     }
@@ -202,7 +203,7 @@ impl Collected {
             let message = format!(
                 "images of every other host are admitted unsigned, and so are images of `{first}`{others} that are pulled by another name of the registry"
             );
-            let hint = "a registry also answers under its address, other ports and DNS aliases; deny by default, and allow hosts by name";
+            let hint = "deny by default, and allow hosts by name, because a registry also answers under its address, other ports and DNS aliases";
             warnings.push(Problem::new(file, Some(place), message, hint));
         }
     }

@@ -6,9 +6,9 @@ use crate::containerd::Body;
 use crate::cri::decided::Decided;
 use crate::cri::{MAX_NAME_BYTES, Peer};
 use crate::gate::{Explanation, Pinned, Pod, Refusal};
-use crate::telemetry::decisions::Call;
+use crate::telemetry::decisions::{Call, Decisions};
 use crate::telemetry::{Counters, Reason, Step, Steps};
-use pullgate_core::untrusted::sanitize_to;
+use pullgate_core::untrusted::{image_name, sanitize_to};
 
 /// The record of one pull. It is written and counted exactly once, when it is dropped: also when the caller cancels.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) struct Record<'a> {
     /// What was admitted: its reason and its pinned name.
     admitted: Option<(Reason, String)>,
     outcome: Outcome,
+    is_reported: bool,
 }
 
 #[derive(Debug)]
@@ -42,7 +43,7 @@ enum Outcome {
 impl<'a> Record<'a> {
     pub(super) fn begin(counters: &'a Counters, (image, pod): (&str, Option<&Pod>), peer: Peer) -> Self {
         // Names are untrusted: a line break in one must not start a record of its own.
-        let shown = sanitize_to(image, MAX_NAME_BYTES);
+        let shown = image_name(image, MAX_NAME_BYTES);
         Self {
             counters,
             image: shown,
@@ -51,7 +52,13 @@ impl<'a> Record<'a> {
             explanation: Explanation::default(),
             admitted: None,
             outcome: Outcome::Cancelled,
+            is_reported: true,
         }
+    }
+
+    /// Nobody asked for this pull: it is counted, but not in `pullgate report`.
+    pub(super) fn leave_out_of_report(&mut self) {
+        self.is_reported = false;
     }
 
     pub(super) fn explained(&mut self, explanation: Explanation) {
@@ -85,6 +92,8 @@ impl Record<'_> {
     fn count(&self) {
         let Self { explanation, .. } = self;
         let Counters { pulls, decisions, .. } = self.counters;
+        let unrecorded = Decisions::default();
+        let decisions = if self.is_reported { decisions } else { &unrecorded };
         let decided = Decided {
             rule: explanation.rule.as_deref(),
             digest: explanation.digest.as_deref(),
@@ -196,17 +205,17 @@ impl Drop for Record<'_> {
                 rule = explanation.rule,
                 pod.namespace = self.pod.namespace,
                 reason = Reason::BreakGlass.code(),
-                "admitted by the break-glass file, not by the policy"
+                "image admitted by the break-glass file, not by the policy"
             );
         }
         for refusal in &explanation.audited {
-            let (reason, line) = (refusal.reason().code(), refusal.line());
+            let (reason, line) = (refusal.reason().code(), refusal.line_in_audit_mode());
             tracing::warn!(
                 image = self.image,
                 pod.namespace = self.pod.namespace,
                 reason,
                 line,
-                "would be refused, but the rule is in audit mode"
+                "image would be refused, but the rule is in audit mode"
             );
         }
         for problem in &explanation.problems {

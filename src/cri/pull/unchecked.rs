@@ -147,7 +147,7 @@ async fn forget(pull: &ForwardedPull, id: &str, refusal: &Refusal) {
         image,
         reason,
         line,
-        "the caller cancelled the pull of an image that is refused: the names of the image are removed from the runtime"
+        "the caller cancelled the pull of a refused image: pullgate removes the names of the image from the runtime"
     );
     pull.forget(id).await;
 }

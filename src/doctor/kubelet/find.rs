@@ -56,7 +56,7 @@ pub fn find(
     let tree = Tree::new(root);
     let mut found = Vec::new();
     let mut embedded = None;
-    for pid in processes.of_the_node() {
+    for pid in processes.of_the_node()? {
         let arguments = processes.arguments(pid);
         let Some(first) = arguments.first() else { continue };
         let program = first.rsplit('/').next().unwrap_or_default();

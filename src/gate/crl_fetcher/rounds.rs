@@ -42,14 +42,15 @@ impl CrlRounds {
         let left = MAX_SOURCES.saturating_sub(self.own.0.len()).min(asked.len());
         let too_many = asked.split_off(left);
         let too_large = format!(
-            "the CRLs of the image take more than {} MiB of memory together; put them into files, and name these in `crl`",
+            "the CRLs of the image need more than {} MiB of memory in total; save the CRLs as files, and name the files in \
+             `crl`",
             MAX_BYTES >> 20
         );
         for (source, crl) in fetcher.fetch(registry, asked).await.0 {
             let fits = bytes(self.own.0.values().chain([&crl])) <= MAX_BYTES;
             self.own.0.insert(source, if fits { crl } else { failed(&too_large) });
         }
-        let why = format!("the certificates of the image name more than {MAX_SOURCES} CRLs");
+        let why = format!("the certificates of the image's signatures name more than {MAX_SOURCES} CRLs");
         self.own.0.extend(too_many.into_iter().map(|source| (source, failed(&why))));
         true
     }

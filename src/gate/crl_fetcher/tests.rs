@@ -238,8 +238,8 @@ async fn long_lists_have_a_bound_together_for_all_and_for_one_image() {
     assert_eq!(own.0.len(), lists.len());
     let refused = own.0.values().filter(|crl| crl.list.is_none()).map(|crl| crl.failed.clone().unwrap());
     let refused: BTreeSet<String> = refused.collect();
-    let expected = "the CRLs of the image take more than 16 MiB of memory together; \
-                    put them into files, and name these in `crl`";
+    let expected = "the CRLs of the image need more than 16 MiB of memory in total; \
+                    save the CRLs as files, and name the files in `crl`";
     assert_eq!(refused, BTreeSet::from([expected.to_owned()]));
     // The same list at many addresses counts once.
     for number in 0..lists.len() {

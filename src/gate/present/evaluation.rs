@@ -349,7 +349,7 @@ impl PresentEvaluation {
             Ok(QuorumResult::Missing { verified, condition }) => (verified, condition),
             Err(open) => {
                 self.open.extend(open);
-                return Err(unanswered("the key service was not queried"));
+                return Err(unanswered("pullgate did not query the key service"));
             }
         };
         let collected = Collected::default();

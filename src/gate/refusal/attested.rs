@@ -36,7 +36,10 @@ pub(super) fn explain(condition: &Condition, found: &Found<'_>) -> (Reason, Stri
 /// The reason, by the attestation that got furthest.
 pub(super) fn reason(found: &Found<'_>) -> (Reason, &'static str) {
     if let Some(problem) = found.collected.exceeded() {
-        return (reason_of(&problem.error), "remove attachments that are not needed, or raise the limit");
+        return (
+            reason_of(&problem.error),
+            "remove unneeded attachments from the image, or raise the limit in [limits]",
+        );
     }
     let failed = found.findings.iter().filter(|finding| finding.outcome.is_err());
     match failed.filter_map(|finding| finding.fault).max_by_key(rank) {
@@ -47,10 +50,11 @@ pub(super) fn reason(found: &Found<'_>) -> (Reason, &'static str) {
             (Reason::NoAttestation, "attest this digest, then pull again")
         }
         _ if found.findings.iter().any(|finding| finding.outcome.is_ok()) => {
-            (Reason::NoValidAttestation, "have the remaining authenticators attest this digest")
+            (Reason::NoValidAttestation, "attest this digest for the remaining authenticators, too")
         }
-        _ => {
-            (Reason::NoValidAttestation, "attest this digest with an authenticator that the condition names")
-        }
+        _ => (
+            Reason::NoValidAttestation,
+            "attest this digest with a key or identity that the condition accepts",
+        ),
     }
 }

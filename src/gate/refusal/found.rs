@@ -60,7 +60,7 @@ impl<'a> Found<'a> {
             // Before what is final: one of several required signatures may count at another attempt.
             reason_of_fault(fault)
         } else if !self.valid.is_empty() {
-            (Reason::NotEnoughSignatures, "have the remaining authenticators sign this digest")
+            (Reason::NotEnoughSignatures, "sign this digest for the remaining authenticators, too")
         } else if self.attachments == 0
             && self.collected.problems.is_empty()
             && self.collected.unfetched.is_empty()
@@ -68,7 +68,7 @@ impl<'a> Found<'a> {
             (Reason::NoSignature, "sign this digest, then pull again")
         } else {
             self.fault().map_or(
-                (Reason::NoValidSignature, "sign this digest with a key that the rule names"),
+                (Reason::NoValidSignature, "sign this digest with a key that the rule accepts"),
                 reason_of_fault,
             )
         }
@@ -116,7 +116,7 @@ impl<'a> Found<'a> {
             (1, []) => "found 1 signature, which is not valid".to_owned(),
             (count, []) => format!("found {count} signatures, none of them valid"),
             (count, valid) => {
-                format!("found {count} signatures, but valid ones only for {}", valid.join(", "))
+                format!("found {count} signatures, of which only those for {} are valid", valid.join(", "))
             }
         };
         let failed = self.findings.iter().filter_map(|finding| {
@@ -135,15 +135,19 @@ impl<'a> Found<'a> {
 fn advice_of_limit(reason: Reason) -> &'static str {
     match reason {
         Reason::TooManySignatures => {
-            "remove signatures that are not needed, or raise `signatures` in [limits]"
+            "remove unneeded signatures from the image, or raise `signatures` in [limits]"
         }
-        Reason::TooManyReferrers => "remove referrers that are not needed, or raise `referrers` in [limits]",
-        Reason::TooManyPages => "remove referrers that are not needed, or raise `referrer-pages` in [limits]",
+        Reason::TooManyReferrers => {
+            "remove unneeded referrers of the image, or raise `referrers` in [limits]"
+        }
+        Reason::TooManyPages => {
+            "remove unneeded referrers of the image, or raise `referrer-pages` in [limits]"
+        }
         Reason::SignatureTooLarge => "remove this signature, or raise `signature-max-size` in [limits]",
         Reason::SignaturesTooLarge => {
-            "remove signatures that are not needed, or raise `signatures-total-size` in [limits]"
+            "remove unneeded signatures from the image, or raise `signatures-total-size` in [limits]"
         }
-        _ => "remove signatures that are not needed, or raise the limit in [limits]",
+        _ => "remove unneeded signatures from the image, or raise the limit in [limits]",
     }
 }
 

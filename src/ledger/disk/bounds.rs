@@ -96,7 +96,7 @@ pub(super) fn make_room(disk: &Disk, usage: &mut Usage, length: u64, keep: &Path
             usage.bytes = usage.bytes.saturating_sub(old.bytes);
             evicted += 1;
         }
-        tracing::info!(evicted, "the ledger is full: the oldest evidence was removed");
+        tracing::info!(evicted, "the ledger is full: pullgate removed the oldest evidence");
         if !usage.exceeds(entries, bytes) {
             return;
         }

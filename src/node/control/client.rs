@@ -50,7 +50,7 @@ pub enum AskError {
         source: io::Error,
     },
     /// A process of another user serves there.
-    #[error("the process at {} runs as user {uid}, which is neither root nor this user", socket.display())]
+    #[error("the process that serves {} runs as user {uid}, which is neither root nor this user", socket.display())]
     UntrustedServer { socket: PathBuf, uid: u32 },
     /// The timeout expired.
     #[error("the daemon at {} did not answer within {limit:?}", socket.display())]

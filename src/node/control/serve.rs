@@ -138,12 +138,17 @@ impl Control {
             None => decided.undecided(decisions),
         }
         for refusal in &explanation.audited {
-            let (reason, line) = (refusal.reason().code(), refusal.line());
-            tracing::warn!(image = shown, reason, line, "would be refused, but the rule is in audit mode");
+            let (reason, line) = (refusal.reason().code(), refusal.line_in_audit_mode());
+            tracing::warn!(
+                image = shown,
+                reason,
+                line,
+                "image would be refused, but the rule is in audit mode"
+            );
         }
         if explanation.break_glass {
             let rule = &explanation.rule;
-            tracing::warn!(image = shown, rule, "admitted by the break-glass file, not by the policy");
+            tracing::warn!(image = shown, rule, "image admitted by the break-glass file, not by the policy");
         }
         ControlReply::Verdict(verdict)
     }
@@ -167,7 +172,9 @@ impl Control {
         };
         match tokio::task::spawn_blocking(move || record.report(&filter)).await {
             Ok(Some(report)) => ControlReply::Report(report),
-            Ok(None) => ControlReply::Failed("the record is still being read; try again".to_owned()),
+            Ok(None) => ControlReply::Failed(
+                "the daemon is still reading the record of decisions; try again".to_owned(),
+            ),
             Err(error) => ControlReply::Failed(error_chain(&error)),
         }
     }

@@ -34,9 +34,9 @@ pub struct Status {
     /// The socket for kubelet.
     #[serde(default)]
     pub socket: Option<String>,
-    /// The processes that have a connection to it.
+    /// The processes that have a connection to it on which they made an image call.
     #[serde(default)]
-    pub callers: Vec<u32>,
+    pub image_callers: Vec<u32>,
     pub policy: PolicyState,
     /// The runtime that calls are forwarded to.
     pub runtime: Runtime,
@@ -66,7 +66,8 @@ pub struct Status {
     /// Settings in `pullgate.toml` that have no effect, or another than it seems, and trusted roots that will soon end.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// The last findings of `pullgate doctor`. Until it runs, those of the daemon itself, which sees less.
+    /// The last findings of `pullgate doctor`. Until it runs, those of the daemon itself, which sees less: `examined` says
+    /// which.
     #[serde(default)]
     pub doctor: Option<doctor::Report>,
 }
@@ -178,7 +179,7 @@ impl Status {
             pid: std::process::id(),
             started: state.started().to_string(),
             socket: state.socket().map(|socket| socket.display().to_string()),
-            callers: proxy.callers(),
+            image_callers: proxy.image_callers(),
             policy: state.policy(),
             runtime,
             image_service,
@@ -228,7 +229,7 @@ impl Status {
             found.push(format!("the image service does not answer: {problem}"));
         }
         if let Some(problem) = &self.ledger.problem {
-            found.push(format!("evidence is kept in memory only: {problem}"));
+            found.push(format!("pullgate keeps evidence in memory only: {problem}"));
         }
         match &self.sandbox_image {
             Some(SandboxImage::Refused { name, .. }) => {
@@ -236,7 +237,8 @@ impl Status {
             }
             Some(SandboxImage::NotReported) => {
                 found.push(
-                    "the runtime does not report its sandbox image; set `sandbox-image` in [gate]".to_owned(),
+                    "neither the runtime nor containerd's configuration names the sandbox image; set `sandbox-image` in [gate]"
+                        .to_owned(),
                 );
             }
             Some(SandboxImage::Admitted { .. }) | None => {}

@@ -24,7 +24,8 @@ pub(super) async fn keep(
         let written = tokio::task::spawn_blocking(move || write(&path, text.as_bytes())).await;
         let failed = written.map_err(io::Error::other).and_then(|written| written).err();
         if let Some(error) = failed.as_ref().filter(|_| !failing) {
-            tracing::warn!(%error, file = %file.display(), "cannot write the metrics: trying again at each interval");
+            tracing::warn!(%error, file = %file.display(), "cannot write the metrics file: the daemon tries again at each \
+                                                            interval");
         }
         failing = failed.is_some();
         if tokio::time::timeout(interval, stop.wait_for(|stop| *stop)).await.is_ok() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::days::DayCounts;
-use crate::telemetry::Reason;
 use crate::telemetry::decisions::{DecisionKey, Pending, Tally, Verdict};
+use crate::telemetry::{Reason, whole_second};
 
 /// Maximum size of all rows in memory, in bytes, as far as it is counted here.
 const MAX_TABLE_BYTES: usize = 16 << 20;
@@ -191,11 +191,6 @@ fn importance(key: &DecisionKey) -> u8 {
         Verdict::WouldWithhold => 4,
         Verdict::WouldRefuse => 5,
     }
-}
-
-/// Times in the record have no fractions.
-pub(super) fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 #[cfg(test)]

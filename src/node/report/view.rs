@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::table::{DecisionTable, Lost, Row, whole_second};
-use crate::telemetry::Reason;
+use super::table::{DecisionTable, Lost, Row};
 use crate::telemetry::decisions::{Call, DecisionKey, Verdict};
+use crate::telemetry::{Reason, whole_second};
 
 /// Maximum size of the rows of a report, in bytes, as far as it is counted here: less than the control socket sends.
 const MAX_REPORT_BYTES: usize = 24 << 20;
@@ -51,6 +51,10 @@ pub struct DecisionReport {
     /// ones at a time.
     pub dropped: u64,
     pub last_dropped: Option<String>,
+    /// Whether no row of the record, whatever its time, is by a rule with the text of the filter in its name.
+    pub unknown_rule: bool,
+    /// Whether no row of the record is for pods of the filter's namespace.
+    pub unknown_namespace: bool,
     /// How many rows at the end were left out, because the report would have been too large.
     pub rows_left_out: usize,
     pub rows: Vec<ReportRow>,
@@ -126,6 +130,15 @@ impl DecisionReport {
             last_evicted: shown(evicted),
             dropped: dropped.decisions,
             last_dropped: shown(dropped),
+            unknown_rule: filter
+                .rule
+                .as_deref()
+                .is_some_and(|it| table.rows.keys().all(|key| !key.rule.contains(it))),
+            // Without a pod there is no name that could be misspelt.
+            unknown_namespace: filter
+                .namespace
+                .as_deref()
+                .is_some_and(|it| !it.is_empty() && table.rows.keys().all(|key| *key.namespace != *it)),
             rows_left_out,
             rows,
         }
@@ -225,20 +238,30 @@ mod tests {
             ["would-refuse frequent 1", "would-refuse recent 1"]
         );
         assert!(report(&table, since("2026-06-30T12:00:01Z")).rows.is_empty());
-        for (filter, rows) in [
-            (ReportFilter { namespace: Some("shop".to_owned()), ..ReportFilter::default() }, 8),
-            (ReportFilter { namespace: Some("sho".to_owned()), ..ReportFilter::default() }, 0),
-            (ReportFilter { rule: Some("r.io".to_owned()), ..ReportFilter::default() }, 8),
-            (ReportFilter { rule: Some("policy.toml:2".to_owned()), ..ReportFilter::default() }, 0),
+        let known = [false, false];
+        for (filter, rows, unknown) in [
+            (ReportFilter { namespace: Some("shop".to_owned()), ..ReportFilter::default() }, 8, known),
+            (ReportFilter { namespace: Some("sho".to_owned()), ..ReportFilter::default() }, 0, [false, true]),
+            (ReportFilter { namespace: Some(String::new()), ..ReportFilter::default() }, 0, known),
+            (ReportFilter { rule: Some("r.io".to_owned()), ..since("2026-06-30T12:00:01Z") }, 0, known),
+            (ReportFilter { rule: Some("r.io".to_owned()), ..ReportFilter::default() }, 8, known),
+            (
+                ReportFilter { rule: Some("policy.toml:2".to_owned()), ..ReportFilter::default() },
+                0,
+                [true, false],
+            ),
             (
                 ReportFilter {
                     verdicts: vec![Verdict::Refused, Verdict::Withheld],
                     ..ReportFilter::default()
                 },
                 2,
+                known,
             ),
         ] {
-            assert_eq!(report(&table, filter.clone()).rows.len(), rows, "{filter:?}");
+            let found = report(&table, filter.clone());
+            assert_eq!(found.rows.len(), rows, "{filter:?}");
+            assert_eq!([found.unknown_rule, found.unknown_namespace], unknown, "{filter:?}");
         }
     }
 

@@ -125,7 +125,7 @@ async fn t105_a_redirect_from_tls_to_plain_http_is_refused() {
 async fn t112_a_tls_failure_is_never_ignored() {
     let authority = Authority::new();
     let ca = authority.pem();
-    let clock = "is this node's clock right?";
+    let clock = "check the clock of this node";
     let bad = (Verdict::Unavailable, "registry-tls", "", NOTHING);
     for (row, ours, name, valid, (verdict, reason, requests, bytes), message) in [
         ("good", true, "127.0.0.1", None, (Verdict::Refused, "verified", SIGNED, LITTLE), ""),

@@ -524,7 +524,7 @@ async fn refusals_say_what_was_found() {
     let line = keyless.world.outcome("team/a-0:1").await.line;
     assert!(
         line.contains("found 1 signature, which is not valid (referrer sha256:")
-            && line.contains(" for ci: signature is valid, but made by an identity that the authenticator does not accept: its issuer is \"https://other.example\"); sign this digest by an identity that the rule names [wrong-identity]"),
+            && line.contains(" for ci: signature is valid, but made by an identity that the authenticator does not accept: its issuer is \"https://other.example\"); sign this digest as an identity that the authenticator accepts [wrong-identity]"),
         "{line}"
     );
     let keyed = keyless.image("b");

@@ -312,7 +312,7 @@ const ATTACKS: &[(&str, Change, &str)] = &[
             it.script("/2.snapshot.json", with(&text));
             it.publish_timestamp(&pin(2, &text));
         },
-        "metadata is of another role than snapshot",
+        "metadata does not belong to the role snapshot",
     ),
     (
         "key twice",

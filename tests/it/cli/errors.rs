@@ -129,6 +129,11 @@ fn verify() {
     transcript.run(&format!("pullgate verify --config . {REGISTRY}/denied/app:1 --output json"));
     transcript.run("pullgate verify --config . other.example/app:1 UPPER");
     transcript.run("pullgate verify --config nowhere app");
+    transcript.remark("A file, one that does not exist, and the directory of man pages.");
+    transcript.run("pullgate policy check --config policy.toml");
+    transcript.run("pullgate policy check --config nowhere/policy.toml");
+    transcript.run("pullgate-signer check --config ./signer.toml");
+    transcript.run("pullgate generate man new/pages");
     insta::assert_snapshot!(transcript.end());
 }
 

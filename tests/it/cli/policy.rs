@@ -177,7 +177,7 @@ level = "warning"
 format = "jsn"
 [limits]
 pull_timeout = "1m"
-pull-timeout = "1h"
+pull-timeout = "1w"
 manifest-bytes = "1GiB"
 signatures = 0
 "#;

@@ -44,7 +44,7 @@ pub(crate) async fn the_key_service_decides_if_confirmation_is_required() {
             Some(acs::error(404, "Forbidden.KeyNotFound")),
         ),
         (
-            "RAM policy does not allow it",
+            "RAM policy does not allow the request",
             "key-service-unavailable",
             Some(acs::error(403, "Forbidden.NoPermission")),
         ),

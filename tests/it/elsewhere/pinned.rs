@@ -102,7 +102,7 @@ async fn the_daemon_does_not_fetch_keys_from_tokens() {
     let text = policy_of(&world.registry, "pkcs11:token=a;object=b?module-path=/lib/none.so", &pinned, "");
     let problem = world.fetch(&text).await.remove(0).unwrap_err();
     assert!(
-        problem.ends_with("which the daemon does not load: run `pullgate-signer keys fetch`"),
+        problem.ends_with("and the daemon does not load PKCS#11 modules: run `pullgate-signer keys fetch`"),
         "{problem}"
     );
 }

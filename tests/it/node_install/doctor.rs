@@ -65,11 +65,7 @@ fn the_kubelet_of_every_layout_is_found_before_and_after_pullgate_is_installed()
         let name = layout.name;
         let node = Fake::new(layout);
         let proc = tempfile::tempdir().unwrap();
-        let start = |line: &str| {
-            let process = proc.path().join("812");
-            fs::create_dir_all(&process).unwrap();
-            fs::write(process.join("cmdline"), line.replace(' ', "\0") + "\0").unwrap();
-        };
+        let start = |line: &str| pullgate_test::proc::start(proc.path(), 812, line);
         let line = command_line(name);
         start(line.split(" --image-service-endpoint").next().unwrap());
         let before = examine(&node, proc.path());
@@ -97,14 +93,13 @@ fn a_kubelet_in_the_wrong_version_and_a_stopped_one_are_told() {
     node.with(node_install::install).unwrap();
     let proc = tempfile::tempdir().unwrap();
     node.stop_kubelet();
+    let blind = examine(&node, proc.path());
+    let unknown = blind.findings.iter().find(|finding| finding.id == "kubelet-unknown").unwrap();
+    assert!(unknown.evidence.contains("/1/ns/mnt: "), "{blind:?}");
+    pullgate_test::proc::start(proc.path(), 1, "/sbin/init");
     assert!(ids(&examine(&node, proc.path())).contains(&"kubelet-stopped"));
-    let process = proc.path().join("9");
-    fs::create_dir(&process).unwrap();
-    fs::write(
-        process.join("cmdline"),
-        "/usr/bin/kubelet\0--image-service-endpoint=/run/pullgate/pullgate.sock\0",
-    )
-    .unwrap();
+    let line = "/usr/bin/kubelet --image-service-endpoint=/run/pullgate/pullgate.sock";
+    pullgate_test::proc::start(proc.path(), 9, line);
     let program = node.settings.root.join("usr/bin/kubelet");
     node.write("usr/bin/kubelet", "");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();

@@ -174,7 +174,7 @@ fn problems(text: &str, load: impl Fn(&Path) -> Result<(), config::Problems>) ->
     let file = directory.path().join("sample.toml");
     std::fs::write(&file, text.replace("#! ", "")).unwrap();
     let excused = |message: &str| {
-        ["cannot be used", "one complete way to authenticate", "is incomplete"]
+        ["cannot be used", "exactly one way to authenticate", "is incomplete"]
             .iter()
             .any(|part| message.contains(part))
     };

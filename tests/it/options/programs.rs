@@ -295,7 +295,7 @@ async fn a_program_that_fails_gives_no_credentials_and_no_secret_away() {
                 good(&host(world), r#""cacheKeyType":"Image""#).replace("k8s.io/v1", "k8s.io/v2")
             }),
             0o755,
-            "its output has another apiVersion than `api-version`",
+            "its output does not have the apiVersion that `api-version` sets",
         ),
         (
             "key type",
@@ -382,6 +382,74 @@ pub(crate) async fn a_credential_helper_returns_a_password_or_an_identity_token(
     );
     assert_eq!(world.verdict(&world.gate(&other), "team/app:1").await, "registry-unauthorized");
     assert_eq!(world.starts("helper"), 1);
+}
+
+#[tokio::test]
+async fn that_a_helper_has_no_credentials_is_not_cached_for_long() {
+    let world = private(basic()).await;
+    let flag = world.directory.path().join("reachable");
+    let body = format!(
+        "[ -e '{}' ] || {{ echo credentials not found in native keychain; exit 1; }}\n\
+         echo '{{\"Username\":\"node\",\"Secret\":\"pg5ECRET-node\"}}'",
+        flag.display()
+    );
+    let gate = world.helped(&world.program("helper", &body), "cache-duration = \"1440m\"");
+    for _ in 0..2 {
+        assert_eq!(world.verdict(&gate, "team/app:1").await, "registry-unauthorized");
+    }
+    assert_eq!(world.starts("helper"), 1);
+    std::fs::write(flag, "").unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    assert_eq!(world.verdict(&gate, "team/app:1").await, "verified");
+}
+
+#[tokio::test]
+async fn a_provider_that_answers_for_images_fails_for_images() {
+    let world = private(basic()).await;
+    for image in ["team/two", "team/denied"] {
+        let digest = world.registry.image(image, "1", image);
+        sign_classic(&world.registry, image, &digest, &p256());
+    }
+    let answer = good(&world.registry.host(), r#""cacheKeyType":"Image""#);
+    let program = world.program("provider", &format!("grep --quiet team/denied && exit 5\n{answer}"));
+    let gate = world.provided(&program, "");
+    for (image, expected, starts) in [
+        ("team/app:1", "verified", 1),
+        ("team/denied:1", "registry-unauthorized", 2),
+        ("team/two:1", "verified", 3),
+        ("team/denied:1", "registry-unauthorized", 3),
+    ] {
+        assert_eq!(world.verdict(&gate, image).await, expected, "{image}");
+        assert_eq!(world.starts("provider"), starts, "{image}");
+    }
+}
+
+#[tokio::test]
+async fn lookups_at_other_registries_do_not_wait_for_a_program() {
+    let (slow, other) = (private(basic()).await, private(Auth::Nothing).await);
+    let wait = slow.directory.path().join("go");
+    let body = format!(
+        "while [ ! -e '{}' ]; do sleep 0.02; done\n{}",
+        wait.display(),
+        good(&slow.registry.host(), r#""cacheKeyType":"Registry""#)
+    );
+    let program = slow.program("provider", &body);
+    // One lookup at a time.
+    let lines = "timeout = \"1m\"\n[limits]\nconcurrent-pulls = 1\n";
+    let gate = Arc::new(slow.provided(&program, lines));
+    let pull = |image: String| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move { gate::reason(&gate, &image).await })
+    };
+    let first = pull(slow.image("team/app:1"));
+    while slow.starts("provider") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(pull(other.image("team/app:1")).await.unwrap(), "verified");
+    std::fs::write(wait, "").unwrap();
+    assert_eq!(first.await.unwrap(), "verified");
 }
 
 /// The exit code and the output of the program with this gate's files.

@@ -23,10 +23,10 @@ pub(super) const PULLGATE: &str = "\
 pub(super) const SIGNER: &str = "\
 #:schema /usr/share/pullgate/schema/signer.json
 #
-# /etc/pullgate/signer.toml: which key `pullgate-signer`, the service beside a registry, signs which images with. Every value
-# here is the default, except the host. `pullgate-signer check` checks the file and opens the keys that are in files. SIGHUP
-# reloads it, except for [listen], [control], [metrics], [state] and a part of [limits], which need a restart. Logging is
-# configured in [log] of pullgate.toml.
+# /etc/pullgate/signer.toml: which images `pullgate-signer`, the service beside a registry, signs, and with which keys. Every
+# value here is the default, except the host. `pullgate-signer check` checks this file and opens the keys that are in files.
+# SIGHUP reloads this file. Changes of [listen], [control], [metrics], [state] and a part of [limits] need a restart. Logging
+# is configured in [log] of pullgate.toml.
 #
 # Lines that begin with `#!` are examples: remove `#! ` to use them.
 ";
@@ -44,8 +44,8 @@ pub(super) const SIGNING: &[ByHand] = &[
 "#,
     },
     ByHand {
-        about: "A rule signs what is pushed after the service first loaded it; older images need `pullgate-signer request`. \
-                Any change makes it a new rule. A scope is a namespace or a repository.",
+        about: "A rule signs the images that are pushed after the service first loaded the rule; for older images, run \
+                `pullgate-signer request`. A changed rule counts as a new rule. A scope is a namespace or a repository.",
         section: "[[rule]]",
         example: r#"
 #! [[rule]]
@@ -68,9 +68,9 @@ pub(super) const POLICY: &str = "\
 #
 # /etc/pullgate/policy.toml: which images this node runs.
 #
-# Until you edit it, it refuses every pull. `pullgate policy check` reports every problem in it and in policy.d/*.toml.
-# These files form one policy; the order of files and rules has no effect. Policy and key files, and their directories,
-# must be writable only by root and the user of the daemon.
+# Until you edit this file, pullgate refuses every pull. `pullgate policy check` reports every problem in it and in
+# policy.d/*.toml. These files form one policy; the order of files and rules has no effect. Only root and the user of the
+# daemon may have write permission for policy files, key files and their directories.
 #
 # Lines that begin with `#!` are examples: remove `#! ` to use them.
 ";
@@ -80,8 +80,8 @@ pub(super) const RULES: &[ByHand] = &[
     ByHand {
         about: "\
 An authenticator names one or more public keys and their algorithm. A key is in a PEM file (BEGIN PUBLIC KEY), or in Alibaba Cloud \
-KMS, Vault, OpenBao or a PKCS#11 token, pinned by its fingerprint. Such a key is fetched once by the daemon (`[keys]` in \
-pullgate.toml), or by hand with `pullgate-signer keys fetch`:
+KMS, Vault, OpenBao or a PKCS#11 token, pinned by its fingerprint. The daemon fetches such a key once (`[keys]` in \
+pullgate.toml); to fetch it by hand, run `pullgate-signer keys fetch`:
   keys = [{ source = \"alikms://KEY/VERSION?region=cn-hangzhou\", fingerprint = \"sha256:…\" }]
   keys = [{ source = \"vault://release?mount=transit&version=1\", fingerprint = \"sha256:…\" }]
 A key may also set `algorithm`, `salt-length`, `verify` and the `remote-` options for itself.",
@@ -101,8 +101,8 @@ A key may also set `algorithm`, `salt-length`, `verify` and the `remote-` option
     },
     ByHand {
         about: "\
-An attestation is a condition that rules can require: what a signed statement about the image must say, and who must have signed \
-it. See docs/attestations.md.",
+An attestation is a condition that rules can require: what a signed statement about the image must say, and whose signature it \
+must have. See docs/attestations.md.",
         section: "[attestation.NAME]",
         example: r#"
 #! [attestation.scanned]
@@ -116,15 +116,15 @@ it. See docs/attestations.md.",
     ByHand {
         about: "\
 Rules. A scope is a repository and everything below it, in whole path segments, or a host for its whole registry. `*` matches \
-characters within a segment, `**` whole segments. Only the most specific matching scope applies; two equally specific ones are an \
-error. `nginx` is docker.io/library/nginx.
+characters within a segment, `**` whole segments. Only the most specific matching scope applies; two equally specific scopes that \
+match the same name are an error. `nginx` is docker.io/library/nginx.
 Hosts are compared in one form: lower case, without port 443, and docker.io for index.docker.io, registry-1.docker.io and \
-registry.hub.docker.com. Under an address, another port or a DNS alias, a registry has a name that its rule does not match, so deny \
-by default and allow hosts by name.
-A rule has one of `require`, `allow` and `deny`. A pull that does not name the pod's namespace must be admitted by each \
-of the rules that differ in `pods`.
-A key counts once, however many signatures it made and however many authenticators contain it. Where one key signs for several \
-scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name the repository.",
+registry.hub.docker.com. A rule does not match the other names of a registry, such as its address, another port or a DNS alias, so \
+deny by default and allow hosts by name.
+A rule has one of `require`, `allow` and `deny`. If a pull does not name the pod's namespace, each of the rules that differ \
+in `pods` must admit the image.
+A key counts once, however many signatures it made and however many authenticators contain it. Use a separate key for each \
+scope, or `layouts = [\"classic\"]`, because classic signatures name their repository.",
         section: "[[namespace]]",
         example: r#"
 #! [[namespace]]
@@ -165,8 +165,8 @@ scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name 
 "#,
     },
     ByHand {
-        about: "The deny list is above all rules. A denied key counts in no authenticator; that of an EC key with a \
-                compressed point denies the key too.",
+        about: "The deny list has precedence over all rules. Signatures by a denied key never count, whichever \
+                authenticator has the key. The fingerprint of the compressed form of an EC key denies the key, too.",
         section: "[deny]",
         example: r#"
 #! [deny]
@@ -179,11 +179,11 @@ scopes, use a key for each, or `layouts = [\"classic\"]`, whose signatures name 
 pub(super) const BREAK_GLASS: &str = "\
 #:schema /usr/share/pullgate/schema/break-glass.json
 #
-# /etc/pullgate/break-glass.toml: exceptions for an emergency. The images that it names run for a short time, whatever the
-# policy says. It is not installed there: copy it in an emergency, and remove it afterwards. The daemon reads it at each
-# decision, so no reload is needed, and logs each use.
+# /etc/pullgate/break-glass.toml: exceptions for an emergency. The images that this file names run for a short time,
+# whatever the policy says. The packages do not install this file: copy it there in an emergency, and remove it afterwards.
+# The daemon reads it at each decision, so no reload is needed, and logs each use of an exception.
 #
-# It must be writable only by root and the user of the daemon. With any error in it, it admits nothing.
+# Only root and the user of the daemon may have write permission for this file. If it has any error, no exception applies.
 # Lines that begin with `#!` are examples: remove `#! ` to use them.
 ";
 

@@ -106,7 +106,7 @@ async fn every_kind(missing: &str) -> (World, String) {
     let path = "team/app";
     let digest = notation_image(&world.registry, path);
     let text = payload(&world.image(path), &digest);
-    let (corp, sigstore) = (Notary::of_key(pullgate_test::secrets::new_key()), Sigstore::new());
+    let (corp, sigstore) = (Notary::of_key(secrets::new_key()), Sigstore::new());
     let release = vec![("dev.cosignproject.cosign/signature", STANDARD.encode(p256().sign(&text)))];
     let layers = [("release", release), ("corp", corp.annotations(&text))];
     let layers: Vec<_> = layers

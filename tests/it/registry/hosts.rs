@@ -181,7 +181,7 @@ async fn t105_no_redirect_leads_from_https_to_http() {
     let target = format!("http://{}/", plain.host());
     registry.hook(move |_| Some(Scripted::redirect(&target)));
     let error = client.resolve(&by_tag(), &anonymous()).await.unwrap_err();
-    assert!(error.to_string().contains("is plain HTTP"), "{error}");
+    assert!(error.to_string().contains("uses plain HTTP"), "{error}");
     assert!(plain.requests().is_empty());
 }
 

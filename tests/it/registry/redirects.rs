@@ -43,9 +43,9 @@ async fn a_redirect_on_the_same_host_carries_credentials() {
 async fn dangerous_redirects_are_refused() {
     let registry = Registry::start().await;
     for (location, reason) in [
-        ("http://169.254.169.254/latest/meta-data?token=x", "address on this node or a private network"),
-        ("http://[fe80::1]/", "address on this node or a private network"),
-        ("http://0.0.0.0/", "address on this node or a private network"),
+        ("http://169.254.169.254/latest/meta-data?token=x", "address of this node or of a private network"),
+        ("http://[fe80::1]/", "address of this node or of a private network"),
+        ("http://0.0.0.0/", "address of this node or of a private network"),
         ("file:///etc/passwd", "neither HTTP nor HTTPS"),
         ("gopher://x/", "neither HTTP nor HTTPS"),
         ("http://user:pg5ECRET@127.0.0.1/", "contains a user name or password"),

@@ -170,7 +170,7 @@ async fn check_opens_key_and_password_files_and_contacts_no_service() {
             &place,
             "\"alikms://KEY/VERSION?region=cn-hangzhou\"",
             0,
-            "not checked, because it is not a file: alikms://",
+            "not checked, because the key is not in a file: alikms://",
         ),
         ("hosts = \"/nonexistent\"", &login, 2, "two does not contain exactly one line"),
     ] {

@@ -91,8 +91,13 @@ async fn a_certificate_that_has_ended_stops_its_rule_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_certificate_is_logged_and_shown() {
     for (days, logged, shown, code) in [
-        (-1, "certificate not valid: the rule signs nothing", "rule team: STOPPED, renew the certificate", 1),
-        (20, "certificate ends soon", "rule team: the certificate ends at 2", 0),
+        (
+            -1,
+            "the certificate is not valid: the rule signs nothing",
+            "rule team: STOPPED, renew the certificate",
+            1,
+        ),
+        (20, "the certificate expires soon", "rule team: the certificate expires at 2", 0),
     ] {
         let (parts, registry) = (Parts::new().await, Registry::start().await);
         let directory = tempfile::tempdir().unwrap();

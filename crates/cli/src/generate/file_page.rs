@@ -12,7 +12,7 @@ pub(super) fn page(file: &FileDoc, program: &Command) -> String {
     roff.text([roman(format!("{} - {}", file.page, file.about))]);
     roff.control("SH", ["DESCRIPTION"]);
     roff.text(words(file.place));
-    roff.text(words("It is written in TOML. Unknown keys are errors. `--config` names another directory than `/etc/pullgate`."));
+    roff.text(words("The file is written in TOML. Unknown keys are errors. To use another directory than `/etc/pullgate`, add `--config`."));
     roff.control("SH", ["OPTIONS"]);
     let mut section = "";
     let mut table = String::new();

@@ -3,8 +3,8 @@
 /// How many digits are shown, as docker and crictl show of an image id.
 const SHOWN: usize = 12;
 
-/// The algorithms of digests, and how many digits theirs have.
-const ALGORITHMS: [(&str, usize); 2] = [("sha256:", 64), ("sha512:", 128)];
+/// How digests begin, also those in the tags of cosign's signatures, and how many digits they have.
+const ALGORITHMS: [(&str, usize); 4] = [("sha256:", 64), ("sha512:", 128), ("sha256-", 64), ("sha512-", 128)];
 
 /// `text` with the first digits of each digest only.
 pub(super) fn shortened(text: &str) -> String {
@@ -54,6 +54,11 @@ mod tests {
                 "two",
                 format!("sha512:{long}, sha256:{digits}"),
                 "sha512:ffffffffffff…, sha256:0123456789ab…".to_owned(),
+            ),
+            (
+                "in a tag",
+                format!("sha256-{digits}.sig layer 0"),
+                "sha256-0123456789ab….sig layer 0".to_owned(),
             ),
             ("too short", format!("sha256:{}", &digits[1..]), format!("sha256:{}", &digits[1..])),
             ("too long", format!("sha256:{digits}0"), format!("sha256:{digits}0")),

@@ -2,6 +2,11 @@
 
 use super::Look;
 use super::span::Span;
+use super::table::Table;
+use super::wrap::wrapped;
+
+/// How far the second line of a heading is indented, and each row.
+const INDENT: usize = 2;
 
 /// Lines of a result, from top to bottom. Rows with labels are aligned with each other, as are the columns of each table.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +18,7 @@ pub struct Page {
 enum Part {
     Line(Vec<Span>),
     Row(String, Vec<Span>),
-    Table(Vec<Vec<Span>>),
+    Table(Table),
 }
 
 impl Page {
@@ -35,8 +40,7 @@ impl Page {
 
     /// Adds a table, whose columns have these headings.
     pub fn table(&mut self, headings: &[&str], rows: impl IntoIterator<Item = Vec<Span>>) {
-        let head = headings.iter().map(|heading| Span::faint(heading)).collect();
-        self.parts.push(Part::Table(std::iter::once(head).chain(rows).collect()));
+        self.parts.push(Part::Table(Table::new(headings, rows)));
     }
 
     /// The text, without a line end behind the last line.
@@ -48,55 +52,35 @@ impl Page {
         });
         let width = labels.max().unwrap_or_default();
         let lines = self.parts.iter().flat_map(|part| match part {
-            Part::Line(spans) => vec![joined(spans, look)],
+            Part::Line(spans) => hanging(wrapped(spans, look, [0, INDENT]), INDENT),
             Part::Row(label, spans) => {
                 let label = format!("{label:<width$}");
-                vec![format!(
-                    "  {}  {}",
-                    Span::faint(&label).painted(&label, look.color),
-                    joined(spans, look)
-                )]
+                let indent = INDENT + width + 2;
+                let mut lines = hanging(wrapped(spans, look, [indent, indent]), indent);
+                if let Some(first) = lines.first_mut() {
+                    *first = format!("  {}  {first}", Span::faint(&label).painted(&label, look.color));
+                }
+                lines
             }
-            Part::Table(rows) => aligned(rows, look),
+            Part::Table(table) => table.lines(look),
         });
         lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     }
 }
 
-fn joined(spans: &[Span], look: Look) -> String {
-    spans.iter().map(|span| span.painted(&span.text(look.wide), look.color)).collect()
-}
-
-/// The lines of a table. The last column is as wide as each of its texts.
-fn aligned(rows: &[Vec<Span>], look: Look) -> Vec<String> {
-    let texts = |row: &[Span]| row.iter().map(|span| span.text(look.wide)).collect::<Vec<_>>();
-    let mut widths: Vec<usize> = Vec::new();
-    for row in rows {
-        for (column, text) in texts(row).iter().enumerate() {
-            let width = text.chars().count();
-            match widths.get_mut(column) {
-                Some(widest) => *widest = width.max(*widest),
-                None => widths.push(width),
-            }
-        }
+/// The lines, all but the first one indented.
+fn hanging(mut lines: Vec<String>, indent: usize) -> Vec<String> {
+    for line in lines.iter_mut().skip(1) {
+        line.insert_str(0, &" ".repeat(indent));
     }
-    let line = |row: &Vec<Span>| {
-        let cells =
-            row.iter().zip(texts(row)).zip(&widths).enumerate().map(|(column, ((span, text), width))| {
-                let padding =
-                    if column + 1 == row.len() { 0 } else { width.saturating_sub(text.chars().count()) };
-                format!("{}{:padding$}", span.painted(&text, look.color), "")
-            });
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    rows.iter().map(line).collect()
+    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PLAIN: Look = Look { color: false, wide: false };
+    const PLAIN: Look = Look { color: false, wide: false, width: None };
 
     fn page() -> Page {
         let digest = format!("sha256:{}", "0".repeat(64));
@@ -145,5 +129,45 @@ admitted  x
         }
         let plain = plain.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
         assert_eq!(plain, page().text(PLAIN));
+    }
+
+    #[test]
+    fn a_narrow_terminal_breaks_lines_between_words_and_tables_between_columns() {
+        let mut page = Page::new();
+        page.line([Span::bad("refused"), ": the registry does not answer, or too late".into()]);
+        page.row("found", ["kubelet (process 7): /run/a-long-name.sock by config.yaml".into()]);
+        page.row("do", ["run `systemctl enable --now pullgate` again".into()]);
+        let row = |count, rule: &str| {
+            vec![Span::number(count), "no-signature".into(), "r.io/shop/web:1".into(), rule.into()]
+        };
+        page.table(
+            &["COUNT", "REASON", "IMAGE", "RULE"],
+            [row(7, "namespace \"r.io\" (policy.toml:9)"), row(11, "-")],
+        );
+        let narrow = Look { width: Some(40), ..PLAIN };
+        assert_eq!(
+            page.text(narrow),
+            "\
+refused: the registry does not answer,
+  or too late
+  found  kubelet (process 7):
+         /run/a-long-name.sock by
+         config.yaml
+  do     run
+         `systemctl enable --now pullgate`
+         again
+COUNT  REASON        IMAGE
+    RULE
+    7  no-signature  r.io/shop/web:1
+    namespace \"r.io\" (policy.toml:9)
+   11  no-signature  r.io/shop/web:1
+    -"
+        );
+        let colored = page.text(Look { color: true, ..narrow });
+        assert!(
+            colored
+                .starts_with("\u{1b}[1m\u{1b}[31mrefused\u{1b}[0m: the registry does not answer,\n  or too"),
+            "{colored:?}"
+        );
     }
 }

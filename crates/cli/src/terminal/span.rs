@@ -36,6 +36,7 @@ pub struct Span {
     text: String,
     tone: Tone,
     digits: Digits,
+    is_number: bool,
 }
 
 /// How many digits of a digest are shown without `--wide`.
@@ -50,7 +51,7 @@ enum Digits {
 
 impl Span {
     fn new(text: &str, tone: Tone) -> Self {
-        Self { text: sanitize(text), tone, digits: Digits::First }
+        Self { text: sanitize(text), tone, digits: Digits::First, is_number: false }
     }
 
     /// Text without colour.
@@ -93,6 +94,16 @@ impl Span {
     #[must_use]
     pub fn id(text: &str) -> Self {
         Self { digits: Digits::OfId, ..Self::plain(text) }
+    }
+
+    /// A number, which in a table ends where its column does.
+    #[must_use]
+    pub fn number(number: u64) -> Self {
+        Self { is_number: true, ..Self::plain(&number.to_string()) }
+    }
+
+    pub(super) fn is_number(&self) -> bool {
+        self.is_number
     }
 
     /// Keeps digests whole, because somebody copies them.

@@ -332,7 +332,7 @@ impl fmt::Display for Missing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum RequirementError {
-    #[error("requirement names no authenticator, so it would require nothing")]
+    #[error("requirement names no authenticator, so it would require no signature")]
     Empty,
     #[error("requirement names more than {MAX_AUTHENTICATORS} authenticators")]
     TooMany,
@@ -344,7 +344,7 @@ pub enum RequirementError {
     NoAnnotation,
     #[error("`annotations` has more than {MAX_ANNOTATIONS} entries")]
     TooManyAnnotations,
-    #[error("`attestations` of the requirement is empty, so it would require no attestation")]
+    #[error("`attestations` in `require` is empty, so it would require no attestation")]
     NoAttestation,
     #[error("requirement names more than {MAX_ATTESTATIONS} attestations")]
     TooManyAttestations,

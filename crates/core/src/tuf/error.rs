@@ -45,7 +45,7 @@ pub enum TufError {
     Json(#[from] JsonError),
     #[error("not TUF metadata of version 1: {why}")]
     Malformed { why: &'static str },
-    #[error("metadata is of another role than {expected}")]
+    #[error("metadata does not belong to the role {expected}")]
     OtherRole { expected: Role },
     /// The keys are those of the role in the trusted root.
     #[error("{role} has valid signatures by {found} of its keys, but needs {threshold}")]

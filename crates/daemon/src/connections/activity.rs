@@ -27,6 +27,7 @@ pub(super) struct Activity {
     calls: watch::Sender<usize>,
     last_used: AtomicU64,
     is_closed: AtomicBool,
+    is_marked: AtomicBool,
     closing: Notify,
 }
 
@@ -34,7 +35,8 @@ impl Activity {
     pub(super) fn new(events: Arc<Events>) -> Self {
         let last_used = AtomicU64::new(events.next());
         let calls = watch::Sender::new(0);
-        Self { events, calls, last_used, is_closed: AtomicBool::new(false), closing: Notify::new() }
+        let (is_closed, is_marked) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { events, calls, last_used, is_closed, is_marked, closing: Notify::new() }
     }
 
     /// When the connection was last used; `None` while it has calls.
@@ -55,6 +57,14 @@ impl Activity {
 
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark(&self) {
+        self.is_marked.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.is_marked.load(Ordering::Relaxed)
     }
 
     /// Resolves after [`Self::close`].

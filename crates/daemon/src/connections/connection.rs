@@ -26,6 +26,12 @@ impl Connection {
         Call::begin(Arc::clone(&self.activity))
     }
 
+    /// Makes the peer one of [`Connections::marked_peers`](super::Connections::marked_peers), for as long as the connection
+    /// is open.
+    pub fn mark(&self) {
+        self.activity.mark();
+    }
+
     /// Whether the connection must end, because its place is taken.
     pub fn is_closed(&self) -> bool {
         self.activity.is_closed()

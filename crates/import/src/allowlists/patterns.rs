@@ -9,7 +9,7 @@ use pullgate_core::policy::Scope;
 use pullgate_core::reference::DEFAULT_DOMAIN;
 
 const ANY_HOST: &str =
-    "it matches names in any registry; write rules by hand for the scopes that it is meant for";
+    "the pattern matches names in any registry; write rules by hand for the scopes that it is meant for";
 
 /// A pattern, and what its scope in pullgate would admit in addition.
 pub(super) struct Pattern {
@@ -62,7 +62,8 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
                 None => (text, None),
                 Some(at) => {
                     let repository = text.get(..slash + 1 + at).unwrap_or_default();
-                    (repository, Some("it admits only some tags of a repository, but a scope of pullgate covers all tags".to_owned()))
+                    (repository, Some("the pattern admits only some tags of a repository, but a scope of pullgate covers \
+                                       all tags".to_owned()))
                 }
             }
         }
@@ -73,7 +74,8 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
             let repository = text.get(..end).unwrap_or_default();
             (
                 repository,
-                Some("it admits only one tag or digest of a repository, but a scope of pullgate covers all of them".to_owned()),
+                Some("the pattern admits only one tag or digest of a repository, but a scope of pullgate covers all tags \
+                      and digests".to_owned()),
             )
         }
     };
@@ -83,7 +85,7 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
     let inner = path.strip_suffix('*').unwrap_or(path).contains('*');
     let wider = wider.or_else(|| {
         inner.then(|| {
-            "its `*` before the end does not match a period, but `*` in a scope of pullgate does".to_owned()
+            "a `*` before the end of the pattern does not match a period, but `*` in a scope of pullgate does".to_owned()
         })
     });
     let problem = |error: pullgate_core::policy::ScopeError| format!("it is not a valid scope: {error}");
@@ -94,7 +96,7 @@ pub(super) fn read(text: &str) -> Result<Pattern, String> {
     if scope == DEFAULT_DOMAIN {
         // In full every name there has two segments or more.
         return Err(
-            "it matches short names of docker.io only; write a rule for the full names, as in `docker.io/library/*`"
+            "the pattern matches only short names of docker.io; write a rule for the full names, as in `docker.io/library/*`"
                 .to_owned(),
         );
     }

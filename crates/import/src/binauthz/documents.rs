@@ -72,8 +72,8 @@ pub(super) struct Note {
 }
 
 pub(super) fn policy(text: &str) -> Result<Policy, ImportError> {
-    let [policy] =
-        <[Value; 1]>::try_from(yaml(text)?).map_err(|_| shape("policy", "it is not one document"))?;
+    let [policy] = <[Value; 1]>::try_from(yaml(text)?)
+        .map_err(|_| shape("policy", "it must be exactly one document"))?;
     of(policy, "policy")
 }
 

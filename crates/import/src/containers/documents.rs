@@ -99,7 +99,7 @@ impl Document {
         let mut lists = std::iter::once(("default".to_owned(), &self.default)).chain(scopes);
         lists.find_map(|(place, list)| {
             if list.is_empty() {
-                return Some((place, "it has no requirements, which containers/image rejects, too"));
+                return Some((place, "it has no requirements; containers/image also rejects such a policy"));
             }
             let problem = list.iter().find_map(|requirement| match requirement {
                 Requirement::SigstoreSigned(signed) if signed.key_sources() != 1 => {

@@ -18,7 +18,7 @@ impl Converter<'_> {
     ) -> Result<Option<String>, ImportError> {
         if !signed.is_of_gpg() {
             let text =
-                "its keyType is not GPGKeys, the only one that containers/image verifies; images are refused";
+                "its keyType is not GPGKeys, and containers/image verifies no other type; images are refused";
             self.draft.note(Effect::Stricter, subject, text);
             return Ok(None);
         }

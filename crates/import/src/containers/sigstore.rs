@@ -37,7 +37,7 @@ impl Converter<'_> {
             return Ok(Some(Vec::new()));
         }
         let Some(root) = self.root else {
-            let text = "it requires an entry in a transparency log: name a trusted_root.json that lists this log with --trust-root";
+            let text = "it requires an entry in a transparency log: use --trust-root to name a trusted_root.json that lists this log";
             return Ok(self.widened(subject, text).then(Vec::new));
         };
         if let Some(key) = keys.iter().find(|key| !LOGGED_ALGORITHMS.contains(&key.algorithm())) {
@@ -66,7 +66,7 @@ impl Converter<'_> {
         }
         let refused = match self.root {
             None => {
-                "it requires a certificate of Fulcio: name a trusted_root.json that lists this CA with --trust-root"
+                "it requires a certificate of Fulcio: use --trust-root to name a trusted_root.json that lists this CA"
             }
             // A `*` is a wildcard here.
             _ if fulcio.subject_email.contains('*') => {
@@ -130,10 +130,10 @@ impl Converter<'_> {
             return false;
         }
         if !wanted.is_subset(listed) {
-            let text = format!("trusted root {origin} does not list every {what} of it");
+            let text = format!("trusted root {origin} does not list every {what} that policy.json names");
             self.draft.note(Effect::Stricter, subject, text);
         }
-        let text = format!("trusted root {origin} lists another {what}, too, which would count");
+        let text = format!("trusted root {origin} also lists another {what}, which would count, too");
         listed.is_subset(wanted) || self.widened(subject, &text)
     }
 }

@@ -140,7 +140,7 @@ fn resource(value: Value, draft: &mut Draft, documents: &mut Vec<Document>) -> R
         "ImageSecurityPolicy" | "VulnzSigningPolicy" | "BuildPolicy" => draft.note(
             Effect::Wider,
             place,
-            "its requirements for vulnerabilities or builds are not converted: kritis reads their facts from Grafeas, and pullgate from attestations of the image; write a condition `[attestation.NAME]` with type `vulnerabilities` or `slsa-provenance`",
+            "its requirements for vulnerabilities or builds are not converted, because kritis reads the facts from Grafeas, but pullgate from attestations of the image; write a condition `[attestation.NAME]` with type `vulnerabilities` or `slsa-provenance`",
         ),
         "KritisConfig" => draft.note(Effect::None, place, "it does not restrict images"),
         _ => return Err(shape(place, "unknown kind of kritis resource")),

@@ -136,7 +136,7 @@ impl Statement {
         let (stores, identities) = (self.trust_stores.is_empty(), self.trusted_identities.is_empty());
         match self.level()? {
             Level::Skipped if !stores || !identities => {
-                return Err(self.wrong("it skips verification and names trust stores or identities"));
+                return Err(self.wrong("it skips verification, but names trust stores or identities"));
             }
             Level::Verified(_) if stores || identities => {
                 return Err(self.wrong("it names no trust store or no identity"));

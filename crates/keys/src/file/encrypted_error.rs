@@ -32,6 +32,6 @@ pub enum EncryptedError {
     )]
     Scheme,
     /// Key derivation would take too much memory or time.
-    #[error("its key derivation needs more than the limit of 256 MiB of memory or 10,000,000 rounds")]
+    #[error("its key derivation exceeds the limit of 256 MiB of memory or of 10,000,000 rounds")]
     TooExpensive,
 }

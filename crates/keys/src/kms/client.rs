@@ -125,8 +125,8 @@ pub enum KmsError {
     Disabled { code: String },
     /// The caller may not use the key.
     #[error(
-        "the RAM policy does not allow it ({code}); signing needs kms:AsymmetricSign and kms:GetPublicKey, verifying \
-         kms:GetPublicKey and remotely kms:AsymmetricVerify"
+        "the RAM policy does not allow the request ({code}); signing needs kms:AsymmetricSign and kms:GetPublicKey, \
+         verification needs kms:GetPublicKey, and `verify = \"remote\"` also needs kms:AsymmetricVerify"
     )]
     Forbidden { code: String },
     /// The key does not support the algorithm.

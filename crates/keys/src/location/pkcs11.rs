@@ -96,7 +96,10 @@ impl TokenKey {
         if let Some(kind) = path.take("type")
             && kind != "private"
         {
-            return Err(LocationError::Value { name: "type", wanted: "`private`, the half that signs" });
+            return Err(LocationError::Value {
+                name: "type",
+                wanted: "`private`, because only the private key can sign",
+            });
         }
         path.end(PATH)?;
         query.end(QUERY)?;

@@ -23,7 +23,7 @@ pub enum TokenError {
     )]
     NoToken,
     /// Several tokens match.
-    #[error("{found} tokens match the key's URI; add `serial` or `slot-id`")]
+    #[error("{found} tokens match the key's URI; add `serial` or `slot-id` to the URI")]
     SeveralTokens { found: usize },
     /// The file with the PIN cannot be used.
     #[error("the PIN of the token cannot be read: {reason}")]
@@ -41,13 +41,13 @@ pub enum TokenError {
     #[error("the token has no private key with the label (`object`) and `id` of the key's URI")]
     NoKey,
     /// Several private keys match.
-    #[error("several private keys of the token match the key's URI; add `id` or `object`")]
+    #[error("several private keys of the token match the key's URI; add `id` or `object` to the URI")]
     SeveralKeys,
     /// The public key is missing.
     #[error("the token has no public key with the same id as the private key")]
     NoPublic,
     /// The key exists already.
-    #[error("the token already has a key with this label or id, which is not overwritten")]
+    #[error("the token already has a key with this label or id, and keys are never overwritten")]
     Exists,
     /// The token does not support keys of this kind.
     #[error("the token cannot generate a key of this kind")]

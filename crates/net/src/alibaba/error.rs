@@ -84,6 +84,6 @@ fn detail(code: &str) -> String {
     if code.is_empty() {
         return String::new();
     }
-    let clock = if code.starts_with("InvalidTimeStamp") { ": is this node's clock right?" } else { "" };
+    let clock = if code.starts_with("InvalidTimeStamp") { ": check the clock of this node" } else { "" };
     format!(" ({code}{clock})")
 }

@@ -72,10 +72,10 @@ fn tls_reason(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => "its certificate has expired: is this node's clock right?".to_owned(),
+        ) => "its certificate has expired; check the clock of this node".to_owned(),
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => "its certificate is not yet valid: is this node's clock right?".to_owned(),
+        ) => "its certificate is not yet valid; check the clock of this node".to_owned(),
         error => excerpt(&error.to_string()),
     }
 }

@@ -327,7 +327,7 @@ async fn signature_layer(
         _ if !kinds.has(format) => Ok(None),
         _ => Err(RegistryError::Malformed {
             what: format!("manifest {}", referrer.digest),
-            reason: "its `subject` is another digest".to_owned(),
+            reason: "its `subject` names another digest".to_owned(),
         }),
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Found {
     pub(super) warnings: Vec<String>,
     /// Whether images may be pulled by the transfer service, which reads `/a:/b` as the name of one directory.
     pub(super) transfers: bool,
+    /// The image of pod sandboxes; `None` when nothing sets it.
+    sandbox_image: Option<String>,
     stamps: Vec<(PathBuf, Option<FileStamp>)>,
 }
 
@@ -59,11 +61,14 @@ impl Found {
 pub(super) fn read(path: &Path) -> Found {
     let mut reader = Reader { version: 1, ..Reader::default() };
     reader.file(path, true);
-    let Reader { mut found, version, registries, deprecated, local } = reader;
+    let Reader { mut found, version, registries, sandbox_images, deprecated, local } = reader;
     found.transfers = version >= 3 && !local && !deprecated;
     let section = SECTIONS.iter().rev().find(|(since, _)| *since <= version).map_or("", |(_, name)| name);
+    let is_read = |name: &str| name == section || (name == "io.containerd.grpc.v1.cri" && version <= 1);
+    found.sandbox_image =
+        sandbox_images.into_iter().rev().find(|(name, _)| is_read(name)).map(|(_, image)| image);
     for (name, registry) in registries {
-        if name != section && !(name == "io.containerd.grpc.v1.cri" && version <= 1) {
+        if !is_read(&name) {
             found.warnings.push(format!(
                 "{}: containerd ignores the registry section below {name}, because the configuration has version \
                  {version}",
@@ -99,16 +104,17 @@ pub(super) fn read(path: &Path) -> Found {
         found.warnings.push(match found.directories {
             None => format!(
                 "{path}: containerd and pullgate use registry.mirrors and registry.configs instead of hosts.toml files; \
-                 containerd 2.4 no longer supports these settings: move them to hosts.toml files below a config_path"
+                 move these settings to hosts.toml files below a config_path, because containerd 2.4 no longer supports \
+                 them"
             ),
             Some(_) => format!(
-                "{path}: registry.mirrors and registry.configs are ignored because config_path is set, and containerd 1.6 \
-                 or later does not start with both; move these settings to hosts.toml files"
+                "{path}: registry.mirrors and registry.configs are ignored, because config_path is set; move these \
+                 settings to hosts.toml files, because containerd 1.6 or later does not start with both"
             ),
         });
     } else if found.legacy.has_credentials() {
         found.warnings.push(format!(
-            "{}: pulls without credentials use the credentials in this file, as in containerd; containerd 2.4 no longer supports them",
+            "{}: pulls without credentials use the credentials in this file, as in containerd; containerd 2.4 no longer supports credentials in this file",
             path.display()
         ));
     }
@@ -119,11 +125,17 @@ pub(super) fn read(path: &Path) -> Found {
     found
 }
 
+/// The image of pod sandboxes that containerd's configuration at `path` sets.
+#[must_use]
+pub fn sandbox_image(path: &Path) -> Option<String> {
+    read(path).sandbox_image
+}
+
 /// A bug of containerd 2.1 to 2.3 (issues 12415, 12636 and 12808).
 pub(super) fn two_directories(path: &Path) -> String {
     format!(
-        "{}: config_path names several directories: when containerd 2.1 to 2.3 pulls by the transfer service, it takes them \
-         for one name, and ignores all hosts.toml files; name one directory, or set use_local_image_pull",
+        "{}: config_path names several directories, which containerd 2.1 to 2.3 reads as one name when it pulls by the \
+         transfer service, so it ignores all hosts.toml files; name one directory, or set use_local_image_pull",
         path.display()
     )
 }
@@ -134,6 +146,8 @@ struct Reader {
     version: u64,
     /// The sections `registry` by plugin name; the one that was read last is last.
     registries: Vec<(String, Section)>,
+    /// The images of pod sandboxes by plugin name; the one that was read last is last.
+    sandbox_images: Vec<(String, String)>,
     /// Whether any of them has deprecated fields.
     deprecated: bool,
     /// A setting that makes containerd 2.x pull without the transfer service (`CheckLocalImagePullConfigs`).
@@ -212,6 +226,12 @@ impl Reader {
             || flag("disable_snapshot_annotations") == Some(false)
             || flag("image_pull_with_sync_fs") == Some(true)
             || number(plugin, "max_concurrent_downloads").is_some_and(|count| count != 3);
+        // `sandbox_image` became an entry of `pinned_images` in version 3 (containerd 2.0, `internal/cri/config`).
+        let pinned = plugin.get("pinned_images").and_then(|value| value.get_ref().as_table());
+        let sandbox = [plugin.get("sandbox_image"), pinned.and_then(|pinned| pinned.get("sandbox"))];
+        for image in sandbox.into_iter().flatten().filter_map(|value| value.get_ref().as_str()) {
+            self.sandbox_images.push((name.to_owned(), image.to_owned()));
+        }
         let Some(registry) = plugin.get("registry").and_then(|value| value.get_ref().as_table()) else {
             return;
         };
@@ -238,7 +258,7 @@ impl Reader {
 
     fn warn(&mut self, path: &Path, why: &str) {
         self.found.warnings.push(format!(
-            "{}: {why}, so pullgate guesses where containerd looks for hosts.toml files",
+            "{}: {why}, so pullgate may read other hosts.toml files than containerd",
             path.display()
         ));
     }
@@ -295,7 +315,7 @@ mod tests {
                     section(v2, "/a")
                 ),
                 &one,
-                "are ignored because config_path is set",
+                "are ignored, because config_path is set",
             ),
             (
                 format!(
@@ -344,6 +364,33 @@ mod tests {
             ]
         );
         assert!(read_headers("X-Team = 1").unusable.is_some(), "containerd does not start with it");
+    }
+
+    #[test]
+    fn the_sandbox_image_is_found_in_every_version() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        let before = "[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"pause:1\"\n";
+        let since = "[plugins.\"io.containerd.cri.v1.images\".pinned_images]\nsandbox = \"pause:2\"\n";
+        for (text, expected) in [
+            (String::new(), None),
+            ("[plugins.cri]\nsandbox_image = \"pause:0\"\n".to_owned(), Some("pause:0")),
+            (format!("version = 2\n{before}"), Some("pause:1")),
+            (format!("version = 3\n{since}"), Some("pause:2")),
+            (format!("version = 3\n{before}{since}"), Some("pause:2")),
+            (format!("version = 2\n{before}{since}"), Some("pause:1")),
+            (format!("version = 3\n{before}"), None),
+            (format!("version = 3\nimports = [\"more.toml\"]\n{since}"), Some("pause:3")),
+            (
+                "version = 3\n[plugins.\"io.containerd.cri.v1.images\".pinned_images]\nsandbox = 1\n"
+                    .to_owned(),
+                None,
+            ),
+        ] {
+            fs::write(&path, &text).unwrap();
+            fs::write(directory.path().join("more.toml"), since.replace("pause:2", "pause:3")).unwrap();
+            assert_eq!(sandbox_image(&path).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

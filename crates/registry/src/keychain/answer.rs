@@ -62,7 +62,7 @@ impl Answer {
             return Err("its output is not a CredentialProviderResponse");
         }
         if field("apiVersion").and_then(|text| text.strip_prefix(API_GROUP)) != Some(version) {
-            return Err("its output has another apiVersion than `api-version`");
+            return Err("its output does not have the apiVersion that `api-version` sets");
         }
         let reach = match field("cacheKeyType") {
             Some("Image") => Reach::Image,
@@ -102,8 +102,8 @@ impl Answer {
     }
 
     /// The response of a helper that has no credentials for the registry.
-    pub(super) fn none(image: ImageName) -> Self {
-        Self { image, reach: Reach::Registry, life: None, entries: Vec::new() }
+    pub(super) fn none(image: ImageName, life: Duration) -> Self {
+        Self { image, reach: Reach::Registry, life: Some(life), entries: Vec::new() }
     }
 }
 

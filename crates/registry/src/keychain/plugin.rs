@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -25,8 +26,11 @@ const REMEMBERED: usize = 256;
 const REMEMBERED_BYTES: usize = 1 << 20;
 /// The longest that credentials are cached, whatever the program says.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a program is not started again for a registry for which it failed.
+/// How long a program is not started again for a registry or an image for which it failed.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(300));
+/// The longest that it is cached that a helper has no credentials. Some helpers say so too when they cannot reach their
+/// service (amazon-ecr-credential-helper, `ecr-login/ecr.go`).
+const NONE: Duration = Duration::from_secs(30);
 /// How long failures in a row are counted.
 const COUNTED: Duration = Duration::from_secs(3600);
 
@@ -66,7 +70,9 @@ pub(super) struct Plugin {
     cache_duration: Duration,
     /// By image, registry, or nothing.
     answers: TtlCache<String, Arc<Answer>>,
-    /// By registry.
+    /// Whether its last response was for one image: then its failures are too.
+    is_by_image: AtomicBool,
+    /// By registry, or by image.
     failures: TtlCache<String, Failure>,
     flights: SingleFlight<Outcome>,
     /// Limits the programs that run at the same time.
@@ -95,6 +101,7 @@ impl Plugin {
             images,
             cache_duration,
             answers: TtlCache::new(REMEMBERED, REMEMBERED_BYTES),
+            is_by_image: AtomicBool::default(),
             failures: TtlCache::of_entries(REMEMBERED),
             flights: SingleFlight::default(),
             turns,
@@ -114,12 +121,13 @@ impl Plugin {
             if let Some(answer) = self.known(image) {
                 return Ok(answer);
             }
-            if let Some(failure) = self.failing(&image.registry) {
+            if let Some(failure) = self.failing(image) {
                 return Err(failure.reason);
             }
             let flight =
                 self.flights.join(Sha256::digest(&key).into(), Arc::clone(self).start(image.clone()));
-            let outcome = flight.await.unwrap_or_else(|| Err(self.failure("a bug in pullgate; see its log")));
+            let outcome =
+                flight.await.unwrap_or_else(|| Err(self.failure("internal error of pullgate; see its log")));
             match outcome {
                 Ok(answer) if !answer.covers(image) => {}
                 outcome => return outcome,
@@ -133,8 +141,18 @@ impl Plugin {
         keys.iter().find_map(|key| self.answers.live(key))
     }
 
-    fn failing(&self, registry: &str) -> Option<Failure> {
-        self.failures.live(registry).filter(|failure| Instant::now() < failure.until)
+    fn failing(&self, image: &ImageName) -> Option<Failure> {
+        self.failures.live(&self.failure_key(image)).filter(|failure| Instant::now() < failure.until)
+    }
+
+    fn failure_key(&self, image: &ImageName) -> String {
+        let reach = if self.is_by_image.load(Ordering::Relaxed) { Reach::Image } else { Reach::Registry };
+        cache_key(reach, image)
+    }
+
+    /// Whether the credentials for an image are those of a program that has to run first.
+    pub(super) fn is_slow_for(&self, image: &ImageName) -> bool {
+        self.is_for(image) && self.known(image).is_none() && self.failing(image).is_none()
     }
 
     fn failure(&self, reason: &str) -> Arc<str> {
@@ -143,10 +161,10 @@ impl Plugin {
 
     /// Starts the program, and remembers how that ended.
     async fn start(self: Arc<Self>, image: ImageName) -> Outcome {
-        let registry = image.registry.clone();
-        match self.ask(image).await {
+        match self.ask(image.clone()).await {
             Ok((answer, bytes)) => {
-                self.failures.forget(&registry);
+                self.is_by_image.store(answer.reach == Reach::Image, Ordering::Relaxed);
+                self.failures.forget(&self.failure_key(&image));
                 let life = answer.life.unwrap_or(self.cache_duration).min(LONGEST);
                 let answer = Arc::new(answer);
                 if !life.is_zero() {
@@ -156,13 +174,15 @@ impl Plugin {
                 Ok(answer)
             }
             Err(reason) => {
+                let registry = &image.registry;
                 tracing::warn!(program = self.name, registry, reason, "credential program failed");
                 let reason = self.failure(&reason);
+                let key = self.failure_key(&image);
                 let repeated =
-                    self.failures.live(&registry).map_or(0, |failure| failure.repeated.saturating_add(1));
+                    self.failures.live(&key).map_or(0, |failure| failure.repeated.saturating_add(1));
                 let until = Instant::now() + BACKOFF.delay(repeated);
                 let failure = Failure { reason: Arc::clone(&reason), repeated, until };
-                self.failures.put(registry, failure, 0, Expiry::after(COUNTED));
+                self.failures.put(key, failure, 0, Expiry::after(COUNTED));
                 Err(reason)
             }
         }
@@ -172,7 +192,7 @@ impl Plugin {
     async fn ask(&self, image: ImageName) -> Result<(Answer, usize), String> {
         let turn = tokio::time::timeout(self.program.limit, self.turns.acquire()).await;
         let _turn = turn
-            .map_err(|_| "other programs took too long".to_owned())?
+            .map_err(|_| "other credential programs took too long".to_owned())?
             .map_err(|closed| closed.to_string())?;
         let output =
             Arc::clone(&self.program).run(self.request(&image)).await.map_err(|error| error.to_string())?;
@@ -187,7 +207,7 @@ impl Plugin {
             (CredentialProtocol::Docker, Some(0)) => Answer::of_helper(&output.stdout, image),
             // `NewErrCredentialsNotFound` in docker-credential-helpers, `credentials/error.go`.
             (CredentialProtocol::Docker, Some(1)) if output.stdout.starts_with(NOT_FOUND) => {
-                Ok(Answer::none(image))
+                Ok(Answer::none(image, self.cache_duration.min(NONE)))
             }
             (_, code) => return Err(ended(code)),
         };

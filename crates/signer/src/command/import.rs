@@ -18,20 +18,21 @@ use pullgate_import::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes: 0 the policy decides as the original does (notes of `not imported` do not affect images), 1 the policy was
-written and differs: see the notes of `stricter` and `wider`, 2 nothing was imported.")]
+written, but decides differently: see the notes of `stricter` and `wider`, 2 nothing was imported.")]
 // Replaces the option that other commands have.
 #[command(arg = super::no_config())]
 pub(super) struct Import {
     #[command(subcommand)]
     source: Source,
-    /// Write the policy to this new file instead of standard output; an existing file is never overwritten
+    /// Write the result to this new file instead of standard output; an existing file is never overwritten
     #[arg(long, global = true, value_name = "FILE")]
     out_file: Option<PathBuf>,
-    /// Algorithm of the keys for which the input names no algorithm; required for RSA keys (RSA_PSS_SHA_256,
-    /// RSA_PKCS1_SHA_256, …), and for other keys if they do not use the default algorithm (ECDSA_P384_SHA_256, ED25519PH, …)
+    /// Algorithm of the keys for which the input names no algorithm. Required for RSA keys (RSA_PSS_SHA_256,
+    /// RSA_PKCS1_SHA_256, …), and for other keys that do not use their default algorithm (ECDSA_P384_SHA_256, ED25519PH, …)
     #[arg(long, global = true, value_name = "NAME")]
     algorithm: Option<Algorithm>,
-    /// Where pullgate has no exact equivalent, allow more than the original instead of less, and report each case
+    /// Where pullgate has no exact equivalent, admit more images than the original policy instead of fewer, and report each
+    /// case
     #[arg(long, global = true)]
     widen: bool,
 }

@@ -27,7 +27,8 @@ pub(super) enum ServiceCommand {
     Check,
     /// Show the status of the running signer
     Status(StatusArguments),
-    /// Have the running signer sign images that no automatic rule signs: older, manual or parked ones
+    /// Ask the running signer to sign images that it does not sign by itself: older images, parked images, and images of
+    /// manual rules
     Request(RequestArguments),
 }
 
@@ -39,7 +40,7 @@ pub(super) struct StatusArguments {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RequestArguments {
-    /// Rule that signs the images; without it, every rule that applies to an image
+    /// Rule that signs the images (default: every rule that applies to an image)
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
     /// Sign every tagged image in the scope of the rule
@@ -94,12 +95,13 @@ fn check(root: &Path) -> Result<Outcome, CommandError> {
         output::counted(settings.authenticators.len(), "authenticator")
     ));
     for path in locked {
-        let why = "the key is encrypted, and neither `passphrase-file` in [keys] nor COSIGN_PASSWORD is set for this command";
+        let why = "the key is encrypted, but this command has neither `passphrase-file` in [keys] nor COSIGN_PASSWORD in \
+                   its environment";
         output::line(&format!("not checked: {}: {why}", path.display()));
     }
     let is_remote = |key: &&AuthenticatorSettings| !matches!(key.location, Location::File(_));
     for key in settings.authenticators.values().filter(is_remote) {
-        output::line(&format!("not checked, because it is not a file: {}", key.location));
+        output::line(&format!("not checked, because the key is not in a file: {}", key.location));
     }
     Ok(Outcome::Success)
 }
@@ -172,22 +174,24 @@ fn text(status: &Status) -> String {
         lines.push(format!("RESTART NEEDED to apply: {}", sanitize(&needs_restart.join(", "))));
     }
     let renewing =
-        if *renewing > 0 { format!(", {renewing} signed and to be renewed") } else { String::new() };
+        if *renewing > 0 { format!(", {renewing} signed and waiting for renewal") } else { String::new() };
     lines.push(format!("queue: {waiting} waiting, {busy} being signed, {parked} parked{renewing}"));
     for rule in rules {
         let state = if rule.started {
             ""
         } else {
-            ", NOT STARTED: the first listing of the registry is not complete"
+            ", NOT STARTED, because the first listing of the registry is not complete"
         };
         let key = rule.key.as_deref().unwrap_or("no key");
         let (name, trigger, since, algorithm) = (&rule.name, &rule.trigger, &rule.since, &rule.algorithm);
         lines.push(format!("rule {name}: {trigger}, since {since}, {algorithm} with {key}{state}"));
         if let Some(error) = stopped(rule) {
             let error = sanitize(error);
-            lines.push(format!("rule {name}: STOPPED, renew the certificate and reload: {error}"));
+            lines.push(format!("rule {name}: STOPPED, renew the certificate and reload the signer: {error}"));
         } else if let Some(CertificateStatus { ends, ends_soon: true, .. }) = &rule.certificate {
-            lines.push(format!("rule {name}: the certificate ends at {ends}: renew it and reload"));
+            lines.push(format!(
+                "rule {name}: the certificate expires at {ends}: renew the certificate and reload the signer"
+            ));
         }
     }
     for image in parked_images {

@@ -46,13 +46,13 @@ pub(super) struct Sign {
     /// Where to attach signatures: classic, bundle, both or notation
     #[arg(long, value_name = "LAYOUT", default_value_t = Layout::default())]
     layout: Layout,
-    /// Sign this text together with the digest; repeatable
+    /// Sign this text together with the digest; may be repeated
     #[arg(short, long = "annotation", value_name = "KEY=VALUE")]
     annotations: Vec<String>,
-    /// For an image index, also sign each manifest it lists
+    /// For an image index, also sign each manifest that the index lists
     #[arg(long)]
     recursive: bool,
-    /// Also sign the images listed in this file, one on each line (- is stdin)
+    /// Also sign the images listed in this file, one image on each line (- is standard input)
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
     /// Sign every tagged image in a repository and its sub-repositories

@@ -20,8 +20,8 @@ const KEY: &[ReadByHand] = read_by_hand! {
     "key": Text, REQUIRED, "PEM file, pkcs11:, alikms:// or vault://";
     /// The one algorithm that the key signs with.
     "algorithm": Choice, REQUIRED, Algorithm::NAMES;
-    /// The certificate of the key and those of its CAs up to the root, the certificate of the key first. Only for rules with
-    /// `layout = "notation"`, which need it. A path is relative to the directory of this file.
+    /// The file with the certificate of the key, followed by the certificates of its CAs up to the root. Rules with `layout
+    /// = "notation"` need it. A path is relative to the directory of this file.
     "certificate-chain": Path, "none", "PEM file";
 };
 
@@ -29,8 +29,8 @@ pullgate_config::options! {
     /// How fast a key signs.
     #[derive(Debug)]
     struct Rate {
-        /// How many images are signed with the key in a second. Alibaba Cloud KMS allows 200 requests per second and
-        /// account, of which the layout `both` needs two for an image; a file is limited by the processor.
+        /// Maximum number of images that are signed with the key in a second. Alibaba Cloud KMS allows 200 requests per
+        /// second and account, and the layout `both` needs two requests for each image.
         per_second: u32 = "signatures-per-second", count(1000, 1, 100_000);
     }
 }

@@ -14,7 +14,7 @@ pullgate_config::options! {
         /// Maximum number of events in one notification.
         events: usize = "notification-events", count(1000, 1, 20_000);
         /// Maximum number of open connections for notifications. From seven eighths of this number on, a new connection
-        /// closes one without an authenticated request, or waits if every connection has one.
+        /// closes a connection that has no authenticated request; if all have one, the new connection waits.
         connections: usize = "connections", count(128, 1, 4096);
         /// Maximum time for one notification, from its HTTP header to the response.
         request_timeout: Duration = "request-timeout", time(30 * SECOND, SECOND, 5 * MINUTE);
@@ -25,8 +25,8 @@ pullgate_config::options! {
         remembered: usize = "remembered", count(1_000_000, 1000, 10_000_000);
         /// Maximum number of images that are signed at the same time.
         workers: usize = "workers", count(8, 1, 64);
-        /// Maximum number of attempts to sign an image that the registry refuses. Then the image is parked: it is not tried
-        /// again until an operator asks.
+        /// Maximum number of attempts to sign an image, if the registry refuses the requests. After the last attempt, the
+        /// image is parked: the signer does not try again until an operator asks.
         attempts: u32 = "attempts", count(10, 1, 1000);
         /// The longest pause between two attempts.
         longest_pause: Duration = "longest-pause", time(5 * MINUTE, SECOND, 60 * MINUTE);

@@ -24,8 +24,8 @@ pullgate_config::options! {
         address: Address = "address", ADDRESS.or(LOCAL);
         /// The certificate, if it serves TLS.
         tls: Option<Tls> { tls };
-        /// The file with the secret that senders put into the header Authorization, alone or after "Bearer ". Without it
-        /// and without `clients`, `address` must be on this machine.
+        /// The file with the secret that senders put into the header Authorization, alone or after "Bearer ". Without
+        /// `secret-file` and `clients`, `address` must be on this machine.
         secret_file: Option<PathBuf> = "secret-file", SECRET_FILE.optional("none", "\"/etc/pullgate/signer.secret\"");
     }
     check check_access;
@@ -39,7 +39,7 @@ pullgate_config::options! {
         certificate: Option<PathBuf> = "certificate", PATH.optional("none", "\"/etc/pullgate/tls/signer.pem\"");
         /// The file with the private key of the certificate, in PEM.
         key: Option<PathBuf> = "key", SECRET_FILE.optional("none", "\"/etc/pullgate/tls/signer.key\"");
-        /// The file with the CA certificates of senders. If it is set, senders need a client certificate from one of these
+        /// The file with the CA certificates of senders. If you set it, senders need a client certificate from one of these
         /// CAs; needs `certificate`.
         clients: Option<PathBuf> = "clients", PATH.optional("none", "\"/etc/pullgate/tls/registries.pem\"");
     }
@@ -50,7 +50,7 @@ fn tls(pass: &mut Pass<'_, '_, '_>) -> Option<Tls> {
     // An invalid value has been reported already.
     let written = ["certificate", "key", "clients"].map(|key| pass.has(key));
     if !matches!(written, [true, true, _] | [false, false, false]) {
-        let hint = "set both, or neither for plain HTTP; `clients` needs both";
+        let hint = "set both options, or neither for plain HTTP; `clients` needs both";
         pass.problem("", "`certificate` and `key` must be set together", hint);
     }
     certificate.zip(key).map(|(certificate, key)| Tls { certificate, key, clients })
@@ -62,7 +62,7 @@ fn check_access(listen: &Listen, pass: &mut Pass<'_, '_, '_>) {
         let hint = "set `secret-file` or `clients`, or listen at 127.0.0.1 or a unix socket";
         pass.problem(
             "address",
-            "`address` is open to the network, but senders of notifications are not authenticated",
+            "other machines can reach `address`, but senders of notifications are not authenticated",
             hint,
         );
     }

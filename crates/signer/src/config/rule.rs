@@ -36,15 +36,15 @@ const RULE: &[ReadByHand] = read_by_hand! {
     "authenticator": Text, REQUIRED, "the name of an authenticator";
     /// The expected signing algorithm. If the authenticator has a different `algorithm`, `signer.toml` is not valid.
     "algorithm": Text, "the authenticator's", "the authenticator's";
-    /// The images that are signed.
+    /// The images that the rule signs.
     "scope": Text | [1..=MAX_SCOPES], REQUIRED, "a scope, or 1 to 100 of them";
 };
 
 const TAGS: &[ReadByHand] = read_by_hand! {
-    /// The tags whose images are signed.
-    "include": Text [0..=MAX_TAG_PATTERNS], "all", "patterns of tags, with `*`";
-    /// The tags that are not signed, even if `include` matches them.
-    "exclude": Text [0..=MAX_TAG_PATTERNS], "none", "patterns of tags, with `*`";
+    /// The tags whose images the rule signs.
+    "include": Text [0..=MAX_TAG_PATTERNS], "all", "patterns of tags; may contain `*`";
+    /// The tags whose images the rule does not sign, even if `include` matches them.
+    "exclude": Text [0..=MAX_TAG_PATTERNS], "none", "patterns of tags; may contain `*`";
 };
 
 pullgate_config::options! {
@@ -68,16 +68,17 @@ pullgate_config::options! {
         /// The time after which Notation signatures expire. The signer renews them when less than a third of it is left.
         expires_in: Option<Duration> = "expires-in", off_or(MINUTE, 3650 * DAY);
         /// The URL of a timestamp authority (RFC 3161). Bundles and Notation signatures then have a timestamp; classic
-        /// signatures cannot have one. Without an answer of the authority, the image is not signed, and is tried again.
+        /// signatures cannot have one. If the authority does not answer, the signer does not sign the image, and tries again
+        /// later.
         timestamp: Option<String> = "timestamp", TIMESTAMP_URL.optional("none", "\"http://timestamp.example.com\"");
-        /// Files with the root certificates of the timestamp authority. The signer attaches no timestamp that is not below one
-        /// of them.
+        /// Files with the root certificates of the timestamp authority. The signer attaches a timestamp only if its
+        /// certificate chain leads to one of these roots.
         timestamp_ca: Vec<PathBuf> = "timestamp-ca", PATH.list(8, &[]);
     }
 }
 
 const TIMESTAMP_URL: Form<String> =
-    Form { kind: OptionKind::Text, bounds: "URL; with `timestamp-ca`", read: read_timestamp_url };
+    Form { kind: OptionKind::Text, bounds: "URL; needs `timestamp-ca`", read: read_timestamp_url };
 
 fn read_timestamp_url(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Option<String> {
     let hint = "write for example \"http://timestamp.example.com\"";
@@ -170,7 +171,7 @@ fn read(
             document.problem(
                 at,
                 message,
-                "a key has one algorithm; remove `algorithm` here, or name another authenticator",
+                "remove `algorithm` here, or name another authenticator, because each key has only one algorithm",
             );
         }
     }
@@ -221,7 +222,7 @@ fn check_layout(
     if timestamp != timestamp_ca {
         problem(
             "`timestamp` and `timestamp-ca` must be set together",
-            "write both, because a timestamp is verified before it is attached",
+            "set both options, because the signer verifies each timestamp before it attaches the timestamp",
         );
     }
 }
@@ -261,7 +262,7 @@ fn read_scopes(document: &mut Document<'_>, table: &mut Table<'_>, host: Option<
     };
     if values.is_empty() || values.len() > MAX_SCOPES {
         let message = format!("`scope` must name 1 to {MAX_SCOPES} scopes");
-        document.problem(span, message, "write at least one, because a rule without a scope would sign nothing; use patterns with `*` for many");
+        document.problem(span, message, "write at least one scope, because a rule without a scope signs nothing; use patterns with `*` for many repositories");
         return None;
     }
     let count = values.len();

@@ -277,12 +277,20 @@ fn key_options_are_read() {
         );
     }
     for (from, to, expected) in [
-        ("assume-role", "ram-role = \"r\"\nassume-role", "must name one complete way to authenticate"),
-        ("access-key-id = \"LTAI\"\n", "", "must name one complete way to authenticate"),
+        (
+            "assume-role",
+            "ram-role = \"r\"\nassume-role",
+            "must set all options of exactly one way to authenticate",
+        ),
+        ("access-key-id = \"LTAI\"\n", "", "must set all options of exactly one way to authenticate"),
         ("assume-role = \"acs:ram::1:role/signer\"\n", "", "need `assume-role`"),
         ("https://sts", "http://sts", "`sts`: the address"),
         ("https://vault", "http://vault", "`address`: the address"),
-        ("role-id = \"signer\"\n", "", "[keys.vault] must name one complete way to authenticate"),
+        (
+            "role-id = \"signer\"\n",
+            "",
+            "[keys.vault] must set all options of exactly one way to authenticate",
+        ),
         ("namespace = \"team\"", "namespace = \"a b\"", "`namespace` is not valid"),
         ("sessions = 2", "sessions = 65", "`sessions` is out of range"),
         ("timeout = \"7s\"", "timeout = 7", "`timeout` is not"),

@@ -82,7 +82,10 @@ fn remove_incomplete_line(file: &mut File) -> io::Result<u64> {
         end = start;
     }
     if end < length {
-        tracing::warn!(bytes = length - end, "incomplete record at the end of the audit log removed");
+        tracing::warn!(
+            bytes = length - end,
+            "the last record of the audit log was incomplete, and has been removed"
+        );
         file.set_len(end)?;
     }
     Ok(end)

@@ -305,7 +305,7 @@ impl Work<'_> {
             tracing::error!(
                 repository,
                 digest,
-                "signature is not renewed before it expires: see `queued` in [limits]"
+                "the signer cannot renew a signature before it expires, because too many signatures wait for a renewal: see `queued` in [limits]"
             );
         }
         has_room

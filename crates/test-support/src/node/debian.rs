@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::directory::{self, Directory};
+use super::images::Layout;
 use super::kubelet::Kubelet;
 use super::policy::Policy;
 use super::process::{self, Daemon, LIMIT};
@@ -75,7 +76,7 @@ impl Debian {
     pub fn reboot(&mut self) {
         if secrets::run().is_some() {
             // It is in memory.
-            secrets::wrote("journal", self.journal(&["--unit=pullgate"]));
+            secrets::wrote("journal", self.journal(&["--unit=pullgate*"]));
         }
         let _ = self.try_run("systemctl --no-block poweroff");
         let mut boot = self.boot.take().expect("it is running");
@@ -153,6 +154,14 @@ impl Debian {
         })
     }
 
+    /// Adds a line to `[Service]` of a unit, in a drop-in, and restarts the service if it runs.
+    pub fn add_drop_in(&self, service: &str, name: &str, line: &str) {
+        let directory = self.path(&format!("/etc/systemd/system/{service}.service.d"));
+        directory::make(&directory);
+        directory::write(&directory.join(format!("{name}.conf")), format!("[Service]\n{line}\n"));
+        self.run(&format!("systemctl daemon-reload && systemctl try-restart {service}"));
+    }
+
     /// The messages of the journal, with more options of journalctl.
     pub fn journal(&self, options: &[&str]) -> String {
         let mut journalctl = self.command("journalctl");
@@ -173,16 +182,36 @@ impl Debian {
         self.directory.path()
     }
 
-    /// Installs, or updates to, a version of the package. With apt, as an operator does.
+    /// Installs pullgate, or updates it to a version. With apt, as an operator does.
     pub fn install(&self, version: &str) {
-        self.run(&format!("apt-get install --yes {}", self.package(version).display()));
+        self.apt_install(&[self.package(version)]);
     }
 
-    /// The package, as a file of the node.
+    /// Installs pullgate-signer.
+    pub fn install_signer(&self) {
+        self.apt_install(&[self.put(&packages::deb("pullgate-signer", packages::VERSION))]);
+    }
+
+    /// Installs packages of Debian, with everything that they depend on.
+    pub fn install_debian(&self) {
+        let debs: Vec<PathBuf> = environment::node_packages().iter().map(|deb| self.put(deb)).collect();
+        self.apt_install(&debs);
+    }
+
+    /// The package of pullgate, as a file of the node.
     pub fn package(&self, version: &str) -> PathBuf {
-        let deb = packages::deb(version);
-        let to = self.shared().join(deb.file_name().expect("it is a file"));
-        fs::copy(&deb, &to).expect("the package can be copied");
+        self.put(&packages::deb("pullgate", version))
+    }
+
+    fn apt_install(&self, packages: &[PathBuf]) {
+        let mut apt = self.command("apt-get");
+        process::must_run(apt.args(["install", "--yes", "--quiet"]).args(packages));
+    }
+
+    /// Copies a file into the directory that the node shares.
+    fn put(&self, file: &Path) -> PathBuf {
+        let to = self.shared().join(file.file_name().expect("it is a file"));
+        fs::copy(file, &to).expect("it can be copied");
         to
     }
 
@@ -199,8 +228,12 @@ impl Debian {
 
     /// Imports the sandbox image into containerd.
     pub fn import_pause(&self) {
-        let archive = self.shared().join("pause.tar");
-        let layout = images::existing("pause");
+        self.import(&images::existing("pause"));
+    }
+
+    /// Imports an image, which has a name, into containerd.
+    pub fn import(&self, layout: &Layout) {
+        let archive = self.shared().join("image.tar");
         process::must_run(Command::new("tar").arg("-C").arg(layout.path()).arg("-cf").arg(&archive).arg("."));
         self.run(&format!("ctr --namespace k8s.io images import {}", archive.display()));
     }
@@ -242,7 +275,7 @@ impl Drop for Debian {
                 eprintln!("{}", journal(&["--lines=80"]));
             }
             if secrets::run().is_some() {
-                secrets::wrote("journal", journal(&["--unit=pullgate"]));
+                secrets::wrote("journal", journal(&["--unit=pullgate*"]));
             }
             // Nothing of it needs an orderly end.
             boot.daemon.kill();

@@ -73,6 +73,19 @@ pub(super) fn with_root() -> PathBuf {
     root()
 }
 
+/// The packages that `tests/environment/node-packages` has downloaded for the Debian root.
+pub(super) fn node_packages() -> Vec<PathBuf> {
+    let directory = root().join("node-packages");
+    let stamp = root().join(".stamp-node-packages");
+    assert!(
+        stamp.exists(),
+        "{} is not there: run tests/environment/node-packages first",
+        directory.display()
+    );
+    let entries = std::fs::read_dir(&directory).expect("the stamp says that it is there");
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
 /// The line of `versions` that begins with `package NAME`, without the name.
 pub fn version_of(package: &str, versions: &str) -> String {
     let text = std::fs::read_to_string(installed(versions)).unwrap_or_default();

@@ -14,15 +14,15 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// A later version with the same files.
 pub const NEXT: &str = "999.1.0";
 
-/// The package of `pullgate`, made once for all tests of this process.
-pub fn deb(version: &str) -> PathBuf {
+/// A package of the workspace, made once for all tests of this process.
+pub fn deb(package: &str, version: &str) -> PathBuf {
     static MADE: LazyLock<(Directory, Mutex<HashMap<String, PathBuf>>)> =
         LazyLock::new(|| (Directory::new(), Mutex::default()));
     let (directory, made) = &*MADE;
     let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-    made.entry(version.to_owned())
+    made.entry(format!("{package} {version}"))
         .or_insert_with(|| {
-            let paths = make(directory.path(), &["--package", "pullgate", "--version", version, "deb"]);
+            let paths = make(directory.path(), &["--package", package, "--version", version, "deb"]);
             PathBuf::from(paths.trim())
         })
         .clone()

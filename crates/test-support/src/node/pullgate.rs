@@ -217,6 +217,11 @@ impl Pullgate {
         self.memory("VmRSS:")
     }
 
+    /// The part of its resident memory, in bytes, that is not a mapped file: heap and stacks.
+    pub fn anonymous_memory(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
     /// Its peak memory in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.memory("VmHWM:")

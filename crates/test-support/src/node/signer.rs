@@ -179,7 +179,7 @@ fn serve(directory: &Path) -> Daemon {
 }
 
 /// A port that is free now.
-pub(super) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
     listener.local_addr().expect("a listener has an address").port()
 }

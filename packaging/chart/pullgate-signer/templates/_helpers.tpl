@@ -18,7 +18,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{/* signer.toml. A section that is there twice is an error of the file, so the chart refuses it first. */}}
+{{/* The content of signer.toml. A section that occurs twice makes the file invalid, so the chart rejects a section that it writes itself. */}}
 {{- define "signer.config" -}}
 {{- range $section := list "listen" "control" "metrics" "state" }}
 {{- if regexMatch (printf `(?m)^\s*(\[\s*)?["']?%s["']?\s*[\].=]` $section) $.Values.config }}

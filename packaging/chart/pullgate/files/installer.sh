@@ -1,28 +1,30 @@
-# Keeps one node as the chart describes it. Runs in the chart's privileged pods: sh -c SCRIPT installer install|uninstall
+# This script installs pullgate on one node, and keeps the node in the state that the chart describes. The chart's privileged
+# pods run this script: sh -c SCRIPT installer install|uninstall
 #
-#   HOST           the root of the node
+#   HOST           the directory where the node's root file system is mounted
 #   CONFIGURATION  the files for the node's /etc/pullgate: a volume of ConfigMaps and Secrets
-#   CHART          what the chart says now: `image` and `expectations.toml`
-#   STATE          a directory in memory; STATE/ready exists while the node is as it should be
+#   CHART          a directory with the current files of the chart: `image` and `expectations.toml`
+#   STATE          a directory in memory; the file STATE/ready exists while the node is in the configured state
 #   IMAGE          the image of this pod
-#   INTERVAL       seconds between two rounds
+#   INTERVAL       the number of seconds between two runs of the installation
 set -u
 umask 077
 etc=$HOST/etc/pullgate
-# The files that the chart wrote to the node, so that it removes what it no longer has.
+# The list of files that the chart wrote to the node. If a later version of the chart's configuration does not contain a
+# listed file, this script removes the file from the node.
 written=$etc/.chart-files
-# How the daemon is to load them, until it has.
+# This file contains "reload" or "restart" while the daemon has not loaded the new files yet.
 pending=$etc/.chart-pending
 
 say() { printf 'installer: %s\n' "$*" >&2; }
 
-# The shell waits for a child before it acts on a signal, so a sleeping child must be in the background.
+# The shell acts on a signal only after a foreground command has ended, so `sleep` runs in the background.
 pause() { sleep "$1" & wait "$!"; }
 
-# The names of the files below a directory, one a line.
+# Prints the names of the files below a directory, one name per line.
 names_of() { (cd "$1" && find . -type f | sed 's|^\./||' | sort); }
 
-# As a whole, and on the disk before what follows.
+# Replaces the list of written files as a whole, and syncs the list to disk before the next step.
 list() { # NAMES
   printf '%s\n' "$1" >"$written.new" && sync "$written.new" && mv "$written.new" "$written" && sync "$etc"
 }
@@ -37,8 +39,9 @@ remove_written() { # DIRECTORY
   while IFS= read -r name; do rm -f "$1/$name" "$1/$name.chart" || return 1; done <"$written"
 }
 
-# The configuration as it will be: what is on the node, without what the chart wrote before, with what it has now. The files
-# and directories belong to root, and only root can read them, whatever the volume says: the daemon accepts no others.
+# Makes the new configuration: the files on the node without the chart's previous files, plus the chart's current files. All
+# files and directories in the new configuration belong to root, and only root can read them, because the daemon refuses
+# other owners and modes.
 compose() { # FROM NAMES NEXT
   rm -rf "$3" && cp -a "$etc" "$3" && remove_written "$3" || return 1
   printf '%s\n' "$2" | while IFS= read -r name; do
@@ -50,8 +53,9 @@ copy() { # FROM TO
   command install -m 0600 "$1" "$2"
 }
 
-# Checked under the path that it will have, because its files name each other by that path. With the /var/lib of the node,
-# where the daemon keeps keys that it fetched and trusted roots: what the policy names by `source` is fetched into it now.
+# Checks the new configuration under the path /etc/pullgate, because the files of the configuration contain this path. The
+# check mounts the node's /var/lib, because the daemon stores fetched keys and trusted roots there. The check fetches missing
+# keys (`source`) into the node's /var/lib.
 check() { # NEXT
   unshare --mount sh -ec '
     mount --bind "$1" /etc/pullgate
@@ -62,8 +66,8 @@ check() { # NEXT
   ' check "$1" "$CHART" >&2
 }
 
-# Replaces each file as a whole. The daemon reads the policy only when it is asked to. While files are written, the list has the
-# old ones and the new ones: wherever this ends, the next round knows all of them.
+# Replaces each file as a whole. The daemon reads the policy only at a reload. While this function writes files, the list
+# contains the old and the new files. So if this run is interrupted, the next run knows all written files.
 put() { # FROM NAMES
   old=
   [ ! -e "$written" ] || old=$(cat "$written")
@@ -83,7 +87,7 @@ differ() { # FILE FILE
   ! cmp -s "$1" "$2"
 }
 
-# The daemon reads pullgate.toml only when it starts.
+# Prints how the daemon loads the new files. The daemon reads pullgate.toml only at startup.
 verb_for() { # NEXT
   if differ "$1/pullgate.toml" "$etc/pullgate.toml" || grep -sqx restart "$pending"; then
     echo restart
@@ -98,7 +102,7 @@ load() {
   [ -e "$pending" ] || return 0
   case $(systemctl_of_node is-active pullgate.service) in
     active | activating | reloading) systemctl_of_node "$(cat "$pending")" pullgate.service || return 1 ;;
-    # It reads the files when it starts.
+    # A daemon that does not run reads the new files when it starts.
     inactive | deactivating | failed | unknown) ;;
     *) return 1 ;;
   esac
@@ -107,7 +111,7 @@ load() {
 
 configure() {
   [ -d "$etc" ] || mkdir -m 0755 "$etc" || return 1
-  # kubelet replaces all files of a volume at once, by the link `..data`.
+  # When a ConfigMap or Secret changes, kubelet replaces all files of its volume at once, with the symbolic link `..data`.
   from=$(readlink -f "$CONFIGURATION/..data") && names=$(names_of "$from") || return 1
   if ! unchanged "$from" "$names"; then
     compose "$from" "$names" "$STATE/next" && check "$STATE/next" || return 1
@@ -118,12 +122,12 @@ configure() {
   load
 }
 
-# While a new version rolls out, a node has two pods for a short time. The old one still writes the configuration, because
-# the new image may not be admitted without it, but no longer installs.
+# During an update of the chart, a node has two pods for a short time. The old pod no longer installs the program, but still
+# writes the configuration. Without the new configuration, the policy can refuse the image of the new pod.
 install() {
   configured=yes
   configure || configured=no
-  # Without a policy of the chart, the node would refuse all images.
+  # If the chart has not written a policy yet, the node would refuse all images, so the installation does not continue.
   [ -e "$written" ] || return 1
   if [ "$(cat "$CHART/image")" = "$IMAGE" ]; then
     pullgate node install --root "$HOST" || return 1
@@ -136,7 +140,7 @@ uninstall() {
 }
 
 trap 'exit 0' TERM INT
-# One pod at a time changes the node.
+# With this lock, only one pod at a time changes the node.
 exec 9>"$HOST/run/pullgate-installer.lock" || exit 1
 while :; do
   flock 9

@@ -22,12 +22,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- end -}}
 
-{{/* The name of a file as a key of a ConfigMap, which has no `/`. */}}
+{{/* Converts the path of a file to a key of a ConfigMap, because such a key cannot contain `/`. */}}
 {{- define "pullgate.key" -}}
 {{ . | replace "/" "__" }}
 {{- end -}}
 
-{{/* The nodes on which this release acts. */}}
+{{/* The fields that select the nodes on which this Helm release acts. */}}
 {{- define "pullgate.nodes" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -55,8 +55,9 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end -}}
 
 {{/*
-The pod that changes a node; `verb` is what it does. It needs the node's root and systemd. It has no credentials for the API,
-and does not need the cluster's network, which may need an image that the policy refuses.
+The pod that changes a node. `verb` says what the pod does. The pod needs the node's root file system and systemd. The pod has
+no credentials for the API server. The pod does not need the cluster's network, because the policy can refuse an image of the
+network plugin.
 */}}
 {{- define "pullgate.pod" -}}
 hostPID: true
@@ -74,7 +75,7 @@ imagePullSecrets:
   - name: {{ . }}
   {{- end }}
 {{- end }}
-# pullgate finishes a step before it stops.
+# When the pod stops, the installer has this time to finish its current step.
 terminationGracePeriodSeconds: 300
 {{- include "pullgate.nodes" . }}
 containers:
@@ -109,7 +110,7 @@ containers:
         mountPropagation: HostToContainer
       - name: state
         mountPath: /run/installer
-      # A place to check a configuration under its path on the node.
+      # To check a new configuration under its path on the node, the pod mounts the configuration here.
       - name: state
         mountPath: /etc/pullgate
         subPath: etc

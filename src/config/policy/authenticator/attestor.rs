@@ -50,7 +50,7 @@ fn unused<T>(
     for option in options {
         if let Some(value) = table.take(option) {
             let message = format!("`{option}` has no effect without `{needed}`");
-            document.problem(value.span, message, format!("add `{needed}`, or remove it"));
+            document.problem(value.span, message, format!("add `{needed}`, or remove `{option}`"));
         }
     }
     None

@@ -30,16 +30,20 @@ pub(super) fn read_store(
     let Some(value) = table.take(key) else { return (false, Some(Store::default())) };
     let (span, mut store) = (value.span.clone(), Store::default());
     let add = |bytes: &[u8]| store.add(bytes).map_err(|error| error_chain(&error));
-    let hint = "put certificates of CAs, or a self-signed certificate of a signer, as PEM here";
+    let hint = "put the certificates of CAs, or a self-signed certificate of a signer, into this file as PEM";
     let sound = read_files(document, (key, value), (&EXTENSIONS, MAX_FILE_BYTES, hint), (files, add));
     if sound && store.is_empty() {
-        document.problem(span.clone(), format!("`{key}` is empty"), "name a file, or remove it");
+        document.problem(span.clone(), format!("`{key}` is empty"), "name a file, or remove the option");
         return (true, None);
     }
     if key == "tsa"
         && let Err(error) = store.check_roots()
     {
-        document.problem(span, format!("`tsa`: {error}"), "name the roots of the timestamp authorities");
+        document.problem(
+            span,
+            format!("`tsa`: {error}"),
+            "name the root certificates of the timestamp authorities",
+        );
         return (true, None);
     }
     (true, sound.then_some(store))
@@ -53,7 +57,7 @@ pub(super) fn read_timestamps(
 ) -> Option<TimestampCheck> {
     let value = table.take("timestamps");
     if let (Some(value), false) = (&value, has_tsa) {
-        let hint = "remove it, or name the roots of timestamp authorities in `tsa`";
+        let hint = "remove `timestamps`, or name the root certificates of timestamp authorities in `tsa`";
         document.problem(value.span.clone(), "`timestamps` needs `tsa`", hint);
     }
     let all = TimestampCheck::ALL.map(|it| (it.name(), it));
@@ -73,10 +77,10 @@ pub(super) fn read_revocation(
         let span = value.span.clone();
         let limit = u64::try_from(MAX_CRL_BYTES.saturating_mul(2)).unwrap_or(u64::MAX);
         let add = |bytes: &[u8]| revocation.add(bytes).map_err(|error| error_chain(&error));
-        let hint = "put complete lists here, as the CA issues them (`openssl ca -gencrl`)";
+        let hint = "put complete CRLs into this file, as the CA issues them (`openssl ca -gencrl`)";
         sound = read_files(document, ("crl", value), (&CRL_EXTENSIONS, limit, hint), (files, add));
         if sound && !revocation.is_on() {
-            document.problem(span, "`crl` is empty", "name a file, or remove it");
+            document.problem(span, "`crl` is empty", "name a file, or remove the option");
             sound = false;
         }
     }
@@ -91,8 +95,8 @@ pub(super) fn read_revocation(
         let all = RevocationMode::ALL.map(|it| (it.name(), it));
         let mode = Choice(&all, RevocationMode::default()).read(document, "revocation", value);
         if sound && !revocation.is_on() {
-            let hint = "name lists in `crl`, or add `distribution-points = \"fetch\"`";
-            document.problem(span, "`revocation` needs lists of revoked certificates", hint);
+            let hint = "name CRL files in `crl`, or add `distribution-points = \"fetch\"`";
+            document.problem(span, "`revocation` needs certificate revocation lists (CRLs)", hint);
             return None;
         }
         sound &= mode.is_some();
@@ -176,7 +180,7 @@ fn list(directory: &Path, extensions: &[&str], files: &KeyFiles<'_>) -> Result<V
         if paths.len() > MAX_STORE {
             return Err((
                 X509Error::LargeStore.to_string(),
-                "remove those that are no longer used".to_owned(),
+                "remove the files that are no longer used".to_owned(),
             ));
         }
     }

@@ -69,7 +69,9 @@ fn read_fingerprints(document: &mut Document<'_>, value: Value<'_>) -> Option<Ve
     let count = elements.len();
     if count == 0 || count > MAX_KEYS {
         let message = format!("`fingerprints` has {count} elements");
-        let hint = format!("name 1 to {MAX_KEYS} primary keys, or remove it for all of the keyrings");
+        let hint = format!(
+            "name 1 to {MAX_KEYS} primary keys, or remove `fingerprints` to accept all keys of the keyrings"
+        );
         document.problem(span, message, hint);
         return None;
     }
@@ -101,7 +103,7 @@ fn read_files(
     let span = value.span.clone();
     let elements = document.array(value, "`keyrings`", "a list of files")?;
     if elements.is_empty() {
-        document.problem(span, "`keyrings` is empty", "name a file, or remove it");
+        document.problem(span, "`keyrings` is empty", "name a file, or remove `keyrings`");
         return None;
     }
     let (count, mut found) = (elements.len(), Vec::new());

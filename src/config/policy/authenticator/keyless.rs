@@ -32,7 +32,9 @@ pub(super) fn report(document: &mut Document<'_>, roots_at: Range<usize>, error:
     let (message, own) = text.split_once("; ").unwrap_or((&text, ""));
     let hint = match error {
         _ if !own.is_empty() => own,
-        KeylessSetError::Unfit { .. } => "name the root of the instance that signs, or correct `log`",
+        KeylessSetError::Unfit { .. } => {
+            "name the trusted root of the Sigstore instance that signs, or correct `log`"
+        }
         _ => "correct the list of roots",
     };
     document.problem(roots_at, message, hint);
@@ -100,7 +102,7 @@ fn read_pattern(document: &mut Document<'_>, key: &str, value: Value<'_>) -> Opt
     Pattern::parse(&text)
         .map_err(|error| {
             let hint =
-                "write the exact text, or a pattern: `*` stands for anything but `/`, `**` for anything";
+                "write the exact text, or a pattern: `*` stands for any characters except `/`, `**` for any characters";
             document.problem(span, format!("`{key}` {error}"), hint);
         })
         .ok()

@@ -31,7 +31,7 @@ pub(super) fn read(
     });
     let subjects = match table.take("identities") {
         Some(value) => {
-            let hint = "write the subject as `notation inspect` shows it, behind `x509.subject: `";
+            let hint = "write `x509.subject: ` and then the subject, as `notation inspect` shows it";
             let parse = |texts: &[String]| Subjects::parse(texts.iter().map(String::as_str));
             read_texts(document, ("identities", value), "an identity", hint, parse)
         }
@@ -49,7 +49,7 @@ pub(super) fn read(
         return None;
     }
     if has_tsa && !has_ca {
-        let hint = "remove `tsa`: it is for signers below `ca`; signatures of a signing authority state their time themselves";
+        let hint = "remove `tsa`, which is only for signers below `ca`; signatures of a signing authority contain their own signing time";
         document.problem(at, "`tsa` needs `ca`", hint);
         return None;
     }

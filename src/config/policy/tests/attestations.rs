@@ -36,7 +36,7 @@ fn says_what_is_wrong_with_a_condition() {
         ),
         (
             "type = \"sbom\"\nby = { all = [] }".to_owned(),
-            "policy.toml:7:6: requirement names no authenticator, so it would require nothing",
+            "policy.toml:7:6: requirement names no authenticator, so it would require no signature",
         ),
         ("type = \"sbom\"\nby = {}".to_owned(), "policy.toml:7:6: `by` must have one of its three forms"),
         (
@@ -128,12 +128,9 @@ fn says_what_is_wrong_with_a_rule_that_names_conditions() {
     for (require, expected) in [
         (
             "attestations = []",
-            "policy.toml:10:28: `attestations` of the requirement is empty, so it would require no attestation",
+            "policy.toml:10:28: `attestations` in `require` is empty, so it would require no attestation",
         ),
-        (
-            "all = [\"release\"], attestations = []",
-            "policy.toml:10:47: `attestations` of the requirement is empty",
-        ),
+        ("all = [\"release\"], attestations = []", "policy.toml:10:47: `attestations` in `require` is empty"),
         ("attestations = [\"c\", \"c\"]", "policy.toml:10:28: requirement names attestation `c` twice"),
         (
             "attestations = [\"d\"]",
@@ -143,7 +140,7 @@ fn says_what_is_wrong_with_a_rule_that_names_conditions() {
         ("attestations = [\"release\"]", "policy.toml:10:29: attestation `release` does not exist"),
         (
             "attestations = [\"c\"], annotations = { a = \"b\" }",
-            "policy.toml:10:49: `annotations` are of signatures, and none is required",
+            "policy.toml:10:49: `annotations` are part of signatures, but the rule requires no signature",
         ),
         (
             "attestations = [\"c\"], of = [\"release\"]",
@@ -178,7 +175,7 @@ fn warns_of_conditions_that_no_rule_requires() {
     assert_eq!(
         warned("all = [\"release\"]"),
         [
-            "policy.toml:5:14: attestation `c` is required by no rule\n  hint: remove it, or require it in a rule"
+            "policy.toml:5:14: attestation `c` is required by no rule\n  hint: require it in a rule, or remove it from the policy"
         ]
     );
 }

@@ -63,7 +63,9 @@ fn a_key_that_is_kept_is_what_its_fingerprint_says_or_missing() {
             "{said}"
         );
         assert!(
-            said.ends_with("hint: the daemon fetches it; `pullgate-signer keys fetch` fetches it now"),
+            said.ends_with(
+                "hint: the daemon fetches the key; to fetch it now, run `pullgate-signer keys fetch`"
+            ),
             "{said}"
         );
         assert_eq!((found.declared.len(), found.declared[0].cached), (1, false));
@@ -121,7 +123,7 @@ fn says_what_is_wrong_with_a_key_that_is_elsewhere() {
     for (text, expected) in [
         (
             policy(&format!("source = \"{KMS}\""), ""),
-            "policy.toml:5:20: the key has a `source`, but no `fingerprint`\n  hint: add the fingerprint that `pullgate-signer keys public 'alikms://key-1/v-1?region=cn-hangzhou'` shows",
+            "policy.toml:5:20: the key has a `source`, but no `fingerprint`\n  hint: run `pullgate-signer keys public 'alikms://key-1/v-1?region=cn-hangzhou'`, compare the fingerprint",
         ),
         (
             policy(&format!("source = \"{KMS}\", fingerprint = \"ab\""), ""),

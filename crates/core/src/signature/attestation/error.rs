@@ -44,7 +44,7 @@ pub enum Unmet {
     },
     #[error("time of the attestation is {found}; expected a time such as 2027-01-01T00:00:00Z")]
     Time { found: String },
-    #[error("attestation has no signed time, so its age is not known")]
+    #[error("attestation has no signed time, so pullgate cannot know its age")]
     NoTime,
     #[error("time of the attestation, {time}, is in the future; check this node's clock")]
     Future { time: Timestamp },
@@ -65,8 +65,8 @@ pub enum Unmet {
 fn more(others: usize) -> String {
     match others {
         0 => String::new(),
-        1 => ", and 1 other is too severe too".to_owned(),
-        _ => format!(", and {others} others are too severe too"),
+        1 => ", and 1 other vulnerability also exceeds the limit".to_owned(),
+        _ => format!(", and {others} other vulnerabilities also exceed the limit"),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::untrusted::Quoted;
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum AttestorError {
     /// No key of the attestor is of the kind of the signature.
-    #[error("attestation is signed by a key of a kind that the attestor does not have")]
+    #[error("attestation is signed with a kind of key that the attestor does not have")]
     OtherKey,
     #[error("attestation has no signature")]
     NoSignature,
@@ -18,14 +18,14 @@ pub enum AttestorError {
     #[error("attestation has no payload beside its detached signature")]
     NoPayload,
     /// The payload beside an OpenPGP message is not the one within.
-    #[error("attestation has another payload than its OpenPGP message")]
+    #[error("payload of the attestation differs from the payload in its OpenPGP message")]
     OtherPayload,
     #[error("attestation has content type {found}, not SIMPLE_SIGNING_JSON")]
     ContentType { found: Quoted },
     /// A key of the attestor signed something else.
     #[error("attestation has type {found}, which is not an attestation of an image by an attestor")]
     Type { found: Quoted },
-    #[error("the attestations of the image need more than {limit} verifications by keys of attestors")]
+    #[error("the attestations of the image need more than {limit} verifications with keys of attestors")]
     TooManyAttempts { limit: usize },
 }
 

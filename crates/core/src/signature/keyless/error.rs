@@ -11,7 +11,10 @@ use crate::trust::{CertificateError, WrongIdentity};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages describe the variants")]
 pub enum KeylessError {
-    #[error("signature is made by a key, but the authenticator accepts only signatures by certificates")]
+    #[error(
+        "signature was made with a key without a certificate, but the authenticator accepts only signatures with \
+         certificates"
+    )]
     Key,
     #[error("bundle is malformed, or of a kind that pullgate does not support")]
     Malformed,
@@ -20,7 +23,7 @@ pub enum KeylessError {
     #[error("signature does not verify with the key of the signer's certificate")]
     Mismatch,
     #[error(
-        "signer's certificate is not issued by a certificate authority of the trusted root, or not for code signing"
+        "signer's certificate was not issued by a certificate authority of the trusted root, or is not for code signing"
     )]
     UntrustedCertificate,
     #[error("signature was made outside the validity period of the signer's certificate")]
@@ -29,7 +32,7 @@ pub enum KeylessError {
     RootExpired { time: Timestamp },
     /// Only that the root says from when to when its logs and authorities count keeps the signature from being valid.
     #[error(
-        "log or authority that confirms the signature is in the trusted root, but was not valid at the signing time"
+        "a log or authority that confirms the signature was not valid at the signing time, according to the trusted root"
     )]
     RootOutside,
     #[error("signer's certificate is not in a certificate transparency log of the trusted root")]
@@ -45,7 +48,7 @@ pub enum KeylessError {
     )]
     NoSigningTime,
     #[error(
-        "timestamp is not issued by a timestamp authority of the trusted root, or not for this signature"
+        "timestamp was not issued by a timestamp authority of the trusted root, or is not for this signature"
     )]
     UntrustedTimestamp,
     #[error("signing time {time} is in the future")]

@@ -25,7 +25,7 @@ pub enum NotationError {
     #[error("signature envelope has the unknown critical attribute {attribute}")]
     UnknownCritical { attribute: Quoted },
     #[error(
-        "signature envelope marks the attribute {attribute} as critical, but marks it twice or does not have it"
+        "signature envelope lists the attribute {attribute} as critical twice, or lists it without containing it"
     )]
     CriticalList { attribute: Quoted },
     #[error("signature requires the verification plug-in {name}; pullgate runs no plug-ins")]
@@ -33,7 +33,7 @@ pub enum NotationError {
     #[error("signature envelope has the unknown signing scheme {scheme}")]
     Scheme { scheme: Quoted },
     #[error(
-        "signature envelope names another algorithm than {wanted}, which the key of its certificate requires"
+        "signature envelope does not name the algorithm {wanted}, which the key of its certificate requires"
     )]
     Algorithm { wanted: Algorithm },
     #[error("signature expired at {at}")]

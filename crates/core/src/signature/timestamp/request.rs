@@ -142,7 +142,7 @@ pub enum StampError {
     Invalid(#[source] TimestampError),
     #[error("its timestamp was not issued by an authority below a root in `timestamp-ca`")]
     Untrusted,
-    #[error("its timestamp has another hash algorithm than the request")]
+    #[error("its timestamp does not use the hash algorithm of the request")]
     OtherHash,
     #[error("its timestamp is for another request: the nonce differs")]
     OtherNonce,

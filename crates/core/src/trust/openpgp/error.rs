@@ -43,16 +43,16 @@ pub enum KeyringError {
     #[error("key {key} has an unsupported algorithm or size; export only the keys whose signatures count")]
     Algorithm { key: Fingerprint },
     /// Nothing says until when the key is valid, and what it may do.
-    #[error("key {key} has no self-signature that counts; export it again with `gpg --export`")]
+    #[error("key {key} has no valid self-signature; export the key again with `gpg --export`")]
     NoSelfSignature { key: Fingerprint },
-    #[error("there are more than {MAX_KEYS} keys; export only the keys that are to count")]
+    #[error("there are more than {MAX_KEYS} keys; export only the keys whose signatures count")]
     TooManyKeys,
     /// Perhaps it restricts the key.
-    #[error("key {key} has a malformed signature; export it again with `gpg --export`")]
+    #[error("key {key} has a malformed signature; export the key again with `gpg --export`")]
     Signature { key: Fingerprint },
     #[error(
-        "key {key} has more than {MAX_PARTS} sub-keys, or self-signatures in one place; export it again with \
-         `gpg --export --export-options export-clean`"
+        "key {key} has more than {MAX_PARTS} sub-keys or self-signatures; export the key again with `gpg --export \
+         --export-options export-clean`"
     )]
     TooManyParts { key: Fingerprint },
     #[error("no key has the fingerprint {key}; add its file to `keyrings`")]
@@ -91,36 +91,38 @@ pub enum OpenPgpError {
     NoTime,
     #[error("OpenPGP signature does not name the key that made it")]
     NoIssuer,
-    #[error("signature is by key {issuer}, which is not in the keyrings of the authenticator")]
+    #[error("signature was made with key {issuer}, which is not in the keyrings of the authenticator")]
     UnknownKey { issuer: String },
     #[error("signature does not verify with key {issuer}")]
     Untrusted { issuer: String },
-    #[error("signature is by key {key}, which is not in `fingerprints` of the authenticator")]
+    #[error("signature was made with key {key}, which is not in `fingerprints` of the authenticator")]
     NotAccepted { key: Fingerprint },
     /// The deny list of the policy has the key.
-    #[error("signature is by key {key}, which is revoked: {why}")]
+    #[error("signature was made with key {key}, which is revoked: {why}")]
     Denied { key: Fingerprint, why: String },
-    #[error("signature is by key {key}, which its owner has revoked")]
+    #[error("signature was made with key {key}, which its owner has revoked")]
     Revoked { key: Fingerprint },
-    #[error("signature is by sub-key {subkey} of {key}, which is revoked")]
+    #[error("signature was made with sub-key {subkey} of {key}, and this sub-key is revoked")]
     SubKeyRevoked { subkey: Fingerprint, key: Fingerprint },
-    #[error("signature is by key {key}, which expired at {at}")]
+    #[error("signature was made with key {key}, which expired at {at}")]
     KeyExpired { key: Fingerprint, at: Timestamp },
-    #[error("signature is by sub-key {subkey} of {key}, which expired at {at}")]
+    #[error("signature was made with sub-key {subkey} of {key}, and this sub-key expired at {at}")]
     SubKeyExpired { subkey: Fingerprint, key: Fingerprint, at: Timestamp },
     /// All that its owner says about the key is said later: the clock of the node may be slow.
-    #[error("signature is by key {key}, which is not valid yet")]
+    #[error("signature was made with key {key}, which is not valid yet")]
     NotYet { key: Fingerprint },
     /// No self-signature is valid at the time of the check.
-    #[error("signature is by key {key}, which has no self-signature that is valid now")]
+    #[error("signature was made with key {key}, which has no self-signature that is valid now")]
     NotCertified { key: Fingerprint },
     /// No binding with a back-signature and SHA-2 is valid at the time of the check.
-    #[error("signature is by sub-key {subkey}, but key {key} has no valid binding for it as a signing key")]
+    #[error(
+        "signature was made with sub-key {subkey}, which key {key} does not validly bind as a signing key"
+    )]
     NotBound { subkey: Fingerprint, key: Fingerprint },
-    #[error("signature is by key {key}, which is not a signing key")]
+    #[error("signature was made with key {key}, which is not a signing key")]
     Usage { key: Fingerprint },
     /// One of the three above, but only because of the time: the clock of the node may be wrong.
-    #[error("{why}, but would count at another time")]
+    #[error("{why}, but the signature would be valid at another time")]
     NotNow { why: Box<Self> },
     #[error("signature expired at {at}")]
     Expired { at: Timestamp },

@@ -91,7 +91,7 @@ fn refuses_documents_that_cosign_does_not_write() {
     let nonce = "A".repeat(32);
     for (text, expected) in [
         (box_of("scrypt", 2, "nacl/secretbox", &nonce), "the passphrase is wrong"),
-        (box_of("scrypt", 1 << 30, "nacl/secretbox", &nonce), "needs more than the limit"),
+        (box_of("scrypt", 1 << 30, "nacl/secretbox", &nonce), "exceeds the limit"),
         (box_of("scrypt", 12345, "nacl/secretbox", &nonce), "not supported"),
         (box_of("argon2", 2, "nacl/secretbox", &nonce), "not supported"),
         (box_of("scrypt", 2, "aes", &nonce), "not supported"),

@@ -11,7 +11,7 @@ use pullgate_keys::{self as keys, PinnedKey};
 /// Arguments of `pullgate-signer keys fetch`.
 #[derive(Debug, clap::Args)]
 pub(in crate::command) struct Fetch {
-    /// Also fetch keys again that are stored already, and report the ones that have changed
+    /// Also fetch the keys again that are stored already, and report the keys that have changed
     #[arg(long)]
     all: bool,
 }

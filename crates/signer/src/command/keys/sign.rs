@@ -61,7 +61,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 64 MiB; sign its checksum instead"));
+        return Err(io::Error::other("the file is larger than 64 MiB; sign its checksum instead"));
     }
     Ok(bytes)
 }

@@ -51,7 +51,7 @@ fn the_signatures_of_containers_image_count_as_there() {
         }
     }
     assert_eq!(stricter, 2);
-    public_suites::report("containers/image: signatures by GPG", accepted, refused);
+    public_suites::report("containers/image: GPG signatures", accepted, refused);
     // No file is left out.
     let directory =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/gpg/containers-image");

@@ -87,7 +87,7 @@ const REJECTED: &[(&str, &str, &str)] = &[
     (
         "managed-key.sigstore.json",
         "production",
-        "signature is made by a key, but the authenticator accepts only signatures by certificates",
+        "signature was made with a key without a certificate, but the authenticator accepts only signatures with certificates",
     ),
     // Their certificates are of GitHub's releases, without an issuer: valid, and by nobody whom a policy can name.
     ("bundle_v3_jdx_communique.json", "github", "certificate does not name an OpenID issuer"),
@@ -210,7 +210,7 @@ fn a_bundle_of_another_instance_is_refused() {
             }
             let refused = outcome(bundle, &set(other, issuer, subject), false);
             let expected = [
-                "timestamp is not issued by a timestamp authority of the trusted root, or not for this signature",
+                "timestamp was not issued by a timestamp authority of the trusted root, or is not for this signature",
                 "log entry is not signed by a transparency log of the trusted root",
             ];
             assert!(expected.contains(&refused.as_str()), "{bundle} {other}: {refused}");

@@ -123,7 +123,7 @@ fn a_key_is_no_certificate() {
         let outcome = judge(&terms(custom()), &[attachment], &by, &Digest::parse(DIGEST).unwrap());
         assert_eq!(
             outcome,
-            "signature is made by a key, but the authenticator accepts only signatures by certificates"
+            "signature was made with a key without a certificate, but the authenticator accepts only signatures with certificates"
         );
     }
 }

@@ -87,7 +87,13 @@ fn a_certificate_of_a_private_pki_signs_attestations() {
         ("another name", pki.attached(&statement(true)), pki.set("email:other@example.com"), DIGEST, SIGNER),
         ("a denied key", pki.attached(&statement(true)), denied, DIGEST, "stolen"),
         ("without a list of the revoked", pki.attached(&statement(true)), unknown, DIGEST, "CRL"),
-        ("by a key", attached(&party, &statement(true)), set(), DIGEST, "made by a key"),
+        (
+            "by a key",
+            attached(&party, &statement(true)),
+            set(),
+            DIGEST,
+            "made with a key without a certificate",
+        ),
     ] {
         let by = Authenticator::of("release".to_owned(), Signers::Pki(Box::new(set)));
         let digest = Digest::parse(digest).unwrap();

@@ -370,12 +370,12 @@ fn reports_that_cannot_be_read_are_not_clean() {
         (
             "no time",
             without(&trivy, "/metadata/scanFinishedOn"),
-            "attestation has no signed time, so its age is not known",
+            "attestation has no signed time, so pullgate cannot know its age",
         ),
         (
             "no metadata",
             without(&trivy, "/metadata"),
-            "attestation has no signed time, so its age is not known",
+            "attestation has no signed time, so pullgate cannot know its age",
         ),
         (
             "a number as time",

@@ -90,7 +90,7 @@ fn what_cosign_attests_meets_or_fails_its_condition() {
         (
             "trivy",
             at_most(scan(SeverityLimit::None, &[]), 7),
-            "\"CVE-2026-0001\" has severity high, but the policy allows none, and 1 other is too severe too",
+            "\"CVE-2026-0001\" has severity high, but the policy allows none, and 1 other vulnerability also exceeds the limit",
         ),
         (
             "trivy",
