@@ -31,6 +31,9 @@ _pullgate__signer() {
             pullgate__signer,keys)
                 cmd="pullgate__signer__subcmd__keys"
                 ;;
+            pullgate__signer,policy)
+                cmd="pullgate__signer__subcmd__policy"
+                ;;
             pullgate__signer,request)
                 cmd="pullgate__signer__subcmd__request"
                 ;;
@@ -81,6 +84,9 @@ _pullgate__signer() {
                 ;;
             pullgate__signer__subcmd__help,keys)
                 cmd="pullgate__signer__subcmd__help__subcmd__keys"
+                ;;
+            pullgate__signer__subcmd__help,policy)
+                cmd="pullgate__signer__subcmd__help__subcmd__policy"
                 ;;
             pullgate__signer__subcmd__help,request)
                 cmd="pullgate__signer__subcmd__help__subcmd__request"
@@ -141,6 +147,12 @@ _pullgate__signer() {
                 ;;
             pullgate__signer__subcmd__help__subcmd__keys,sign)
                 cmd="pullgate__signer__subcmd__help__subcmd__keys__subcmd__sign"
+                ;;
+            pullgate__signer__subcmd__help__subcmd__policy,push)
+                cmd="pullgate__signer__subcmd__help__subcmd__policy__subcmd__push"
+                ;;
+            pullgate__signer__subcmd__help__subcmd__policy,push-deny-list)
+                cmd="pullgate__signer__subcmd__help__subcmd__policy__subcmd__push__subcmd__deny__subcmd__list"
                 ;;
             pullgate__signer__subcmd__import,binauthz)
                 cmd="pullgate__signer__subcmd__import__subcmd__binauthz"
@@ -232,6 +244,24 @@ _pullgate__signer() {
             pullgate__signer__subcmd__keys__subcmd__help,sign)
                 cmd="pullgate__signer__subcmd__keys__subcmd__help__subcmd__sign"
                 ;;
+            pullgate__signer__subcmd__policy,help)
+                cmd="pullgate__signer__subcmd__policy__subcmd__help"
+                ;;
+            pullgate__signer__subcmd__policy,push)
+                cmd="pullgate__signer__subcmd__policy__subcmd__push"
+                ;;
+            pullgate__signer__subcmd__policy,push-deny-list)
+                cmd="pullgate__signer__subcmd__policy__subcmd__push__subcmd__deny__subcmd__list"
+                ;;
+            pullgate__signer__subcmd__policy__subcmd__help,help)
+                cmd="pullgate__signer__subcmd__policy__subcmd__help__subcmd__help"
+                ;;
+            pullgate__signer__subcmd__policy__subcmd__help,push)
+                cmd="pullgate__signer__subcmd__policy__subcmd__help__subcmd__push"
+                ;;
+            pullgate__signer__subcmd__policy__subcmd__help,push-deny-list)
+                cmd="pullgate__signer__subcmd__policy__subcmd__help__subcmd__push__subcmd__deny__subcmd__list"
+                ;;
             *)
                 ;;
         esac
@@ -239,7 +269,7 @@ _pullgate__signer() {
 
     case "${cmd}" in
         pullgate__signer)
-            opts="-h -V --config --help --version serve check status request sign keys import generate help"
+            opts="-h -V --config --help --version serve check status request sign keys policy import generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -417,7 +447,7 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__help)
-            opts="serve check status request sign keys import generate help"
+            opts="serve check status request sign keys policy import generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -711,6 +741,48 @@ _pullgate__signer() {
             return 0
             ;;
         pullgate__subcmd__signer__subcmd__help__subcmd__keys__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__help__subcmd__policy)
+            opts="push push-deny-list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__help__subcmd__policy__subcmd__push)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__help__subcmd__policy__subcmd__push__subcmd__deny__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1558,6 +1630,268 @@ _pullgate__signer() {
                     return 0
                     ;;
                 --key-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__policy)
+            opts="-h --config --help push push-deny-list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__policy__subcmd__help)
+            opts="push push-deny-list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__policy__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__policy__subcmd__help__subcmd__push)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__policy__subcmd__help__subcmd__push__subcmd__deny__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__policy__subcmd__push)
+            opts="-h --version --also-for --label --expires-in --key --algorithm --passphrase-file --passphrase-fd --pin-file --pkcs11-module --kms-ram-role --kms-credentials --kms-profile --kms-assume-role --vault-token-file --vault-role-id --vault-secret-id-file --key-ca --username --password-stdin --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --also-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires-in)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --algorithm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pin-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pkcs11-module)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-ram-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-credentials)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-assume-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-role-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-secret-id-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pullgate__subcmd__signer__subcmd__policy__subcmd__push__subcmd__deny__subcmd__list)
+            opts="-h --version --also-for --label --expires-in --key --algorithm --passphrase-file --passphrase-fd --pin-file --pkcs11-module --kms-ram-role --kms-credentials --kms-profile --kms-assume-role --vault-token-file --vault-role-id --vault-secret-id-file --key-ca --username --password-stdin --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --also-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires-in)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --algorithm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pin-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pkcs11-module)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-ram-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-credentials)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kms-assume-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-role-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vault-secret-id-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --username)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -22,6 +22,8 @@ use pullgate_config::options::{OptionDoc, documentation};
 use pullgate_config::{document, file, problem, suggest};
 use pullgate_keys::service_options as services;
 
+use crate::follow::Following;
+
 pub use break_glass::{BREAK_GLASS_FILE, BreakGlassFile};
 pub use daemon::{
     Control, DaemonConfig, Keys, Listen, Log, Metrics, Registry, Report, Runtime, Scan, Trust, load_daemon,
@@ -30,8 +32,8 @@ pub use daemon::{
 pub use expectations::{Expectation, ExpectedRule, load_expectations};
 pub use limits::Limits;
 pub use policy::{
-    DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, Survey, load_policy, load_policy_text,
-    survey_policy,
+    DeclaredKey, KnownKeys, Loaded, MAX_FILES, MAX_POLICY_BYTES, Survey, deny_list_of, load_policy,
+    load_policy_text, survey_document, survey_following, survey_policy,
 };
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems};
 
@@ -101,14 +103,15 @@ pub fn all_options() -> Vec<OptionDoc> {
     ConfigFile::ALL.into_iter().flat_map(|file| file.documentation().options).collect()
 }
 
-/// Loads the configuration of the daemon in `root`, and the policy beside it with the keys that the daemon has stored. Does
-/// not fetch keys.
+/// Loads the configuration of the daemon in `root`, and the policy beside it with the keys that the daemon has stored, and what
+/// it follows. Fetches nothing.
 ///
 /// # Errors
 /// When pullgate.toml is invalid. Problems of the policy are in the survey.
 pub fn survey(root: &Path, now: Timestamp) -> Result<(DaemonConfig, Survey), Problems> {
     let daemon = load_daemon(&root.join(DAEMON_FILE))?;
     let known = KnownKeys { cache: daemon.keys.cache(), ..KnownKeys::default() };
-    let survey = survey_policy(root, &known, now, daemon.trust.notice_span());
+    let following = Following::stored(&daemon.follow, now);
+    let survey = survey_following(root, &following, &known, now, daemon.trust.notice_span());
     Ok((daemon, survey))
 }

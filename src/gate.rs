@@ -190,6 +190,11 @@ impl Gate {
         Arc::clone(&self.shared.ledger)
     }
 
+    /// The registry client, with the limits of pulls.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.shared.registry)
+    }
+
     /// The memory for documents and requests.
     pub fn memory(&self) -> &MemoryBudget {
         self.shared.registry.memory()

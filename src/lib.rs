@@ -13,6 +13,7 @@ pub mod config;
 pub mod containerd;
 pub mod cri;
 pub mod doctor;
+pub mod follow;
 pub mod gate;
 pub mod ledger;
 pub mod node;

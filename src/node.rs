@@ -3,6 +3,7 @@
 pub mod control;
 pub mod daemon;
 pub mod doctor;
+mod follow;
 mod ledger_usage;
 pub mod metrics;
 mod reload;

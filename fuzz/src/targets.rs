@@ -3,6 +3,7 @@
 mod attestations;
 mod attestors;
 mod calls;
+mod followed;
 mod keyless;
 mod names;
 mod notifications;
@@ -64,6 +65,8 @@ pub const TARGETS: &[Target] = &[
     tuf::TIMESTAMP,
     tuf::SNAPSHOT,
     tuf::TARGETS,
+    followed::POLICY,
+    followed::DENY_LIST,
     notifications::DISTRIBUTION,
     notifications::HARBOR,
     notifications::CLOUD_EVENTS,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::{self, BreakGlassFile, KnownKeys};
+use crate::follow::Following;
 use crate::policy::Policy;
 use crate::trust::ROOT_NOTICE;
 use pullgate_cli::{Outcome, output};
@@ -87,13 +88,15 @@ fn check(root: &Path, fetch_keys: bool) -> Outcome {
     let cache = daemon.as_ref().map(|daemon| daemon.keys.cache()).unwrap_or_default();
     let mut known = KnownKeys { cache, ..KnownKeys::default() };
     let notice = daemon.as_ref().map_or(ROOT_NOTICE, |daemon| daemon.trust.notice_span());
-    let mut survey = config::survey_policy(root, &known, now, notice);
+    let settings = daemon.as_ref().map(|daemon| daemon.follow.clone()).unwrap_or_default();
+    let following = Following::stored(&settings, now);
+    let mut survey = config::survey_following(root, &following, &known, now, notice);
     let missing = survey.missing();
     if let (true, Ok(config), false) = (fetch_keys, &daemon, missing.is_empty()) {
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
                 known.failures = runtime.block_on(crate::node::fetch_keys(&config.keys, &missing));
-                survey = config::survey_policy(root, &known, now, notice);
+                survey = config::survey_following(root, &following, &known, now, notice);
             }
             Err(error) => output::error(&error),
         }
@@ -113,7 +116,7 @@ fn check(root: &Path, fetch_keys: bool) -> Outcome {
                     0 => String::new(),
                     count => format!("{}, ", output::counted(count, "attestation")),
                 },
-                output::counted(loaded.policy.rules().len(), "rule"),
+                output::counted(loaded.policy.rules().count(), "rule"),
                 loaded.policy.hash()
             ));
             if valid { Outcome::Success } else { Outcome::Usage }

@@ -149,7 +149,7 @@ impl Report {
         rule.or(namespace)?;
         let survey = config::survey(root, Timestamp::now()).and_then(|(_, survey)| survey.loaded);
         let policy = survey.ok().map(|loaded| loaded.policy);
-        let rules = || policy.iter().flat_map(|policy| policy.rules().iter().chain([policy.default_rule()]));
+        let rules = || policy.iter().flat_map(|policy| policy.all_rules());
         let unknown_rule = |text: &&str| !rules().any(|rule| rule.label().contains(text));
         let unknown_namespace = |name: &&str| !rules().filter_map(Rule::pods).any(|pods| pods.cover(name));
         let rule = rule.filter(unknown_rule).map(|text| {

@@ -14,6 +14,7 @@ use crate::telemetry::log;
 use pullgate_cli::output::counted;
 use pullgate_cli::terminal::{Page, Progress, ReportOptions, Span};
 use pullgate_cli::{Outcome, output};
+use pullgate_config::duration::show_duration;
 
 /// Timeout of the daemon, which itself waits two seconds for the runtime and for the disk.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,6 +85,7 @@ fn page(status: &DaemonStatus, attention: &[String]) -> Page {
             page.row("", [format!("  {line}").into()]);
         }
     }
+    add_followed(&mut page, status);
     match (&runtime.version, &runtime.problem) {
         (Some(version), _) => page.row("runtime", [format!("{version} at {}", runtime.socket).into()]),
         (None, problem) => {
@@ -129,6 +131,32 @@ fn page(status: &DaemonStatus, attention: &[String]) -> Page {
         page.row("attention", [Span::bad(found)]);
     }
     page
+}
+
+/// What is followed: the version in force, and how old that knowledge is.
+fn add_followed(page: &mut Page, status: &DaemonStatus) {
+    for followed in &status.followed {
+        let refreshed = match (&followed.refreshed, followed.age(jiff::Timestamp::now())) {
+            (Some(at), Some(age)) => {
+                format!("refreshed {} ago ({at})", show_duration(Duration::from_secs(age)))
+            }
+            _ => "never refreshed".to_owned(),
+        };
+        let version = match (followed.version, &followed.digest) {
+            (Some(version), Some(digest)) => format!("version {version} ({digest})").into(),
+            _ => Span::bad("MISSING"),
+        };
+        let of = format!(" of {}, {refreshed}", followed.reference);
+        let label = if followed.kind == "policy" { "followed" } else { "deny list" };
+        page.row(label, [version, of.into()]);
+        if let Some(why) = &followed.frozen {
+            page.row("", [Span::bad("FROZEN"), format!(": {why}").into()]);
+        }
+        if let Some(failure) = &followed.failure {
+            let what = format!("  the last refresh failed at {}: {}", failure.at, failure.problem);
+            page.row("", [Span::warning(&what)]);
+        }
+    }
 }
 
 fn no_answer(socket: &str, problem: &str) -> [Span; 2] {

@@ -9,6 +9,7 @@ use super::file::{FileError, Guard};
 use super::limits::Limits;
 use super::problem::Problems;
 use crate::cri::CriSettings;
+use crate::follow::FollowSettings;
 use crate::ledger::LedgerSettings;
 use crate::telemetry::log::Format;
 use pullgate_config::bound::{MINUTE, SECOND};
@@ -78,6 +79,8 @@ pullgate_config::options! {
         keys: Keys = "keys", Section("[keys]");
         /// Trusted roots of Sigstore instances, for keyless signatures and for logs.
         trust: Trust = "trust", Section("[trust]");
+        /// A policy and a deny list from a registry (docs/follow.md).
+        follow: FollowSettings = "follow", Section("[follow]");
         /// Metrics for Prometheus, which docs/metrics.md lists. Off, unless `listen` or `textfile` is set.
         metrics: Metrics = "metrics", Section("[metrics]");
         /// The record of decisions that `pullgate report` shows (docs/report.md).

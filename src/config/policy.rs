@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::authenticator::DeclaredAuthenticator;
 use self::collect::Collected;
+use self::content::Content;
 use self::namespace::DeclaredRule;
 use super::document::Document;
 use super::file::{FileError, Guard};
@@ -22,8 +23,10 @@ mod advice;
 mod attestation;
 mod authenticator;
 mod collect;
+mod content;
 mod declared;
 mod denials;
+mod followed;
 mod key_files;
 mod namespace;
 mod options;
@@ -31,6 +34,7 @@ mod remote;
 mod source;
 mod warnings;
 
+pub use followed::{deny_list_of, survey_document, survey_following};
 pub use source::{DeclaredKey, KnownKeys};
 
 /// The options of policy.toml and policy.d/*.toml.
@@ -91,7 +95,7 @@ pub fn load_policy_text(text: &str, now: Timestamp) -> Result<Loaded, Problems> 
         )]));
     }
     let mut document = Document::new(NAME, text);
-    collected.read(&mut document, Path::new("/"), Guard::of_process(), &KnownKeys::default());
+    collected.read(&mut document, Path::new("/"), Content::Disk(Guard::of_process()), &KnownKeys::default());
     collected.problems.append(&mut document.problems);
     collected.finish(now, ROOT_NOTICE)
 }
@@ -150,7 +154,7 @@ fn load_guarded(
             Ok(text) => {
                 collected.files.push(path);
                 let mut document = Document::new(name, &text);
-                collected.read(&mut document, root, guard, known);
+                collected.read(&mut document, root, Content::Disk(guard), known);
                 collected.problems.append(&mut document.problems);
             }
             Err(error) => {

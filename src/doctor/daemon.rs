@@ -18,6 +18,10 @@ pub struct DaemonFacts {
     pub exceptions: Vec<String>,
     /// Why evidence is in memory only.
     pub ledger: Option<String>,
+    /// What is followed and counts as frozen.
+    pub frozen: Vec<String>,
+    /// What was refused of what is followed.
+    pub refused: Vec<String>,
 }
 
 /// The findings; `disk` is the hash of the policy on disk, if it loads.
@@ -41,6 +45,12 @@ pub fn evaluate(facts: &Result<DaemonFacts, String>, disk: Option<&str>) -> Vec<
             );
         }
         (Some(_), None) => {}
+    }
+    for followed in &facts.frozen {
+        found(Diagnosis::FollowFrozen, followed);
+    }
+    for followed in &facts.refused {
+        found(Diagnosis::FollowRefused, followed);
     }
     for problem in &facts.runtime {
         found(Diagnosis::RuntimeDown, problem);
@@ -83,10 +93,19 @@ mod tests {
                     disabled: vec!["image-status"],
                     exceptions: vec!["**".to_owned()],
                     ledger: text(),
+                    frozen: vec!["policy".to_owned()],
+                    refused: vec!["deny-list".to_owned()],
                     ..good()
                 }),
                 None,
-                &["runtime-down", "checks-disabled", "break-glass", "ledger-in-memory"],
+                &[
+                    "follow-frozen",
+                    "follow-refused",
+                    "runtime-down",
+                    "checks-disabled",
+                    "break-glass",
+                    "ledger-in-memory",
+                ],
             ),
             ("down", Err("refused".to_owned()), None, &["daemon-down"]),
         ] {

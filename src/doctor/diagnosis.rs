@@ -97,6 +97,10 @@ diagnoses! {
     PolicyInvalid = Warning, "policy-invalid", "run `pullgate policy check`, and fix what it reports";
     /// the policy on disk is not the policy in force
     NotReloaded = Warning, "policy-not-loaded", "run `systemctl reload pullgate`";
+    /// what is followed in a registry was not refreshed for a long time, or has expired: it stays in force
+    FollowFrozen = Warning, "follow-frozen", "check the registry of [follow], and that a new version is pushed before the last one expires";
+    /// the registry has something under a followed reference that this node refuses
+    FollowRefused = Warning, "follow-refused", "find out who pushed it: its signer, version and references are checked (docs/follow.md)";
     /// some rules of the policy refuse nothing, because they are in audit mode or off
     AuditRules = Warning, "audit-rules", "set mode `enforce` when `pullgate report` names no more images that must run";
     /// a rule applies only to the canary of `pullgate doctor`, so the canary does not show whether pullgate refuses other images

@@ -11,12 +11,12 @@ const MAX_NAMED: usize = 5;
 /// Whether some rule is only for the pods of some namespaces.
 #[must_use]
 pub fn has_pod_rules(policy: &Policy) -> bool {
-    policy.rules().iter().any(|rule| rule.pods().is_some())
+    policy.rules().any(|rule| rule.pods().is_some())
 }
 
 #[must_use]
 pub fn evaluate(policy: &Policy) -> Vec<Finding> {
-    let rules: Vec<&Rule> = policy.rules().iter().chain([policy.default_rule()]).collect();
+    let rules: Vec<&Rule> = policy.all_rules().collect();
     let of_mode = |mode: Mode| rules.iter().filter(move |rule| rule.mode() == mode);
     let refuses = |rule: &&&Rule| !matches!(rule.action(), Action::AllowUnsigned(_));
     let enforced = of_mode(Mode::Enforce).filter(refuses).count();

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::control::Control;
 use super::doctor;
+use super::follow::Follow;
 use super::metrics::{MetricsSource, MetricsThread};
 use super::reload::{self, PolicyFile};
 use super::report::{DecisionRecord, Recorder};
@@ -55,8 +56,10 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     let gate = Arc::new(super::gate(config)?.with_ledger(super::ledger(config)));
     gate.set_break_glass(Box::new(config::BreakGlassFile::of(root)));
     let state = Arc::new(State::new(jiff::Timestamp::now()));
+    Follow::announce(config, &gate, &state);
     let mut policy = PolicyFile::new(root.to_owned(), config, Arc::clone(&gate), Arc::clone(&state));
     policy.load();
+    let mut follow = Follow::start(config, &gate, &state, &policy);
     for socket in std::iter::once(&config.runtime.socket).chain(&config.runtime.image_socket) {
         if !socket.exists() {
             let socket = socket.display();
@@ -109,6 +112,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
                 }
             },
             () = policy.fetched() => notify(&[NotifyState::Ready]),
+            accepted = follow.next() => policy.offer(accepted),
             _ = daily.tick() => policy.warn_of_ends(),
             // Only a bug ends it before `stop`; systemd then restarts the daemon.
             ended = &mut server => break Some(ended),
@@ -119,6 +123,7 @@ pub async fn run(root: &Path, config: &DaemonConfig) -> Result<(), DaemonError> 
     sandbox.abort();
     scanning.abort();
     examining.abort();
+    drop(follow);
     drop((control, control_socket));
     drop(stop);
     match ended {

@@ -20,6 +20,7 @@ use crate::doctor::policy;
 use crate::doctor::runtime::{self, RuntimeFacts};
 use crate::doctor::sockets::{self, Access, SocketFacts};
 use crate::doctor::{Diagnosis, Extent, Finding, Processes, Report, Severity, units};
+use crate::follow::{FollowReport, Following};
 use crate::gate::{AdmissionRequest, CANARY, Explanation};
 use crate::node_install::{Host, Tree};
 use crate::policy::Policy;
@@ -161,7 +162,9 @@ fn canaries(kubelets: &Result<Vec<KubeletFacts>, String>, ours: &SocketFacts) ->
 /// The policy that the next reload would load.
 fn policy_on_disk(directory: &Path, config: &DaemonConfig, findings: &mut Vec<Finding>) -> Option<Policy> {
     let known = KnownKeys { cache: config.keys.cache(), ..KnownKeys::default() };
-    let survey = config::survey_policy(directory, &known, Timestamp::now(), config.trust.notice_span());
+    let (now, notice) = (Timestamp::now(), config.trust.notice_span());
+    let following = Following::stored(&config.follow, now);
+    let survey = config::survey_following(directory, &following, &known, now, notice);
     match survey.loaded {
         Ok(loaded) => Some(loaded.policy),
         Err(problems) => {
@@ -205,7 +208,17 @@ fn facts(status: &Status) -> DaemonFacts {
             .map(|it| format!("{} until {}", it.what, it.until))
             .collect(),
         ledger: status.ledger.problem.clone(),
+        frozen: evidence(status, |it| it.frozen.clone()),
+        refused: evidence(status, |it| {
+            it.failure.as_ref().filter(|it| it.refused).map(|it| it.problem.clone())
+        }),
     }
+}
+
+/// What is followed and `why` says something about, for the evidence of findings.
+fn evidence(status: &Status, why: impl Fn(&FollowReport) -> Option<String>) -> Vec<String> {
+    let found = status.followed.iter().filter_map(|it| Some((it, why(it)?)));
+    found.map(|(it, why)| format!("{} {}: {why}", it.kind, it.reference)).collect()
 }
 
 fn at(tree: &Tree, path: &Path) -> PathBuf {

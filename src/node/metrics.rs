@@ -60,6 +60,18 @@ pullgate_daemon::families! {
     FAILURES = Counter "pullgate_policy_load_failures_total";
     /// 1 if the last attempt to load a policy failed.
     FAILED = Gauge "pullgate_policy_load_failed";
+    /// The version in force of what is followed, by kind: `policy`, `deny-list`. Without a document, there is no sample.
+    FOLLOWED = Gauge "pullgate_follow_version" ["kind"];
+    /// Always 1; the label is the digest of the artifact in force.
+    FOLLOWED_INFO = Gauge "pullgate_follow_info" ["kind", "digest"];
+    /// When the registry was last seen to have nothing newer than what is in force.
+    REFRESHED = Gauge "pullgate_follow_refreshed_timestamp_seconds" ["kind"];
+    /// Refreshes that failed since the start.
+    REFRESH_FAILURES = Counter "pullgate_follow_refresh_failures_total" ["kind"];
+    /// 1 if the last refresh found something that was refused: of another signer, older, or not for this node.
+    FOLLOW_REFUSED = Gauge "pullgate_follow_refused" ["kind"];
+    /// 1 if what is followed counts as frozen: it was not refreshed for `frozen-after`, or has expired.
+    FROZEN = Gauge "pullgate_follow_frozen" ["kind"];
     /// 1 if this check is enabled in pullgate.toml: `image-status`, `checkpoints`, `unknown-methods`. Pulls and containers
     /// are always checked.
     ENABLED = Gauge "pullgate_check_enabled" ["check"];
@@ -172,6 +184,7 @@ impl MetricsSource {
         }
         page.set(&FAILURES, policy.failures);
         page.set(&FAILED, policy.failure.is_some());
+        self.add_followed(page);
         let gate = &self.config.gate;
         for (check, enabled) in [
             ("image-status", gate.image_status),
@@ -179,6 +192,26 @@ impl MetricsSource {
             ("unknown-methods", !gate.unknown_methods),
         ] {
             page.add(&ENABLED, [check], enabled);
+        }
+    }
+
+    fn add_followed(&self, page: &mut Page) {
+        for followed in self.state.followed(&self.config.follow) {
+            let kind = || followed.kind.clone();
+            if let (Some(version), Some(digest)) = (followed.version, followed.digest.clone()) {
+                page.add(&FOLLOWED, [kind()], version);
+                page.add(&FOLLOWED_INFO, [kind(), digest], 1_u64);
+            }
+            if let Some(at) = time(followed.refreshed.as_deref()) {
+                page.add(&REFRESHED, [kind()], seconds(at));
+            }
+            page.add(&REFRESH_FAILURES, [kind()], followed.failures);
+            page.add(
+                &FOLLOW_REFUSED,
+                [kind()],
+                followed.failure.as_ref().is_some_and(|failure| failure.refused),
+            );
+            page.add(&FROZEN, [kind()], followed.frozen.is_some());
         }
     }
 

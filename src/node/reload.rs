@@ -1,4 +1,5 @@
-//! Loads the policy from disk: at the start, at each SIGHUP, and after its remote keys were fetched.
+//! Loads the policy from disk and from what is followed: at the start, at each SIGHUP, after its remote keys were fetched, and
+//! when there is a new document.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,11 @@ use tokio::time::Instant;
 
 use super::state::State;
 use super::trust_roots;
-use crate::config::{self, DaemonConfig, KnownKeys, Survey};
+use crate::config::{self, DaemonConfig, KnownKeys, Loaded, Survey};
+use crate::follow::Following;
 use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
+use pullgate_core::followed::{Accepted, Kind};
 use pullgate_core::untrusted::error_chain;
 
 /// Why keys could not be fetched, by their location.
@@ -29,6 +32,10 @@ pub(super) struct PolicyFile {
     trust: config::Trust,
     fetching: JoinSet<Failures>,
     retry_at: Option<Instant>,
+    /// What is followed, as it was last valid together with the local files.
+    good: Following,
+    /// The newest of it, which may not be valid.
+    newest: Following,
 }
 
 /// Logs if `pullgate.toml` differs from the running configuration, or is not valid any more.
@@ -58,12 +65,32 @@ pub(crate) async fn fetch_keys(keys: &config::Keys, missing: &[PinnedKey]) -> Fa
 impl PolicyFile {
     pub(super) fn new(root: PathBuf, config: &DaemonConfig, gate: Arc<Gate>, state: Arc<State>) -> Self {
         let (keys, trust) = (config.keys.clone(), config.trust.clone());
-        Self { root, gate, state, keys, trust, fetching: JoinSet::new(), retry_at: None }
+        let good = Following::stored(&config.follow, jiff::Timestamp::now());
+        let newest = good.clone();
+        Self { root, gate, state, keys, trust, fetching: JoinSet::new(), retry_at: None, good, newest }
+    }
+
+    /// What this node has of what it follows.
+    pub(super) fn followed(&self, kind: Kind) -> Option<&Accepted> {
+        self.newest.accepted(kind)
+    }
+
+    /// Loads a new document of what is followed, together with everything else.
+    pub(super) fn offer(&mut self, accepted: Accepted) {
+        self.newest = self.newest.with(accepted);
+        self.load_newest();
     }
 
     /// Activates the policy on disk, completely or not at all. If keys are missing, starts to fetch them; then the
     /// caller must wait for [`PolicyFile::fetched`].
     pub(super) fn load(&mut self) {
+        // The signer in [follow] may be another by now.
+        let now = jiff::Timestamp::now();
+        (self.good, self.newest) = (self.good.verified_again(now), self.newest.verified_again(now));
+        self.load_newest();
+    }
+
+    fn load_newest(&mut self) {
         // A fetch in progress was for the previous files.
         self.fetching = JoinSet::new();
         self.retry_at = None;
@@ -109,7 +136,41 @@ impl PolicyFile {
 
     fn survey(&self, failures: Failures) -> Survey {
         let known = KnownKeys { cache: self.keys.cache(), failures };
-        config::survey_policy(&self.root, &known, jiff::Timestamp::now(), self.trust.notice_span())
+        self.survey_of(&self.newest, &known)
+    }
+
+    fn survey_of(&self, following: &Following, known: &KnownKeys) -> Survey {
+        let (now, notice) = (jiff::Timestamp::now(), self.trust.notice_span());
+        config::survey_following(&self.root, following, known, now, notice)
+    }
+
+    /// Puts the local files in force as they are now, with the last good documents of what is followed. Where that is what is
+    /// in force, nothing changes.
+    fn fall_back(&self) {
+        if self.good.is_same(&self.newest) {
+            return;
+        }
+        let known = KnownKeys { cache: self.keys.cache(), failures: Failures::new() };
+        let in_force = self.gate.policy();
+        if let Ok(loaded) = self.survey_of(&self.good, &known).loaded
+            && in_force.is_none_or(|policy| policy.hash() != loaded.policy.hash())
+        {
+            self.put_in_force(loaded);
+        }
+    }
+
+    fn put_in_force(&self, loaded: Loaded) {
+        for warning in &loaded.warnings {
+            tracing::warn!(warning = %warning.line(), "warning about the policy");
+        }
+        let hash = loaded.policy.hash().to_owned();
+        // The policy first: when the log or the status report it, it must be in effect.
+        self.gate.set_policy(loaded.policy);
+        for kind in Kind::ALL {
+            self.state.follows(kind, self.good.accepted(kind));
+        }
+        let generation = self.state.policy_loaded(&hash);
+        tracing::info!(generation, hash, "policy in force");
     }
 
     fn fetch(&mut self, missing: Vec<PinnedKey>) {
@@ -118,19 +179,21 @@ impl PolicyFile {
         self.fetching.spawn(async move { fetch_keys(&keys, &missing).await });
     }
 
-    fn activate(&self, survey: Survey) {
+    fn activate(&mut self, survey: Survey) {
         match survey.loaded {
             Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    tracing::warn!(warning = %warning.line(), "warning about the policy");
+                if let Err(error) = self.newest.keep(&self.good) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(
+                        error,
+                        "the followed policy is in force, but cannot be stored for the next start"
+                    );
                 }
-                let hash = loaded.policy.hash().to_owned();
-                // The policy first: when the log or the status report it, it must be in effect.
-                self.gate.set_policy(loaded.policy);
-                let generation = self.state.policy_loaded(&hash);
-                tracing::info!(generation, hash, "policy in force");
+                self.good = self.newest.clone();
+                self.put_in_force(loaded);
             }
             Err(problems) => {
+                self.fall_back();
                 for problem in problems.iter() {
                     tracing::error!(problem = %problem.line(), "problem in the policy");
                 }

@@ -1,6 +1,8 @@
 //! The daemon's state for `pullgate status` and `systemctl status`.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sd_notify::NotifyState;
@@ -11,7 +13,9 @@ use std::path::{Path, PathBuf};
 use super::scan::{Report, Verdict};
 use crate::cri::SandboxImage;
 use crate::doctor;
+use crate::follow::{FollowReport, FollowSettings, Refresh};
 use crate::telemetry::whole_second;
+use pullgate_core::followed::{Accepted, Kind};
 
 /// Shared by the tasks that change it and those that report it.
 #[derive(Debug)]
@@ -65,6 +69,7 @@ struct Known {
     scanned: Option<Scanned>,
     socket: Option<PathBuf>,
     doctor: Option<doctor::Report>,
+    followed: BTreeMap<Kind, FollowReport>,
 }
 
 impl State {
@@ -99,6 +104,45 @@ impl State {
     /// The last findings of `pullgate doctor`, or of the daemon itself.
     pub fn doctor(&self) -> Option<doctor::Report> {
         self.known().doctor.clone()
+    }
+
+    /// What is followed, judged now.
+    pub fn followed(&self, settings: &FollowSettings) -> Vec<FollowReport> {
+        let (now, limit): (_, Duration) = (Timestamp::now(), settings.frozen_after);
+        let known = self.known().followed.clone();
+        known.into_values().map(|report| report.judged(now, self.started, limit)).collect()
+    }
+
+    /// Records what is followed, and when it was current last before the start.
+    pub(super) fn begins_to_follow(&self, kind: Kind, reference: &str, refreshed: Option<Timestamp>) {
+        let mut known = self.known();
+        let report = known.followed.entry(kind).or_default();
+        kind.name().clone_into(&mut report.kind);
+        reference.clone_into(&mut report.reference);
+        report.refreshed = refreshed.map(|at| at.to_string());
+    }
+
+    /// Records which document is in force.
+    pub(super) fn follows(&self, kind: Kind, accepted: Option<&Accepted>) {
+        let mut known = self.known();
+        let Some(report) = known.followed.get_mut(&kind) else { return };
+        let verified = accepted.map(Accepted::verified);
+        report.version = verified.map(|it| it.document().version().number());
+        report.digest = verified.map(|it| it.digest().to_string());
+        report.expires = verified.and_then(|it| it.document().expires()).map(|at| at.to_string());
+    }
+
+    /// Records the result of a refresh; of one that failed why, and whether something was refused.
+    pub(super) fn refreshed(&self, kind: Kind, result: Result<(), (String, bool)>) {
+        let mut known = self.known();
+        let report = known.followed.entry(kind).or_default();
+        match result {
+            Ok(()) => (report.refreshed, report.failure) = (Some(now()), None),
+            Err((problem, refused)) => {
+                report.failures += 1;
+                report.failure = Some(Refresh { at: now(), problem, refused });
+            }
+        }
     }
 
     pub(super) fn serves_at(&self, socket: &Path) {

@@ -14,6 +14,7 @@ pub(crate) mod credentials;
 mod crowds;
 mod documents;
 mod elsewhere;
+mod follow;
 pub(crate) mod gpg;
 mod hostile;
 mod indexes;

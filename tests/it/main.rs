@@ -14,6 +14,7 @@ mod connections;
 mod deadlines;
 mod doctor;
 mod elsewhere;
+mod follow;
 mod forward;
 mod gates;
 mod import;

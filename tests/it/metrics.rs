@@ -220,6 +220,13 @@ async fn all_series_of_a_counter_exist_from_the_start_and_none_names_an_image() 
         "pullgate_doctor_findings",
         "pullgate_doctor_timestamp_seconds",
         "pullgate_trust_expiry_timestamp_seconds",
+        // Only where [follow] names something.
+        "pullgate_follow_version",
+        "pullgate_follow_info",
+        "pullgate_follow_refreshed_timestamp_seconds",
+        "pullgate_follow_refresh_failures_total",
+        "pullgate_follow_refused",
+        "pullgate_follow_frozen",
     ];
     for Family { name, .. } in metrics::FAMILIES {
         let found = before.contains(&format!("# TYPE {name} "));

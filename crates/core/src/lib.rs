@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod digest;
+pub mod followed;
 pub mod go_duration;
 pub mod json;
 pub mod policy;

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::reference::Repository;
 use crate::signature::{self, Format};
 use crate::trust::{Authenticator, Identities, PublicKey, TrustKind};
+use layer::Layer;
 
 mod applicability;
 mod applicable_rules;
@@ -22,6 +23,8 @@ mod break_glass;
 mod canonical;
 mod condition;
 mod deny_list;
+mod layer;
+mod narrowed;
 mod pods;
 mod requirement;
 mod rule;
@@ -37,6 +40,7 @@ pub use break_glass::{
 };
 pub use condition::{Condition, MAX_CONDITIONS};
 pub use deny_list::{DenyList, MAX_DENIED};
+pub use narrowed::LOCAL;
 pub use pods::{MAX_POD_PATTERNS, Pods, PodsError};
 pub use requirement::{
     MAX_ANNOTATIONS, MAX_ATTESTATIONS, MAX_AUTHENTICATORS, Missing, Requirement, RequirementError, Satisfied,
@@ -52,12 +56,12 @@ pub const MAX_RULES: usize = 20_000;
 /// A valid policy: rules without ties, and the authenticators and conditions that they name.
 #[derive(Debug)]
 pub struct Policy {
-    default: Rule,
-    rules: Vec<Rule>,
+    layer: Layer,
+    /// Other sets of rules, each of which must admit an image too.
+    narrowing: Vec<Layer>,
     authenticators: BTreeMap<String, Authenticator>,
     conditions: BTreeMap<String, Condition>,
     denials: DenyList,
-    trie: trie::Trie,
     hash: String,
 }
 
@@ -107,10 +111,10 @@ impl Policy {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let trie = trie::Trie::new(&all);
+        let (layer, narrowing) = (Layer::new(default, rules), Vec::new());
         let (denials, hash) = (DenyList::default(), String::new());
         let (authenticators, conditions) = (by_name, by_condition);
-        Ok(Self { default, rules, authenticators, conditions, denials, trie, hash }.hashed())
+        Ok(Self { layer, narrowing, authenticators, conditions, denials, hash }.hashed())
     }
 
     /// The same policy with this deny list; it has another hash.
@@ -151,28 +155,22 @@ impl Policy {
     /// The rules that apply to a repository that a pod in `namespace` requests: at least one.
     ///
     /// If the namespace is unknown, or not a name that Kubernetes allows, every rule that could apply for some
-    /// namespace.
+    /// namespace. If the policy was [narrowed](Self::narrowed_by), the rules of each of its layers.
     #[must_use]
     pub fn applicable_rules(&self, repository: &Repository, namespace: Option<&str>) -> ApplicableRules<'_> {
-        let (domain, path) = (repository.canonical_domain(), repository.path());
-        let covers = |rule: usize, namespace: &str| {
-            let pods = self.rules.get(rule).and_then(Rule::pods);
-            pods.is_none_or(|pods| pods.cover(namespace))
-        };
-        match namespace.filter(|name| pods::is_namespace(name)) {
-            Some(namespace) => {
-                let found = self.trie.find(&domain, path, &|rule| covers(rule, namespace));
-                ApplicableRules::of(found.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default))
-            }
-            None => {
-                let (particular, general) = self.trie.find_all(&domain, path);
-                let general = general.and_then(|rule| self.rules.get(rule)).unwrap_or(&self.default);
-                ApplicableRules::strictest_of(
-                    general,
-                    particular.into_iter().filter_map(|rule| self.rules.get(rule)),
-                )
-            }
+        let (general, mut others) = self.layer.applicable(repository, namespace);
+        for layer in &self.narrowing {
+            let (rule, more) = layer.applicable(repository, namespace);
+            others.push(rule);
+            others.extend(more);
         }
+        ApplicableRules::strictest_of(general, others.into_iter())
+    }
+
+    /// Whether the same rules apply to a repository for every pod.
+    #[must_use]
+    pub fn is_same_for_all_pods(&self, repository: &Repository) -> bool {
+        self.layers().all(|layer| layer.applicable(repository, None).1.is_empty())
     }
 
     /// The authenticator called `name`, if the policy has one.
@@ -218,16 +216,30 @@ impl Policy {
         self.authenticators.values().flat_map(|authenticator| authenticator.set().ends())
     }
 
-    /// The rules, in the order of the files, without the default.
-    #[must_use]
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
+    /// The rules, in the order of the files, without defaults.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.layers().flat_map(|layer| &layer.rules)
     }
 
-    /// The rule for names that no other rule covers.
+    /// The rule for names that no other rule covers. A [narrowed](Self::narrowed_by) policy has more of them.
     #[must_use]
     pub fn default_rule(&self) -> &Rule {
-        &self.default
+        &self.layer.default
+    }
+
+    /// The rules of each layer, followed by its default.
+    pub fn all_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.layers().flat_map(Layer::all)
+    }
+
+    /// Whether `rule` is a default of this policy.
+    #[must_use]
+    pub fn is_default(&self, rule: &Rule) -> bool {
+        self.layers().any(|layer| std::ptr::eq(&layer.default, rule))
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        std::iter::once(&self.layer).chain(&self.narrowing)
     }
 
     /// `sha256:` over everything that can change a verdict: scopes, actions, aliases, conditions, and keys with their algorithm

@@ -30,6 +30,12 @@ impl Backoff {
     }
 }
 
+/// A random delay within a quarter of `delay`, so that many callers with the same interval spread out.
+#[must_use]
+pub fn spread(delay: Duration) -> Duration {
+    delay.mul_f64(0.75 + random_fraction() / 2.0)
+}
+
 /// A number from 0 to 1 from the random keys of a hasher. Not for secrets.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish() % 1000;
@@ -39,6 +45,14 @@ fn random_fraction() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_spread_by_a_quarter() {
+        let hour = Duration::from_secs(3600);
+        let spreads: Vec<Duration> = (0..50).map(|_| spread(hour)).collect();
+        assert!(spreads.iter().all(|it| (hour * 3 / 4..=hour * 5 / 4).contains(it)), "{spreads:?}");
+        assert!(spreads.iter().any(|it| *it != spreads[0]));
+    }
 
     #[test]
     fn delays_double_up_to_the_longest() {

@@ -34,7 +34,7 @@ mod grafeas;
 mod lookaside;
 mod referrers;
 
-use fetch::Fetch;
+pub(super) use fetch::Fetch;
 
 pub(super) use referrers::next_page;
 

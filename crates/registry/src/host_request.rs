@@ -10,7 +10,7 @@ pub(super) struct HostRequest {
     pub(super) target: String,
     pub(super) accept: Option<&'static str>,
     pub(super) body: Option<(Bytes, &'static str)>,
-    /// The condition of a write (RFC 9110, 13).
+    /// The condition of the request (RFC 9110, 13).
     pub(super) condition: Option<(HeaderName, HeaderValue)>,
     /// The object, for messages.
     pub(super) what: String,

@@ -7,6 +7,7 @@
 //! Sources: the OCI distribution specification 1.1 and containerd's `core/remotes/docker`.
 
 mod address_scope;
+mod artifact;
 mod attachments;
 mod challenge;
 mod client_pool;
@@ -43,6 +44,7 @@ mod state;
 mod token;
 mod upload;
 
+pub use artifact::Artifact;
 pub use attachments::{
     AttachmentProblem, Collected, PAYLOAD as PAYLOAD_MEDIA_TYPE, SIGNATURE as SIGNATURE_ANNOTATION,
     Unfetched, Wanted, fallback_tag, is_attachment_tag, signature_tag,

@@ -1,6 +1,6 @@
 //! The hosts of a registry, tried in order until one answers.
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 
 use super::error::{Class, RegistryError};
 use super::host_client::ApiResponse;
@@ -25,11 +25,13 @@ pub(super) struct ApiRequest {
     pub(super) accept: Option<&'static str>,
     pub(super) what: String,
     pub(super) limit: u64,
+    /// The condition of a request (RFC 9110, 13).
+    pub(super) condition: Option<(HeaderName, HeaderValue)>,
 }
 
 impl ApiRequest {
     pub(super) fn get(object: String, accept: Option<&'static str>, what: String, limit: u64) -> Self {
-        Self { method: Method::GET, object, accept, what, limit }
+        Self { method: Method::GET, object, accept, what, limit, condition: None }
     }
 
     /// The request to one host.
@@ -45,7 +47,7 @@ impl ApiRequest {
             target,
             accept: self.accept,
             body: None,
-            condition: None,
+            condition: self.condition.clone(),
             what: self.what.clone(),
             limit: self.limit,
             repository: path.into_owned(),

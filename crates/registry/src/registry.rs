@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pullgate_net::memory::{MemoryBudget, Share};
 use pullgate_net::single_flight::Key;
 
+use http::HeaderValue;
+
+use super::artifact::{self, Artifact};
 use super::attachments::{self, Collected, Wanted};
 use super::concurrency_limit::Permit;
 use super::credentials::Credentials;
@@ -106,6 +110,35 @@ impl Registry {
         credentials: &Credentials,
     ) -> Result<Resolved, RegistryError> {
         resolve::resolve(&self.state, share, reference, credentials).await
+    }
+
+    /// The artifact with one layer of this media type under a reference. `None` if the registry says that it has not changed
+    /// since a response with the header ETag `seen`.
+    ///
+    /// # Errors
+    /// When no host has it, or the first answer is not such an artifact.
+    pub async fn artifact(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+        media_type: &str,
+        seen: Option<&HeaderValue>,
+    ) -> Result<Option<Artifact>, RegistryError> {
+        artifact::artifact(&self.state, reference, credentials, (media_type, seen)).await
+    }
+
+    /// The layer of an artifact, of at most `limit` bytes, compared with its digest.
+    ///
+    /// # Errors
+    /// When no host has it, or it is larger or something else.
+    pub async fn artifact_layer(
+        &self,
+        repository: &Repository,
+        credentials: &Credentials,
+        artifact: &Artifact,
+        limit: u64,
+    ) -> Result<Bytes, RegistryError> {
+        artifact::layer(&self.state, repository, credentials, (artifact, limit)).await
     }
 
     /// Collects what is attached to `digest` in `repository`.

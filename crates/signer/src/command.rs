@@ -4,6 +4,7 @@ mod generate;
 mod import;
 mod key_options;
 mod keys;
+mod policy;
 mod service;
 mod sign;
 
@@ -54,6 +55,9 @@ enum Command {
     /// Generate, list and fetch keys
     #[command(subcommand)]
     Keys(Box<keys::KeysCommand>),
+    /// Push policies and deny lists that nodes follow
+    #[command(subcommand)]
+    Policy(Box<policy::PolicyCommand>),
     /// Convert another system's policy to pullgate's format
     Import(import::Import),
     /// Generate man pages, completions and schemas
@@ -88,7 +92,7 @@ impl Command {
         match self {
             Self::Import(_) | Self::Generate(_) => false,
             Self::Keys(keys) => keys.reads_configuration(),
-            Self::Service(_) | Self::Sign(_) => true,
+            Self::Service(_) | Self::Sign(_) | Self::Policy(_) => true,
         }
     }
 }
@@ -100,6 +104,7 @@ impl Arguments {
             Command::Service(service) => service.run(root),
             Command::Sign(sign) => sign.run(root),
             Command::Keys(keys) => keys.run(root),
+            Command::Policy(policy) => policy.run(root),
             Command::Import(import) => import.run(),
             Command::Generate(generate) => generate.run(Self::command()),
         }

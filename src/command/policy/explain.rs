@@ -76,7 +76,7 @@ impl Report {
     ) -> Self {
         let repository = reference.repository();
         let applicable = policy.applicable_rules(repository, namespace);
-        let alone = applicable.rules().count() == 1;
+        let alone = applicable.rules().count() == 1 || policy.is_same_for_all_pods(repository);
         let why = if alone {
             "most specific"
         } else {

@@ -101,10 +101,8 @@ fn found(policy: &Policy, case: &Expectation, reference: &Reference, now: Timest
     let denied = reference.digest().is_some_and(|digest| policy.deny_list().of_digest(digest).is_some());
     let same_rule = match &case.rule {
         None => true,
-        Some(ExpectedRule::Default) => std::ptr::eq(rule, policy.default_rule()),
-        Some(ExpectedRule::Scope(scope)) => {
-            rule.scope() == scope && !std::ptr::eq(rule, policy.default_rule())
-        }
+        Some(ExpectedRule::Default) => policy.is_default(rule),
+        Some(ExpectedRule::Scope(scope)) => rule.scope() == scope && !policy.is_default(rule),
     };
     let action = if denied { "deny" } else { rule.verdict(now) };
     let decision = Decision {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pullgate_test::schema::agrees;
 
 use super::*;
+use crate::reference::Reference;
 use crate::registry::{CredentialProgram, CredentialProtocol, Environment, ImageGlob};
 
 /// The schema says the same.
@@ -63,6 +64,15 @@ url = "https://tuf.example/"
 targets-url = "https://files.example/a/"
 root = "/etc/root.json"
 target = "own.json"
+[follow]
+policy = "r.example/fleet/policy:stable"
+deny-list = "r.example/fleet/policy:deny-list"
+keys = ["/etc/pullgate/follow.pub"]
+interval = "10m"
+deny-list-interval = "2m"
+frozen-after = "7d"
+labels = ["pool=edge"]
+directory = "/mnt/follow"
 [metrics]
 listen = "127.0.0.1:9464"
 textfile = "/mnt/pullgate.prom"
@@ -109,6 +119,18 @@ request-timeout = "500ms"
     assert_eq!(config.ledger.directory, Path::new("/mnt/evidence"));
     assert_eq!((config.ledger.max_entries, config.ledger.max_bytes), (100, 32 << 20));
     assert_eq!(config.trust.notice, Duration::from_secs(45 * 24 * 60 * 60));
+    let follow = FollowSettings {
+        policy: Reference::parse("r.example/fleet/policy:stable").ok(),
+        deny_list: Reference::parse("r.example/fleet/policy:deny-list").ok(),
+        keys: vec!["/etc/pullgate/follow.pub".into()],
+        interval: Duration::from_secs(600),
+        deny_list_interval: Duration::from_secs(120),
+        frozen_after: Duration::from_secs(7 * 24 * 60 * 60),
+        labels: vec!["pool=edge".to_owned()],
+        directory: "/mnt/follow".into(),
+        ..FollowSettings::default()
+    };
+    assert_eq!(config.follow, follow);
     assert_eq!(config.trust.directory, Path::new("/mnt/trust"));
     assert_eq!(config.trust.authorities, [PathBuf::from("/etc/ca.pem")]);
     let repository = TrustRepository {
@@ -309,7 +331,7 @@ fn says_what_is_wrong() {
     for (text, expected) in [
         (
             "[listn]",
-            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
+            "x:1:2: unknown key `listn` in the file\n  hint: did you mean `listen`? Known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `follow`, `metrics`, `report`, `log`, `limits`",
         ),
         ("listen = 1", "x:1:10: [listen] is an integer\n  hint: the value must be a table"),
         (
@@ -450,7 +472,7 @@ fn says_what_is_wrong() {
         ),
         (
             "[limits]\nsignatures = 0\n[log]\nformat = 1\n[bogus]",
-            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: the value must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `metrics`, `report`, `log`, `limits`",
+            "x:2:14: `signatures` is out of range\n  hint: write a value from 1 to 1024; the default is 64\nx:4:10: `format` is an integer\n  hint: the value must be a string\nx:5:2: unknown key `bogus` in the file\n  hint: known are `listen`, `control`, `runtime`, `registry`, `gate`, `scan`, `ledger`, `keys`, `trust`, `follow`, `metrics`, `report`, `log`, `limits`",
         ),
     ] {
         assert_eq!(read("x", text).unwrap_err().to_string(), expected, "{text}");

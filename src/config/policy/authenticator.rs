@@ -350,7 +350,7 @@ fn read_material(
             let path = files.directory.join(&name);
             let limit = u64::try_from(MAX_PEM_BYTES).unwrap_or(u64::MAX);
             let shown = suggest::quoted(&name);
-            match files.guard.read(files.root, &path, limit) {
+            match files.content.read(files.root, &path, limit) {
                 Ok(text) => {
                     files.read.push(path);
                     check_no_fingerprint(document, table);

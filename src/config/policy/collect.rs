@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::attestation::{self, DeclaredCondition};
+use super::content::Content;
 use super::declared::Declared;
 use super::denials::{self, Denied};
 use super::key_files::KeyFiles;
 use super::{DeclaredAuthenticator, DeclaredKey, DeclaredRule, KnownKeys, authenticator, namespace, options};
 use crate::config::document::{Document, Table, Value};
-use crate::config::file::Guard;
 use crate::config::problem::Problem;
 use crate::config::suggest;
 use crate::policy::{Action, Allowance, Rule, Scope};
@@ -32,7 +32,13 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Adds the declarations of one file.
-    pub(super) fn read(&mut self, document: &mut Document<'_>, root: &Path, guard: Guard, known: &KnownKeys) {
+    pub(super) fn read(
+        &mut self,
+        document: &mut Document<'_>,
+        root: &Path,
+        content: Content<'_>,
+        known: &KnownKeys,
+    ) {
         let keys =
             [ReadByHand::keys(options::ROOT), vec!["authenticator", "attestation", "namespace", "deny"]]
                 .concat();
@@ -63,7 +69,7 @@ impl Collected {
             let keys = KeyFiles {
                 root,
                 directory,
-                guard,
+                content,
                 read: &mut self.files,
                 known,
                 declared: &mut self.declared,

@@ -772,7 +772,7 @@ fn ten_thousand_rules_fit_and_so_do_ten_thousand_mistakes() {
             .collect()
     };
     let good = directory(&[("policy.toml", &format!("default = \"deny\"\n{}", rules("deny = \"x\"")))]);
-    assert_eq!(load(&good).unwrap().policy.rules().len(), 10_000);
+    assert_eq!(load(&good).unwrap().policy.rules().count(), 10_000);
     let bad = directory(&[("policy.toml", &format!("default = \"deny\"\n{}", rules("deny = 1")))]);
     assert_eq!(load(&bad).unwrap_err().iter().count(), MAX_PROBLEMS);
 }
@@ -784,7 +784,7 @@ fn the_policy_that_is_installed_loads_and_denies() {
     assert_eq!(loaded.warnings, []);
     let rule = loaded.policy.applicable_rules(&Repository::parse("nginx").unwrap(), None).strictest().clone();
     assert!(matches!(rule.action(), Action::Deny { .. }), "{rule:?}");
-    assert_eq!(loaded.policy.rules().len(), 0);
+    assert_eq!(loaded.policy.rules().count(), 0);
 }
 
 /// The examples in the comments of the installed policy are right too, once there are keys.
@@ -812,7 +812,7 @@ fn the_examples_in_the_installed_policy_load() {
         "0".repeat(64)
     );
     assert_eq!(warned, [zeros]);
-    assert!(loaded.policy.rules().len() >= 3);
+    assert!(loaded.policy.rules().count() >= 3);
 }
 
 #[test]
@@ -1015,7 +1015,7 @@ fn a_reload_follows_the_swap_of_a_mounted_config_map() {
     let first = load(&mounted).unwrap().policy;
     version("..v2", "default = \"deny\"\n");
     let second = load(&mounted).unwrap().policy;
-    assert_eq!((first.rules().len(), second.rules().len()), (1, 0));
+    assert_eq!((first.rules().count(), second.rules().count()), (1, 0));
     assert_ne!(first.hash(), second.hash());
     version("..v3", "default = \"dny\"\n");
     assert!(load(&mounted).is_err(), "the new one is read, and is wrong");

@@ -11,6 +11,7 @@ use crate::api::{ImageFsInfoRequest, VersionRequest};
 use crate::config::{BreakGlassFile, DaemonConfig};
 use crate::cri::{Proxy, SandboxImage};
 use crate::doctor::{self, Severity};
+use crate::follow::FollowReport;
 use crate::node::ledger_usage::LedgerUsage;
 use crate::node::state::{PolicyState, Scanned, State};
 use crate::node::trust_roots::{self, RootStatus, roots};
@@ -56,6 +57,9 @@ pub struct Status {
     pub last_scan: Option<Scanned>,
     /// The exceptions that are in effect now.
     pub break_glass: BreakGlass,
+    /// What is followed in a registry.
+    #[serde(default)]
+    pub followed: Vec<FollowReport>,
     /// The trusted roots of the policy.
     #[serde(default)]
     pub trust_roots: Vec<RootStatus>,
@@ -199,6 +203,7 @@ impl Status {
             sandbox_image: state.sandbox(),
             last_scan: state.scanned(),
             break_glass: BreakGlass::read(break_glass, Timestamp::now()),
+            followed: state.followed(&config.follow),
             trust_roots: policy.as_deref().map(|policy| roots(policy, &config.trust)).unwrap_or_default(),
             warnings: warnings(policy.as_deref(), config, Timestamp::now()),
             doctor: state.doctor(),
@@ -248,6 +253,7 @@ impl Status {
         if !self.break_glass.problems.is_empty() {
             found.push("the break-glass file is invalid: no exception is in effect".to_owned());
         }
+        found.extend(self.followed.iter().flat_map(FollowReport::attention));
         found.extend(self.warnings.iter().cloned());
         let errors = self.doctor.iter().flat_map(|report| &report.findings);
         let errors = errors.filter(|finding| finding.severity == Severity::Error);

@@ -68,14 +68,17 @@ impl Evaluator<'_> {
             Ok(reason) => return Ok(reason),
             Err(refusal) => refusal,
         };
-        let has_one_rule = case.reference.as_ref().is_some_and(|name| self.has_one_rule(name));
+        let is_same_for_all_pods =
+            case.reference.as_ref().is_some_and(|name| self.is_same_for_all_pods(name));
         let is_final = match refusal.kind() {
             Kind::Refused(Cause::Digest) => true,
-            Kind::Refused(Cause::Rule) => has_one_rule,
+            Kind::Refused(Cause::Rule) => is_same_for_all_pods,
             Kind::Refused(Cause::Evidence | Cause::Signatures) => {
                 let result = self.ask_registry(case, refusal).await;
-                return result
-                    .map_err(|refused| Refused { is_final: refused.is_final && has_one_rule, ..refused });
+                return result.map_err(|refused| Refused {
+                    is_final: refused.is_final && is_same_for_all_pods,
+                    ..refused
+                });
             }
             Kind::Refused(Cause::Attempt) | Kind::Unavailable | Kind::NotFound | Kind::Admitted => false,
         };
@@ -137,10 +140,9 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// Whether the same rule applies to the name for every pod.
-    fn has_one_rule(&self, name: &Reference) -> bool {
-        let policy = self.gate.policy();
-        policy.is_some_and(|policy| policy.applicable_rules(name.repository(), None).rules().count() == 1)
+    /// Whether the same rules apply to the name for every pod.
+    fn is_same_for_all_pods(&self, name: &Reference) -> bool {
+        self.gate.policy().is_some_and(|policy| policy.is_same_for_all_pods(name.repository()))
     }
 }
 

@@ -16,7 +16,7 @@ fn wanted() -> BTreeSet<u32> {
         130..=131,
         133..=134,
         140..=145,
-        147..=152,
+        147..=156,
     ];
     ranges.into_iter().flatten().collect()
 }

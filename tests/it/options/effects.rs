@@ -9,7 +9,8 @@ use super::attestations as of_attestations;
 use super::policy as of_policy;
 use super::settings;
 use crate::{
-    attacks, connections, elsewhere, forward, gates, keys, ledger, options, pull, report, signer, trust,
+    attacks, connections, elsewhere, follow, forward, gates, keys, ledger, options, pull, report, signer,
+    trust,
 };
 
 #[path = "../../node/effects.rs"]
@@ -149,6 +150,25 @@ const EFFECTS: Effects = &[
         "[trust] repository.targets-url",
         "[trust] repository.root",
         "[trust] repository.target",
+    ]),
+    ("pullgate.toml", follow::serving::a_pushed_policy_rules_and_outlives_its_registry, &["[follow] policy"]),
+    ("pullgate.toml", follow::serving::a_policy_that_does_not_load_changes_nothing, &["[follow] interval"]),
+    ("pullgate.toml", follow::serving::a_deny_list_counts_within_its_interval_also_on_cached_verdicts, &[
+        "[follow] deny-list-interval",
+    ]),
+    ("pullgate.toml", follow::serving::what_is_not_refreshed_is_frozen_and_stays_in_force, &["[follow] frozen-after"]),
+    ("pullgate.toml", follow::options::a_node_takes_what_its_key_signed_from_its_reference_for_its_labels, &[
+        "[follow] keys",
+        "[follow] labels",
+    ]),
+    ("pullgate.toml", follow::options::an_identity_can_sign_instead_of_a_key, &[
+        "[follow] issuer",
+        "[follow] subject",
+        "[follow] trust-root",
+    ]),
+    ("pullgate.toml", follow::options::a_deny_list_is_followed_by_its_own_reference, &[
+        "[follow] deny-list",
+        "[follow] directory",
     ]),
     ("pullgate.toml", trust::the_notice_before_the_end_of_a_root_is_an_option, &["[trust] notice"]),
     ("policy.toml", of_policy::rules_and_defaults, &[

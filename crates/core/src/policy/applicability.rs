@@ -18,7 +18,7 @@ pub enum Applicability {
 }
 
 impl Policy {
-    /// The applicability of every rule, in the order of the files, the default last. Takes time proportional to the
+    /// The applicability of every rule, in the order of the files, the default of each layer last. Takes time proportional to the
     /// number of rules: for explanations, not for pulls.
     pub fn applicability<'a>(
         &'a self,
@@ -29,7 +29,7 @@ impl Policy {
         let applicable: Vec<&Rule> =
             self.applicable_rules(repository, namespace.as_deref()).rules().collect();
         let repository = repository.clone();
-        self.rules.iter().chain(std::iter::once(&self.default)).map(move |rule| {
+        self.all_rules().map(move |rule| {
             let for_other_pods = || {
                 let (Some(pods), Some(namespace)) = (rule.pods(), &namespace) else { return false };
                 !pods.cover(namespace)

@@ -4,7 +4,7 @@ use super::rule::Rule;
 
 /// The rules that apply to one request: an image is admitted if every one of them admits it.
 ///
-/// That is one rule, unless the pod's namespace is unknown. Then it is every rule that could apply for some namespace:
+/// That is one rule of each layer of the policy, unless the pod's namespace is unknown. Then it is every rule that could apply for some namespace:
 /// those of the most specific scope that covers the name and, as long as all of these are limited to some pods, those
 /// of the next scope. So such a request is refused if it would be refused for any namespace, and if two requirements
 /// are incomparable, both must be met.
@@ -15,10 +15,6 @@ pub struct ApplicableRules<'a> {
 }
 
 impl<'a> ApplicableRules<'a> {
-    pub(super) fn of(rule: &'a Rule) -> Self {
-        Self { strictest: rule, others: Vec::new() }
-    }
-
     pub(super) fn strictest_of(one: &'a Rule, others: impl Iterator<Item = &'a Rule>) -> Self {
         let mut applicable = Self { strictest: one, others: others.collect() };
         for other in &mut applicable.others {

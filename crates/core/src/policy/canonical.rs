@@ -1,6 +1,7 @@
 //! The hash of a policy: cached verdicts are bound to it, and operators compare nodes by it.
 
 use super::Policy;
+use super::layer::Layer;
 use super::rule::CanonicalText as Text;
 use crate::digest::Digest;
 use crate::trust::{Authenticator, Signers};
@@ -11,14 +12,14 @@ const VERSION: &str = "pullgate policy 8";
 /// Hashes every part that can change a verdict or its reason, each prefixed with its length, in an order that does not
 /// depend on the order of the files.
 pub(super) fn hash(policy: &Policy) -> String {
-    let Policy { default, rules, authenticators, conditions, denials, .. } = policy;
+    let Policy { layer, narrowing, authenticators, conditions, denials, .. } = policy;
     let mut text = Text::default();
     text.push(VERSION);
-    text.rule(default);
-    let mut sorted: Vec<String> = rules.iter().map(|rule| Text::of(rule).into_string()).collect();
-    sorted.sort_unstable();
-    text.count(sorted.len());
-    sorted.iter().for_each(|rule| text.push(rule));
+    push_layer(&mut text, layer);
+    for layer in narrowing {
+        text.push("narrowed by");
+        push_layer(&mut text, layer);
+    }
     text.count(authenticators.len());
     for authenticator in authenticators.values() {
         push_authenticator(&mut text, authenticator);
@@ -40,6 +41,14 @@ pub(super) fn hash(policy: &Policy) -> String {
         text.push(reason);
     }
     Digest::of(text.into_string().as_bytes()).as_str().to_owned()
+}
+
+fn push_layer(text: &mut Text, layer: &Layer) {
+    text.rule(&layer.default);
+    let mut sorted: Vec<String> = layer.rules.iter().map(|rule| Text::of(rule).into_string()).collect();
+    sorted.sort_unstable();
+    text.count(sorted.len());
+    sorted.iter().for_each(|rule| text.push(rule));
 }
 
 fn push_authenticator(text: &mut Text, authenticator: &Authenticator) {

@@ -24,6 +24,12 @@ impl Condition {
         Self { terms, by }
     }
 
+    /// The same under a name with this prefix, by authenticators whose names have it.
+    #[must_use]
+    pub(super) fn prefixed(self, prefix: &str) -> Self {
+        Self { terms: self.terms.prefixed(prefix), by: self.by.prefixed(prefix) }
+    }
+
     /// The name in the policy.
     #[must_use]
     pub fn name(&self) -> &str {

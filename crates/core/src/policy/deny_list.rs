@@ -26,6 +26,14 @@ impl DenyList {
         self.keys.entry(fingerprint).or_insert(reason);
     }
 
+    /// Both lists. What is in both keeps the reason of this one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        other.digests.into_iter().for_each(|(digest, reason)| self.deny_digest(digest, reason));
+        other.keys.into_iter().for_each(|(key, reason)| self.deny_key(key, reason));
+        self
+    }
+
     /// The reason for which an image is denied, if it is.
     #[must_use]
     pub fn of_digest(&self, digest: &Digest) -> Option<&str> {

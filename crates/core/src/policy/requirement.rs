@@ -94,6 +94,18 @@ impl Requirement {
         Self { condition: Some(condition), ..self }
     }
 
+    /// The same of the authenticators and conditions whose names have this prefix.
+    #[must_use]
+    pub(super) fn prefixed(self, prefix: &str) -> Self {
+        let all = |names: Vec<String>| names.into_iter().map(|name| format!("{prefix}{name}")).collect();
+        Self {
+            authenticators: all(self.authenticators),
+            attestations: all(self.attestations),
+            condition: self.condition.map(|name| format!("{prefix}{name}")),
+            ..self
+        }
+    }
+
     /// The conditions that attestations must meet, in the order of the policy.
     #[must_use]
     pub fn attestations(&self) -> &[String] {

@@ -103,6 +103,16 @@ impl Rule {
         Self { repository, ..self }
     }
 
+    /// The same rule, which names authenticators and conditions with this prefix.
+    #[must_use]
+    pub(super) fn prefixed(self, prefix: &str) -> Self {
+        let action = match self.action {
+            Action::Require(requirement) => Action::Require(requirement.prefixed(prefix)),
+            other @ (Action::AllowUnsigned(_) | Action::Deny { .. }) => other,
+        };
+        Self { action, ..self }
+    }
+
     /// The text that identifies the rule in messages.
     #[must_use]
     pub fn label(&self) -> &str {

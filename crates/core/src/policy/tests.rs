@@ -383,4 +383,5 @@ proptest! {
     }
 }
 
+mod narrowed;
 mod pods;

@@ -45,6 +45,12 @@ impl Authenticator {
         Self { name, signers }
     }
 
+    /// The same under a name with this prefix.
+    #[must_use]
+    pub(crate) fn prefixed(self, prefix: &str) -> Self {
+        Self { name: format!("{prefix}{}", self.name), ..self }
+    }
+
     /// The name in the policy.
     pub fn name(&self) -> &str {
         &self.name

@@ -17,10 +17,10 @@ use pullgate_core::reference::Repository;
 
 /// Fetches by digest in one repository; cheap to clone, for concurrent fetches.
 #[derive(Clone)]
-pub(super) struct Fetch {
-    pub(super) state: Arc<RegistryState>,
-    pub(super) repository: Repository,
-    pub(super) context: RequestContext,
+pub(in super::super) struct Fetch {
+    pub(in super::super) state: Arc<RegistryState>,
+    pub(in super::super) repository: Repository,
+    pub(in super::super) context: RequestContext,
 }
 
 enum Kind {
@@ -30,7 +30,7 @@ enum Kind {
 
 impl Fetch {
     /// A blob of at most `limit` bytes, and what that limits.
-    pub(super) async fn blob(
+    pub(in super::super) async fn blob(
         &self,
         descriptor: &Descriptor,
         (limit, bound): (u64, Bound),

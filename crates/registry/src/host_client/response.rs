@@ -1,8 +1,8 @@
 //! A response, read completely within the limits.
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, Method};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH};
+use http::{HeaderMap, Method, StatusCode};
 use reqwest::{Response, Url};
 
 use super::super::error::{Bound, RegistryError};
@@ -15,11 +15,13 @@ use super::super::request_context::RequestContext;
 use super::HostClient;
 use pullgate_net::memory::{self, Share};
 
-/// A complete 2xx response.
+/// A complete 2xx response, or 304 to a request with `If-None-Match`.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiResponse {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether it is 304: what the caller has is current.
+    pub(crate) is_unchanged: bool,
     /// The URL of the request before redirects: relative URLs in the response that are requested later refer to it.
     pub(crate) url: Url,
 }
@@ -70,7 +72,11 @@ pub(super) async fn finish(
                     .await?
             }
         };
-        return Ok(ApiResponse { headers, body, url: first });
+        return Ok(ApiResponse { headers, body, is_unchanged: false, url: first });
+    }
+    let is_conditional = || ask.condition.as_ref().is_some_and(|(name, _)| name == IF_NONE_MATCH);
+    if status == StatusCode::NOT_MODIFIED && ask.method == Method::GET && is_conditional() {
+        return Ok(ApiResponse { headers, body: Bytes::new(), is_unchanged: true, url: first });
     }
     let wait = match status.as_u16() {
         429 | 503 => context.note(&headers),

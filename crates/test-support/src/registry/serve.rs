@@ -30,6 +30,9 @@ impl State {
                             get_manifest(contents, &subject, self.options.conditions)
                         }
                         Absent::Forbidden if !is_present(contents, object) => forbidden(),
+                        _ if self.options.conditions && is_unchanged(contents, object, request) => {
+                            Scripted::status(304)
+                        }
                         _ => get_manifest(contents, object, self.options.conditions),
                     }
                 }
@@ -68,6 +71,12 @@ fn get_manifest(contents: &ImageRefs, name: &str, marks: bool) -> Scripted {
         }
         None => unknown("MANIFEST_UNKNOWN"),
     }
+}
+
+/// Whether the caller has the manifest already (RFC 9110, 13.1.2).
+fn is_unchanged(contents: &ImageRefs, name: &str, request: &Recorded) -> bool {
+    let found = contents.tags.get(name).map(|digest| format!("\"{digest}\""));
+    found.is_some() && request.header("if-none-match") == found.as_deref()
 }
 
 fn is_present(contents: &ImageRefs, name: &str) -> bool {

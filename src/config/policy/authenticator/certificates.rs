@@ -144,7 +144,7 @@ fn read_files(
             continue;
         };
         let path = files.directory.join(&name);
-        let within = path.is_dir();
+        let within = files.content.is_directory(&path);
         let listed = if within { list(&path, extensions, files) } else { Ok(vec![path]) };
         let read = listed.and_then(|listed| {
             listed.iter().try_for_each(|path| {
@@ -170,12 +170,9 @@ fn named(path: &Path) -> String {
 
 /// The files in a directory with one of these ends, sorted by name; at least one.
 fn list(directory: &Path, extensions: &[&str], files: &KeyFiles<'_>) -> Result<Vec<PathBuf>, Wrong> {
-    let guarded = files.guard.check_directory(directory);
-    guarded.map_err(|error| (error.to_string(), error.hint(directory)))?;
-    let unreadable = |error: std::io::Error| (error.kind().to_string(), "make it readable".to_owned());
+    let listed = files.content.list(directory);
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+    for path in listed.map_err(|error| (error.to_string(), error.hint(directory)))? {
         let extension = path.extension().and_then(|extension| extension.to_str());
         if extension.is_some_and(|extension| extensions.contains(&extension)) {
             paths.push(path);
@@ -199,7 +196,7 @@ fn list(directory: &Path, extensions: &[&str], files: &KeyFiles<'_>) -> Result<V
 }
 
 fn read(path: &Path, limit: u64, files: &mut KeyFiles<'_>) -> Result<Vec<u8>, Wrong> {
-    let read = files.guard.read_bytes(files.root, path, limit);
+    let read = files.content.read_bytes(files.root, path, limit);
     let bytes = read.map_err(|error| (error.to_string(), error.hint(path)))?;
     files.read.push(path.to_owned());
     Ok(bytes)

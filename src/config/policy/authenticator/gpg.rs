@@ -111,7 +111,7 @@ fn read_files(
         let Some((name, at)) = document.string(element, "a file") else { continue };
         let path = files.directory.join(&name);
         let limit = u64::try_from(MAX_KEYRING_BYTES).unwrap_or(u64::MAX);
-        let bytes = match files.guard.read_bytes(files.root, &path, limit) {
+        let bytes = match files.content.read_bytes(files.root, &path, limit) {
             Ok(bytes) => bytes,
             Err(error) => {
                 document.problem(

@@ -137,7 +137,7 @@ fn read_root(document: &mut Document<'_>, value: Value<'_>, files: &mut KeyFiles
     let path = files.directory.join(&file);
     let shown = suggest::quoted(&file);
     let limit = u64::try_from(MAX_ROOT_BYTES).unwrap_or(u64::MAX);
-    let text = files.guard.read(files.root, &path, limit).map_err(|error| {
+    let text = files.content.read(files.root, &path, limit).map_err(|error| {
         let hint = error.hint(&path);
         document.problem(span.clone(), format!("trusted root {shown}: {error}"), hint);
     });

@@ -60,6 +60,12 @@ impl StatementTerms {
         Self { condition, kind, fields, max_age }
     }
 
+    /// The same terms of a condition whose name has this prefix.
+    #[must_use]
+    pub(crate) fn prefixed(self, prefix: &str) -> Self {
+        Self { condition: format!("{prefix}{}", self.condition), ..self }
+    }
+
     /// The name of the condition.
     #[must_use]
     pub fn condition(&self) -> &str {

@@ -39,6 +39,15 @@ impl SignerRule {
         Ok(Self { issuer, subject, claims, only })
     }
 
+    /// Whether it accepts signers that `exact`, a rule with an exact subject, accepts; claims are not looked at.
+    #[must_use]
+    pub fn may_accept(&self, exact: &Self) -> bool {
+        let matches = |pattern: &Pattern| {
+            exact.subject.as_ref().filter(|it| it.is_exact()).is_none_or(|it| pattern.matches(it.as_str()))
+        };
+        self.issuer == exact.issuer && self.subject.as_ref().is_none_or(matches)
+    }
+
     /// The text of the identity, if only one fits.
     pub(super) fn only_identity(&self) -> Option<&str> {
         self.only.as_deref()
