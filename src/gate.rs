@@ -48,7 +48,7 @@ pub use held_content::{HeldContent, Unread};
 pub use pinned::Pinned;
 pub use present::Present;
 pub use present_verdict::PresentVerdict;
-pub use refusal::Refusal;
+pub use refusal::{CANARY_IS_REFUSED, Refusal};
 
 use crate::digest::Digest;
 use crate::keys::{self, RemoteVerifier};

@@ -148,8 +148,9 @@ impl Report {
         let namespace = self.namespace.as_deref().filter(|_| report.unknown_namespace);
         rule.or(namespace)?;
         let survey = config::survey(root, Timestamp::now()).and_then(|(_, survey)| survey.loaded);
-        let policy = survey.ok().map(|loaded| loaded.policy);
-        let rules = || policy.iter().flat_map(|policy| policy.all_rules());
+        // Without a valid policy, nothing shows that the name is wrong.
+        let policy = survey.ok()?.policy;
+        let rules = || policy.all_rules();
         let unknown_rule = |text: &&str| !rules().any(|rule| rule.label().contains(text));
         let unknown_namespace = |name: &&str| !rules().filter_map(Rule::pods).any(|pods| pods.cover(name));
         let rule = rule.filter(unknown_rule).map(|text| {

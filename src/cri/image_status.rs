@@ -115,7 +115,7 @@ fn withhold(
         peer.pid = peer.pid,
         reason = refusal.reason().code(),
         answer = if safe { "absent" } else { "error" },
-        "image reported to the caller as absent, because the policy does not admit it"
+        "image withheld from the caller, because the policy does not admit it"
     );
     if !safe {
         return status::refused(refusal);

@@ -22,6 +22,8 @@ use crate::telemetry::decisions::Call;
 
 /// How often it is checked: the runtime may have restarted with another configuration, or the image may be gone.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// How often the decision is counted for `pullgate report`. Every check would hide the other images.
+const COUNTED_EVERY: Duration = Duration::from_secs(3600);
 
 /// The pause before the next attempt while the runtime is down.
 const RETRY: Duration = Duration::from_secs(2);
@@ -61,14 +63,18 @@ impl fmt::Display for SandboxImage {
 
 /// Checks the sandbox image for as long as it is polled, and calls `changed` after each change.
 pub(super) async fn watch(proxy: &Proxy, mut changed: impl FnMut(&SandboxImage)) {
-    let (mut last, mut counted) = (None, None);
+    let (begin, mut last, mut counted) = (Instant::now(), None, None);
     loop {
-        let pause = match check(proxy, &mut counted).await {
+        let hour = begin.elapsed().as_secs() / COUNTED_EVERY.as_secs();
+        let pause = match check(proxy, hour, &mut counted).await {
             Ok(now) => {
                 if last.as_ref() != Some(&now) {
                     report(&now);
                     changed(&now);
-                    last = Some(now);
+                    if last.replace(now).is_some() {
+                        // The next check counts.
+                        counted = None;
+                    }
                 }
                 INTERVAL
             }
@@ -81,17 +87,21 @@ pub(super) async fn watch(proxy: &Proxy, mut changed: impl FnMut(&SandboxImage))
     }
 }
 
-/// Verifies the sandbox image if it is present, else pulls it. The decision is counted once for each name and policy, which
-/// are in `counted`: nobody asked for the image at the other times.
+/// Verifies the sandbox image if it is present, else pulls it. The decision is counted once for each name, policy and hour,
+/// which are in `counted`: nobody asked for the image at the other times.
 ///
 /// # Errors
 /// When the runtime does not answer.
-async fn check(proxy: &Proxy, counted: &mut Option<(String, String)>) -> Result<SandboxImage, String> {
+async fn check(
+    proxy: &Proxy,
+    hour: u64,
+    counted: &mut Option<(String, String, u64)>,
+) -> Result<SandboxImage, String> {
     let Some(name) = image_name(proxy).await? else { return Ok(SandboxImage::NotReported) };
     proxy.sandbox.store(Some(Arc::new(name.clone())));
     let found = in_time(presence::image(&proxy.upstream, &name)).await?;
     let present = found.is_some();
-    let now = Some((name.clone(), proxy.policy_hash()));
+    let now = Some((name.clone(), proxy.policy_hash(), hour));
     let counts = *counted != now;
     *counted = now;
     if let Some(image) = found

@@ -9,7 +9,7 @@ use super::{Diagnosis, Finding};
 use crate::api::image_service_client::ImageServiceClient;
 use crate::api::{ImageSpec, PodSandboxConfig, PodSandboxMetadata, PullImageRequest};
 use crate::containerd::Upstream;
-use crate::gate::CANARY;
+use crate::gate::{CANARY, CANARY_IS_REFUSED};
 use crate::telemetry::Reason;
 
 /// The namespace of the pod in the request. No rule is for it, so those for all other pods apply.
@@ -64,7 +64,7 @@ pub fn evaluate(answer: &CanaryAnswer) -> Vec<Finding> {
             match refused.filter(|_| Code::from(*code) == Code::Unknown) {
                 // What the policy says about it.
                 Some(line) if ends(Reason::Canary) => {
-                    let why = line.split_once("the policy refuses it: ").map_or(line, |(_, why)| why);
+                    let why = line.split_once(CANARY_IS_REFUSED).map_or(line, |(_, why)| why);
                     (Diagnosis::CanaryOk, why.trim_end_matches(&format!(" [{}]", Reason::Canary)).to_owned())
                 }
                 Some(line) if ends(Reason::CanaryAdmitted) => (Diagnosis::CanaryAdmitted, line.to_owned()),
@@ -78,6 +78,16 @@ pub fn evaluate(answer: &CanaryAnswer) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_evidence_is_what_the_policy_says() {
+        let why = "image x is refused by default [denied-by-rule]";
+        let line = format!(
+            "SignatureValidationFailed: image x is the canary, and {CANARY_IS_REFUSED}{why} [canary]"
+        );
+        let found = evaluate(&CanaryAnswer::Failed { code: Code::Unknown.into(), message: line });
+        assert_eq!(found.first().map(|finding| finding.evidence.as_str()), Some(why));
+    }
 
     #[test]
     fn only_our_own_refusal_is_proof() {

@@ -24,6 +24,9 @@ const MAX_QUOTE_BYTES: usize = 300;
 /// The end of an advice about an image that was not pulled.
 const AND_AGAIN: &str = ", then pull again";
 
+/// What comes before the line of the policy in that of the canary.
+pub const CANARY_IS_REFUSED: &str = "the policy refuses the canary: ";
+
 /// Why an image may not run.
 ///
 /// Its line is the same at every attempt: kubelet asks once for each pull secret, and recognises the reason only when
@@ -144,10 +147,7 @@ impl Refusal {
 
     /// The canary, which the policy refuses.
     pub(super) fn canary(image: &str, refusal: &Self) -> Self {
-        let text = format!(
-            "is the canary of `pullgate doctor`, and the policy refuses the canary: {}",
-            refusal.line()
-        );
+        let text = format!("is the canary of `pullgate doctor`, and {CANARY_IS_REFUSED}{}", refusal.line());
         Self::new(Reason::Canary, image, &text)
     }
 

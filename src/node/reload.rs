@@ -40,9 +40,10 @@ pub(super) struct PolicyFile {
 
 /// Logs if `pullgate.toml` differs from the running configuration, or is not valid any more.
 pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
-    match config::load_daemon(&root.join(config::DAEMON_FILE)) {
-        Ok(found) if found == *running => {}
-        Ok(_) => tracing::warn!("pullgate.toml has changed: restart the daemon to apply it"),
+    let found = config::load_daemon(&root.join(config::DAEMON_FILE));
+    match found.map(|found| is_same(found, running)) {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("pullgate.toml has changed: restart the daemon to apply it"),
         Err(problems) => {
             for problem in &problems {
                 tracing::error!(problem = %problem.line(), "problem in pullgate.toml");
@@ -50,6 +51,12 @@ pub(super) fn warn_of_changes(root: &Path, running: &DaemonConfig) {
             tracing::error!("pullgate.toml is invalid: the next start of the daemon will fail");
         }
     }
+}
+
+/// The mode of the file is not a part of the configuration.
+fn is_same(mut found: DaemonConfig, running: &DaemonConfig) -> bool {
+    found.registry.keyring.is_world_readable = running.registry.keyring.is_world_readable;
+    found == *running
 }
 
 /// Fetches the public keys that a policy names by `source`. The keys that were fetched are in the cache after that.

@@ -401,7 +401,7 @@ async fn a_directory_that_cannot_be_written_delays_and_refuses_nothing() {
 
 /// pullgate checks it every 30 s, and nobody asks for it then.
 #[tokio::test(start_paused = true)]
-async fn the_sandbox_image_counts_once_for_each_policy() {
+async fn the_sandbox_image_counts_once_for_each_policy_and_hour() {
     let name = "registry.example.com/pause:1";
     let world =
         World::builder().proxy(|settings| settings.sandbox_image = Some(name.to_owned())).start().await;
@@ -425,4 +425,9 @@ async fn the_sandbox_image_counts_once_for_each_policy() {
             decisions.take().tallies.into_iter().map(|(key, tally)| (key.image, tally.count)).collect();
         assert_eq!(counted, [(name.into(), 1)], "{policy}");
     }
+    // And once an hour.
+    let watch = world.daemon.proxy.watch_sandbox_image(|_| ());
+    let _ = tokio::time::timeout(Duration::from_secs(2 * 3600 + 60), watch).await;
+    let counts: Vec<_> = decisions.take().tallies.into_values().map(|tally| tally.count).collect();
+    assert_eq!(counts, [3]);
 }

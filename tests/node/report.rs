@@ -37,7 +37,7 @@ fn a_rule_goes_from_audit_to_enforce_by_what_the_report_shows() {
         assert_eq!(kubelet.run(&pod(image.by_tag())).unwrap().user, 1000, "{image:?}");
     }
     let warned = node.pullgate.records().into_iter().filter(|record| {
-        record["message"] == "would be refused, but the rule is in audit mode"
+        record["message"] == "image would be refused, but the rule is in audit mode"
             && record["reason"] == "no-signature"
     });
     assert_eq!(warned.count(), 2);

@@ -117,7 +117,7 @@ fn audit_refusals_are_logged() {
     assert_eq!(exit, Some(0), "{output}");
     assert!(output.contains("[audit-only]"), "{output}");
     let record = node.pullgate.wait_for_record(before, |record| {
-        record["message"] == "would be refused, but the rule is in audit mode"
+        record["message"] == "image would be refused, but the rule is in audit mode"
             && record["reason"] == "no-signature"
     });
     assert!(record["line"].as_str().unwrap().contains(&image.digest), "{record}");

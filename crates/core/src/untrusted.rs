@@ -31,16 +31,36 @@ pub fn image_name(text: &str, limit: usize) -> String {
     sanitize_to(&without_user(text), limit)
 }
 
-/// `text` with `***` for what is before an `@`, except the one before a digest. A valid name has no other.
+/// `text` with `***` for what is before an `@`, except the one before a digest, and for what is after a `?`. A valid name has
+/// neither.
 fn without_user(text: &str) -> Cow<'_, str> {
+    let (text, has_query) = text.split_once('?').map_or((text, false), |(text, _)| (text, true));
+    let query = if has_query { "?***" } else { "" };
     let (name, digest) = match text.rsplit_once('@') {
-        Some((name, digest)) if digest.starts_with("sha") => (name, Some(digest)),
+        Some((name, digest)) if is_digest(digest) => (name, Some(digest)),
         _ => (text, None),
     };
-    let Some((before, host)) = name.rsplit_once('@') else { return Cow::Borrowed(text) };
-    let scheme = before.split_once("://").map_or_else(String::new, |(scheme, _)| format!("{scheme}://"));
+    let Some((before, host)) = name.rsplit_once('@') else {
+        return if has_query { Cow::Owned(format!("{text}{query}")) } else { Cow::Borrowed(text) };
+    };
+    let scheme = before.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let scheme = scheme.map_or_else(String::new, |(scheme, _)| format!("{scheme}://"));
     let digest = digest.map_or_else(String::new, |digest| format!("@{digest}"));
-    Cow::Owned(format!("{scheme}***@{host}{digest}"))
+    Cow::Owned(format!("{scheme}***@{host}{digest}{query}"))
+}
+
+/// Whether `text` is a digest, and not a host with a port: https://github.com/distribution/reference, `digest-hex` has at least
+/// 32 digits. A shorter one after the name of a hash is an invalid digest.
+fn is_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        let is_hex = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex && (hex.len() >= 32 || matches!(algorithm, "sha256" | "sha384" | "sha512"))
+    })
+}
+
+/// As in RFC 3986, section 3.1.
+fn is_scheme(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// A piece of foreign text in double quotes, which it cannot close: one line, at most 160 bytes of it.
@@ -98,6 +118,12 @@ mod tests {
             ("user:pass@r.io/app:1", "***@r.io/app:1"),
             ("https://user:p/a@ss@r.io/app@sha256:abc", "https://***@r.io/app@sha256:abc"),
             ("user:pass@", "***@"),
+            ("https://user:pass@shared.example.com/app", "https://***@shared.example.com/app"),
+            ("user:pass@shared:5000/app", "***@shared:5000/app"),
+            ("user:pass@shared:5000", "***@shared:5000"),
+            ("user:p://x@r.io/app", "***@r.io/app"),
+            ("r.io/app?token=pass", "r.io/app?***"),
+            ("https://user:pass@r.io/app?token=pass", "https://***@r.io/app?***"),
             ("user:pass@sha256:abc@r.io", "***@r.io"),
             ("https://r.io/app\u{1b}", "https://r.io/app\\u{1b}"),
         ] {

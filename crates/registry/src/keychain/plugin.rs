@@ -117,6 +117,7 @@ impl Plugin {
     async fn answer(self: &Arc<Self>, image: &ImageName) -> Outcome {
         // Whether a response covers a registry is known only when it is there. So the first pull from a registry is the
         // only one; the others wait for it, and then perhaps ask for their own images.
+        let mut failed = None;
         for key in [image.registry.clone(), image.text()] {
             if let Some(answer) = self.known(image) {
                 return Ok(answer);
@@ -130,10 +131,12 @@ impl Plugin {
                 flight.await.unwrap_or_else(|| Err(self.failure("internal error of pullgate; see its log")));
             match outcome {
                 Ok(answer) if !answer.covers(image) => {}
+                // It failed for another image.
+                Err(why) if self.failing(image).is_none() => failed = Some(why),
                 outcome => return outcome,
             }
         }
-        Err(self.failure("it returned credentials for another image"))
+        Err(failed.unwrap_or_else(|| self.failure("it returned credentials for another image")))
     }
 
     fn known(&self, image: &ImageName) -> Option<Arc<Answer>> {

@@ -5,8 +5,12 @@ use serde::Serialize;
 use pullgate_cli::Outcome;
 use pullgate_cli::terminal::{Page, Span};
 use pullgate_core::digest::Digest;
+use pullgate_core::untrusted::image_name;
 use pullgate_registry::RegistryError;
 use pullgate_sign::{Layout, SignError, Signed};
+
+/// The longest part of an invalid image name that is shown, in bytes.
+const MAX_IMAGE_BYTES: usize = 512;
 
 /// The next thing to do, or a result that needs no work.
 pub(super) enum Item {
@@ -104,7 +108,9 @@ impl Report {
     /// An input that is not an image reference.
     pub(super) fn invalid(image: &str, error: &dyn std::error::Error) -> Self {
         let error = Some(error.to_string());
-        Self { error, outcome: Outcome::Usage, ..Self::of(image, None, SignResult::Failed) }
+        // Perhaps it has a password.
+        let image = image_name(image, MAX_IMAGE_BYTES);
+        Self { error, outcome: Outcome::Usage, ..Self::of(&image, None, SignResult::Failed) }
     }
 
     /// A name without an image.
@@ -149,5 +155,16 @@ impl Report {
             page.line([Span::plain(&format!("  help: {advice}"))]);
         }
         page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_invalid_name_is_not_shown() {
+        let report = Report::invalid("user:hunter2@r.io/a", &std::io::Error::other("not valid"));
+        assert_eq!(report.image, "***@r.io/a");
     }
 }
