@@ -29,6 +29,13 @@ pub fn survey_following(
         return survey_policy(root, known, now, notice);
     }
     let mut problems: Vec<Problem> = following.problems().map(|it| problem(it.to_owned())).collect();
+    if problems.is_empty() {
+        // Whatever the reason: without one of the documents, the others could admit what it forbids.
+        let absent = settings.followed().filter(|(kind, _)| following.accepted(*kind).is_none());
+        problems.extend(absent.map(|(kind, reference)| {
+            problem(format!("the followed {} {reference} is missing, so every pull is refused", kind.words()))
+        }));
+    }
     let mut declared = Vec::new();
     let mut loaded: Vec<Loaded> = Vec::new();
     // What cannot be listed may be there.
