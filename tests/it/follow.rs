@@ -246,3 +246,23 @@ fn a_section_that_leaves_the_signer_open_does_not_load() {
         assert!(found.contains(expected), "{lines}: {found}");
     }
 }
+
+/// The signer was not readable at the start, and only one of the two documents has come since.
+#[tokio::test]
+async fn no_policy_is_in_force_while_one_of_the_documents_is_absent() {
+    let fleet = Fleet::start().await;
+    fleet.publish_version(3);
+    let accepted = refresh(&mut fleet.follower("")).await.unwrap().unwrap();
+    let key = fleet.directory.path().join("late.pub");
+    let (policy, deny_list) = (fleet.reference("stable"), fleet.reference("deny-list"));
+    let before =
+        fleet.stored(&format!("policy = \"{policy}\"\ndeny-list = \"{deny_list}\"\nkeys = [{key:?}]\n"));
+    std::fs::copy(key_file("ed25519", "pub"), &key).unwrap();
+    let following = before.with(*accepted);
+    let known = config::KnownKeys::default();
+    let notice = config::Trust::default().notice_span();
+    let survey =
+        config::survey_following(fleet.directory.path(), &following, &known, Timestamp::now(), notice);
+    let problems = survey.loaded.unwrap_err().to_string();
+    assert!(problems.contains("the followed deny list") && problems.contains("is missing"), "{problems}");
+}
