@@ -14,3 +14,4 @@ pub use following::Following;
 pub use report::{FollowReport, Refresh};
 pub use settings::FollowSettings;
 pub use signer::SignerError;
+pub use store::StoreError;

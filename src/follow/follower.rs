@@ -1,6 +1,7 @@
 //! Refreshes of one followed document.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
@@ -47,7 +48,7 @@ pub enum RefreshError {
     /// The registry does not answer well.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// Nobody may sign.
+    /// The signer cannot be read.
     #[error(transparent)]
     Signer(#[from] SignerError),
     /// The state of this node cannot be used.
@@ -79,6 +80,9 @@ pub enum RefreshError {
         #[source]
         cause: RegistryError,
     },
+    /// It took too long.
+    #[error("the refresh took longer than {} seconds", .0.as_secs())]
+    TooSlow(Duration),
     /// A bug.
     #[error("internal error of pullgate while verifying; see its log")]
     Lost,
@@ -93,7 +97,7 @@ impl RefreshError {
             Self::Registry(error) | Self::Signatures { cause: error, .. } => {
                 matches!(error.class(), Class::Refused | Class::Limit)
             }
-            Self::Signer(_) | Self::Store(_) | Self::Lost => false,
+            Self::Signer(_) | Self::Store(_) | Self::TooSlow(_) | Self::Lost => false,
         }
     }
 }
@@ -107,7 +111,10 @@ impl Follower {
         registry: Arc<Registry>,
         current: Option<&Accepted>,
     ) -> Self {
-        let seen = current.map(|accepted| accepted.verified().digest().clone());
+        // After a higher version was seen, the registry must not have this one.
+        let highest = Store::of(&settings.directory, kind).highest().ok().flatten();
+        let is_highest = |it: &&Digest| highest.is_some_and(|(highest, _)| highest.digest() == *it);
+        let seen = current.map(|accepted| accepted.verified().digest()).filter(is_highest).cloned();
         Self { kind, reference, settings, registry, seen, etag: None, written: None }
     }
 
@@ -140,7 +147,11 @@ impl Follower {
         let accepted = match self.accept(offer, now).await {
             Ok(accepted) => accepted,
             // Not for this node, and that is signed: what it has is current.
-            Err(RefreshError::Refused { cause: FollowError::OtherLabels, .. }) => {
+            Err(RefreshError::Refused { cause: FollowError::OtherLabels { version }, kind }) => {
+                if let Some(highest) = self.highest().await?.filter(|highest| version < highest.version()) {
+                    let cause = FollowError::Rollback { offered: version, highest: highest.version() };
+                    return Err(RefreshError::Refused { kind, cause });
+                }
                 self.settled(artifact.digest().clone(), artifact.etag());
                 self.note_current(now).await?;
                 return Ok(Refreshed::Current);
@@ -208,9 +219,16 @@ impl Follower {
         Ok(())
     }
 
-    /// When this node last saw, before its start, that there is nothing newer.
+    async fn highest(&self) -> Result<Option<Highest>, StoreError> {
+        let store = Store::of(&self.settings.directory, self.kind);
+        let found = offload::document(usize::MAX, move || store.highest()).await.unwrap_or(Ok(None))?;
+        Ok(found.map(|(highest, _)| highest))
+    }
+
+    /// The highest version that this node saw before its start, and when it last saw that there is nothing newer.
     #[must_use]
-    pub fn refreshed_before(&self) -> Option<Timestamp> {
-        Store::of(&self.settings.directory, self.kind).highest().ok().flatten()?.1
+    pub fn seen_before(&self) -> Option<(u64, Option<Timestamp>)> {
+        let (highest, refreshed) = Store::of(&self.settings.directory, self.kind).highest().ok().flatten()?;
+        Some((highest.version().number(), refreshed))
     }
 }

@@ -19,7 +19,7 @@ pub struct Following {
     signer: Option<Arc<Authenticator>>,
     policy: Option<Arc<Accepted>>,
     deny_list: Option<Arc<Accepted>>,
-    /// Why nobody may sign.
+    /// Why the signer cannot be read.
     unsigned: Option<String>,
     /// Why something is missing.
     missing: BTreeMap<Kind, String>,
@@ -32,15 +32,39 @@ impl Following {
         Self::read(settings, |kind, expected| Store::of(&settings.directory, kind).good(expected, now))
     }
 
-    /// The same documents, verified again with the signer as it is now.
+    /// The same documents, verified again with the signer as it is now, and stored documents for those that are absent.
+    ///
+    /// A document that does not count now stays, with a problem: it may count at the next load, for example when a file of the
+    /// signer can be read again.
     #[must_use]
     pub fn verified_again(&self, now: Timestamp) -> Self {
-        Self::read(&self.settings, |kind, expected| {
-            let Some(accepted) = self.accepted(kind) else { return Ok(None) };
+        let mut following = Self::read(&self.settings, |kind, expected| {
+            let Some(accepted) = self.accepted(kind) else {
+                return Store::of(&self.settings.directory, kind).good(expected, now);
+            };
             let verified = verify(again(accepted.verified()), expected, now);
             let verified = verified.map_err(|cause| StoreError::Refused { kind, cause })?;
             Ok(Some(Accepted::last_good(verified)))
-        })
+        });
+        for kind in Kind::ALL {
+            if following.accepted(kind).is_none() {
+                *following.place(kind) = self.place_of(kind).clone();
+            }
+        }
+        following
+    }
+
+    /// The same, with the document of this kind of `other`, if it is there and counts.
+    #[must_use]
+    pub fn with_that_of(&self, other: &Self, kind: Kind) -> Option<Self> {
+        if other.unsigned.is_some() || other.missing.contains_key(&kind) {
+            return None;
+        }
+        let accepted = other.place_of(kind).clone()?;
+        let mut following = self.clone();
+        following.missing.remove(&kind);
+        *following.place(kind) = Some(accepted);
+        Some(following)
     }
 
     fn read(
@@ -93,9 +117,20 @@ impl Following {
     fn put(&mut self, accepted: Accepted) {
         let kind = accepted.verified().kind();
         self.missing.remove(&kind);
+        *self.place(kind) = Some(Arc::new(accepted));
+    }
+
+    fn place(&mut self, kind: Kind) -> &mut Option<Arc<Accepted>> {
         match kind {
-            Kind::Policy => self.policy = Some(Arc::new(accepted)),
-            Kind::DenyList => self.deny_list = Some(Arc::new(accepted)),
+            Kind::Policy => &mut self.policy,
+            Kind::DenyList => &mut self.deny_list,
+        }
+    }
+
+    fn place_of(&self, kind: Kind) -> &Option<Arc<Accepted>> {
+        match kind {
+            Kind::Policy => &self.policy,
+            Kind::DenyList => &self.deny_list,
         }
     }
 
@@ -114,10 +149,7 @@ impl Following {
     /// What was accepted.
     #[must_use]
     pub fn accepted(&self, kind: Kind) -> Option<&Accepted> {
-        match kind {
-            Kind::Policy => self.policy.as_deref(),
-            Kind::DenyList => self.deny_list.as_deref(),
-        }
+        self.place_of(kind).as_deref()
     }
 
     /// Its document.

@@ -14,6 +14,10 @@ pub struct FollowReport {
     pub reference: String,
     /// The version in force; `None` if there is none.
     pub version: Option<u64>,
+    /// The highest version that was seen; `None` if none was.
+    pub seen: Option<u64>,
+    /// Why the documents in force cannot be stored for the next start.
+    pub unstored: Option<String>,
     /// The digest of the artifact in force.
     pub digest: Option<String>,
     /// When there should be another, as its signer wrote.
@@ -45,7 +49,9 @@ impl FollowReport {
     pub fn judged(mut self, now: Timestamp, started: Timestamp, frozen_after: Duration) -> Self {
         let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
         let limit = SignedDuration::try_from(frozen_after).unwrap_or(SignedDuration::MAX);
+        // What is written in the future says nothing: the clock was wrong then, or is now.
         let last = time(&self.refreshed);
+        let last = last.filter(|last| *last <= now);
         self.frozen = match (last, time(&self.expires)) {
             (_, Some(end)) if now >= end => Some(format!("it expired at {end}")),
             (Some(last), _) if now.duration_since(last) > limit => {
@@ -68,7 +74,14 @@ impl FollowReport {
         let refused = self.failure.iter().filter(|failure| failure.refused);
         let refused = refused
             .map(|failure| format!("the followed {kind} {reference} was refused: {}", failure.problem));
-        frozen.chain(refused).collect()
+        let older = self.seen.zip(self.version).filter(|(seen, version)| seen > version);
+        let older = older.map(|(seen, version)| {
+            format!("the followed {kind} {reference} is in force in version {version}, but version {seen} was seen")
+        });
+        let unstored = self.unstored.iter().map(|why| {
+            format!("the followed {kind} {reference} cannot be stored, so a restart loads the version before: {why}")
+        });
+        frozen.chain(refused).chain(older).chain(unstored).collect()
     }
 
     /// Seconds since the last successful refresh.
@@ -108,6 +121,13 @@ mod tests {
                 Some("it expired at 2026-12-01T01:30:00Z"),
             ),
             ("the clock went back", some("2036-12-01T01:00:00Z"), None, "2026-12-01T02:00:00Z", None),
+            (
+                "the clock went back, long ago",
+                some("2036-12-01T01:00:00Z"),
+                None,
+                "2026-12-03T00:00:00Z",
+                Some("it was never refreshed successfully"),
+            ),
         ] {
             let report = FollowReport { refreshed, expires, ..FollowReport::default() };
             assert_eq!(report.judged(at(now), started, day).frozen.as_deref(), expected, "{name}");

@@ -18,7 +18,7 @@ const NAME: &str = "[follow]";
 const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::EcdsaSha256, Algorithm::EcdsaSha384, Algorithm::EcdsaSha512, Algorithm::Ed25519];
 
-/// Why nobody's signatures count.
+/// Why the signer cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
     /// A file of `[follow]` cannot be read.

@@ -13,11 +13,14 @@ use tokio::task::JoinSet;
 use super::reload::PolicyFile;
 use super::state::State;
 use crate::config::DaemonConfig;
-use crate::follow::{Follower, Refreshed};
+use crate::follow::{Follower, RefreshError, Refreshed};
 use crate::gate::Gate;
 
 /// The longest wait after a failure, as long as this node has nothing at all.
 const FIRST: Duration = Duration::from_secs(30);
+
+/// How long a refresh may take: an image pull from a slow registry takes less.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// The tasks that refresh. Dropping it ends them.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl Follow {
         for (kind, reference) in config.follow.followed() {
             let follower =
                 Follower::new((kind, reference.clone()), config.follow.clone(), gate.registry(), None);
-            state.begins_to_follow(kind, &reference.to_string(), follower.refreshed_before());
+            state.begins_to_follow(kind, &reference.to_string(), follower.seen_before());
         }
     }
 
@@ -79,7 +82,8 @@ async fn keep_refreshing(
     tokio::time::sleep(backoff::spread(waits.first)).await;
     let mut last = None;
     loop {
-        let refreshed = follower.refresh(Timestamp::now()).await;
+        let refreshed = tokio::time::timeout(LIMIT, follower.refresh(Timestamp::now())).await;
+        let refreshed = refreshed.unwrap_or(Err(RefreshError::TooSlow(LIMIT)));
         match refreshed {
             Ok(found) => {
                 state.refreshed(kind, Ok(()));
@@ -89,6 +93,7 @@ async fn keep_refreshing(
                         (accepted.verified().document().version().number(), accepted.verified().digest());
                     tracing::info!(kind = kind.name(), version, %digest, "new document verified");
                     waits.is_without = false;
+                    state.saw(kind, version);
                     if offers.send(*accepted).await.is_err() {
                         return;
                     }

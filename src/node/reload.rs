@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::state::State;
 use super::trust_roots;
 use crate::config::{self, DaemonConfig, KnownKeys, Loaded, Survey};
-use crate::follow::Following;
+use crate::follow::{Following, StoreError};
 use crate::gate::Gate;
 use crate::keys::{self, PinnedKey};
 use pullgate_core::followed::{Accepted, Kind};
@@ -19,6 +20,9 @@ use pullgate_core::untrusted::error_chain;
 
 /// Why keys could not be fetched, by their location.
 pub(crate) type Failures = BTreeMap<String, String>;
+
+/// The pause after what is followed could not be stored.
+const STORE_AGAIN: Duration = Duration::from_secs(60);
 
 /// The policy on disk.
 ///
@@ -36,6 +40,11 @@ pub(super) struct PolicyFile {
     good: Following,
     /// The newest of it, which may not be valid.
     newest: Following,
+    /// What is on the disk for the next start, as far as it is known.
+    stored: Following,
+    /// Stores `good`, outside of the serving thread: it waits for the disk.
+    storing: JoinSet<Result<Following, StoreError>>,
+    store_at: Option<Instant>,
 }
 
 /// Logs if `pullgate.toml` differs from the running configuration, or is not valid any more.
@@ -73,8 +82,10 @@ impl PolicyFile {
     pub(super) fn new(root: PathBuf, config: &DaemonConfig, gate: Arc<Gate>, state: Arc<State>) -> Self {
         let (keys, trust) = (config.keys.clone(), config.trust.clone());
         let good = Following::stored(&config.follow, jiff::Timestamp::now());
-        let newest = good.clone();
-        Self { root, gate, state, keys, trust, fetching: JoinSet::new(), retry_at: None, good, newest }
+        let (newest, stored) = (good.clone(), good.clone());
+        let (fetching, storing) = (JoinSet::new(), JoinSet::new());
+        let (retry_at, store_at) = (None, None);
+        Self { root, gate, state, keys, trust, fetching, retry_at, good, newest, stored, storing, store_at }
     }
 
     /// What this node has of what it follows.
@@ -85,7 +96,7 @@ impl PolicyFile {
     /// Loads a new document of what is followed, together with everything else.
     pub(super) fn offer(&mut self, accepted: Accepted) {
         self.newest = self.newest.with(accepted);
-        self.load_newest();
+        self.load();
     }
 
     /// Activates the policy on disk, completely or not at all. If keys are missing, starts to fetch them; then the
@@ -94,10 +105,6 @@ impl PolicyFile {
         // The signer in [follow] may be another by now.
         let now = jiff::Timestamp::now();
         (self.good, self.newest) = (self.good.verified_again(now), self.newest.verified_again(now));
-        self.load_newest();
-    }
-
-    fn load_newest(&mut self) {
         // A fetch in progress was for the previous files.
         self.fetching = JoinSet::new();
         self.retry_at = None;
@@ -114,18 +121,25 @@ impl PolicyFile {
     /// Cancel-safe.
     pub(super) async fn fetched(&mut self) {
         loop {
-            if let Some(failures) = self.fetching.join_next().await {
-                let survey = self.survey(failures.unwrap_or_default());
-                if !survey.missing().is_empty() {
-                    self.retry_at = Some(Instant::now() + self.keys.fetch_retry_interval);
+            tokio::select! {
+                Some(failures) = self.fetching.join_next() => {
+                    let survey = self.survey(failures.unwrap_or_default());
+                    if !survey.missing().is_empty() {
+                        self.retry_at = Some(Instant::now() + self.keys.fetch_retry_interval);
+                    }
+                    return self.activate(survey);
                 }
-                return self.activate(survey);
+                () = until(self.retry_at) => {
+                    self.retry_at = None;
+                    let missing = self.survey(Failures::new()).missing();
+                    self.fetch(missing);
+                }
+                Some(stored) = self.storing.join_next() => self.note_stored(stored),
+                () = until(self.store_at) => {
+                    self.store_at = None;
+                    self.store();
+                }
             }
-            let Some(at) = self.retry_at else { return std::future::pending().await };
-            tokio::time::sleep_until(at).await;
-            self.retry_at = None;
-            let missing = self.survey(Failures::new()).missing();
-            self.fetch(missing);
         }
     }
 
@@ -151,19 +165,46 @@ impl PolicyFile {
         config::survey_following(&self.root, following, known, now, notice)
     }
 
-    /// Puts the local files in force as they are now, with the last good documents of what is followed. Where that is what is
-    /// in force, nothing changes.
-    fn fall_back(&self) {
-        if self.good.is_same(&self.newest) {
+    /// Puts the local files in force as they are now, with the newest documents of what is followed that are valid: a policy
+    /// that does not load must not delay a revocation. Where that is what is in force, nothing changes.
+    fn fall_back(&mut self) {
+        let known = KnownKeys { cache: self.keys.cache(), failures: Failures::new() };
+        let one_new = [Kind::DenyList, Kind::Policy].map(|kind| self.good.with_that_of(&self.newest, kind));
+        for following in one_new.into_iter().flatten().chain([self.good.clone()]) {
+            if following.is_same(&self.newest) {
+                continue;
+            }
+            let Ok(loaded) = self.survey_of(&following, &known).loaded else { continue };
+            self.good = following;
+            self.store();
+            if self.gate.policy().is_none_or(|policy| policy.hash() != loaded.policy.hash()) {
+                self.put_in_force(loaded);
+            }
             return;
         }
-        let known = KnownKeys { cache: self.keys.cache(), failures: Failures::new() };
-        let in_force = self.gate.policy();
-        if let Ok(loaded) = self.survey_of(&self.good, &known).loaded
-            && in_force.is_none_or(|policy| policy.hash() != loaded.policy.hash())
-        {
-            self.put_in_force(loaded);
+    }
+
+    /// Stores what is in force, unless it is stored already. One at a time, so that an older document is never the last.
+    fn store(&mut self) {
+        if self.storing.is_empty() && !self.good.is_same(&self.stored) {
+            let (good, stored) = (self.good.clone(), self.stored.clone());
+            self.storing.spawn_blocking(move || good.keep(&stored).map(|()| good));
         }
+    }
+
+    fn note_stored(&mut self, result: Result<Result<Following, StoreError>, JoinError>) {
+        let error = match result {
+            Ok(Ok(following)) => {
+                self.stored = following;
+                self.state.follow_stored(Ok(()));
+                return self.store();
+            }
+            Ok(Err(error)) => error_chain(&error),
+            Err(error) => error_chain(&error),
+        };
+        tracing::error!(error, "what is followed is in force, but cannot be stored for the next start");
+        self.state.follow_stored(Err(error));
+        self.store_at = Some(Instant::now() + STORE_AGAIN);
     }
 
     fn put_in_force(&self, loaded: Loaded) {
@@ -189,15 +230,9 @@ impl PolicyFile {
     fn activate(&mut self, survey: Survey) {
         match survey.loaded {
             Ok(loaded) => {
-                if let Err(error) = self.newest.keep(&self.good) {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(
-                        error,
-                        "the followed policy is in force, but cannot be stored for the next start"
-                    );
-                }
                 self.good = self.newest.clone();
                 self.put_in_force(loaded);
+                self.store();
             }
             Err(problems) => {
                 self.fall_back();
@@ -216,5 +251,12 @@ impl PolicyFile {
                 }
             }
         }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -113,13 +113,32 @@ impl State {
         known.into_values().map(|report| report.judged(now, self.started, limit)).collect()
     }
 
-    /// Records what is followed, and when it was current last before the start.
-    pub(super) fn begins_to_follow(&self, kind: Kind, reference: &str, refreshed: Option<Timestamp>) {
+    /// Records what is followed, the highest version that was seen before the start, and when it was current last.
+    pub(super) fn begins_to_follow(
+        &self,
+        kind: Kind,
+        reference: &str,
+        before: Option<(u64, Option<Timestamp>)>,
+    ) {
         let mut known = self.known();
         let report = known.followed.entry(kind).or_default();
         kind.name().clone_into(&mut report.kind);
         reference.clone_into(&mut report.reference);
-        report.refreshed = refreshed.map(|at| at.to_string());
+        report.seen = before.map(|(seen, _)| seen);
+        report.refreshed = before.and_then(|(_, refreshed)| refreshed).map(|at| at.to_string());
+    }
+
+    /// Records a version that was verified.
+    pub(super) fn saw(&self, kind: Kind, version: u64) {
+        self.known().followed.entry(kind).or_default().seen = Some(version);
+    }
+
+    /// Records whether what is in force is stored for the next start; if not, why.
+    pub(super) fn follow_stored(&self, result: Result<(), String>) {
+        let unstored = result.err();
+        for report in self.known().followed.values_mut() {
+            report.unstored.clone_from(&unstored);
+        }
     }
 
     /// Records which document is in force.

@@ -266,3 +266,92 @@ async fn no_policy_is_in_force_while_one_of_the_documents_is_absent() {
     let problems = survey.loaded.unwrap_err().to_string();
     assert!(problems.contains("the followed deny list") && problems.contains("is missing"), "{problems}");
 }
+
+/// The version before is stored, because the disk was full, and the registry has it again.
+#[tokio::test]
+async fn a_stored_version_below_the_highest_that_was_seen_is_not_current() {
+    let fleet = Fleet::start().await;
+    let old = fleet.publish_version(7);
+    let accepted = refresh(&mut fleet.follower("")).await.unwrap().unwrap();
+    let before = fleet.stored("");
+    before.with(*accepted).keep(&before).unwrap();
+    fleet.publish_version(8);
+    assert_eq!(version(&mut fleet.follower("")).await, Ok(Some(8)));
+    // Version 8 was never stored.
+    fleet.registry.tag(PATH, "stable", &old);
+    let problem = version(&mut fleet.follower("")).await.unwrap_err();
+    assert!(problem.contains("version 7 is lower than 8"), "{problem}");
+    assert_eq!(fleet.follower("").seen_before().unwrap().0, 8);
+    fleet.publish_version(8);
+    assert_eq!(version(&mut fleet.follower("")).await, Ok(Some(8)));
+}
+
+/// A file of the signer may be unreadable for a moment, at a start or at a reload.
+#[tokio::test]
+async fn documents_count_again_when_the_signer_can_be_read_again() {
+    let fleet = Fleet::start().await;
+    fleet.publish_version(1);
+    let accepted = refresh(&mut fleet.follower("")).await.unwrap().unwrap();
+    let before = fleet.stored("");
+    before.with(*accepted).keep(&before).unwrap();
+    let key = fleet.directory.path().join("late.pub");
+    let lines = format!("keys = [{key:?}]\n");
+    let at_the_start = fleet.stored(&lines);
+    let now = Timestamp::now();
+    let found = |following: &Following| {
+        let version = following.document(Kind::Policy).map(|document| document.version().number());
+        (version, following.problems().count())
+    };
+    assert_eq!(found(&at_the_start), (None, 1));
+    std::fs::copy(key_file("ed25519", "pub"), &key).unwrap();
+    let later = at_the_start.verified_again(now);
+    assert_eq!(found(&later), (Some(1), 0));
+    std::fs::remove_file(&key).unwrap();
+    let without = later.verified_again(now);
+    assert_eq!(found(&without), (Some(1), 1), "it stays, and does not count");
+    assert!(later.with_that_of(&without, Kind::Policy).is_none());
+    std::fs::copy(key_file("ed25519", "pub"), &key).unwrap();
+    assert_eq!(found(&without.verified_again(now)), (Some(1), 0));
+}
+
+#[tokio::test]
+async fn an_old_document_for_other_labels_is_a_rollback() {
+    let fleet = Fleet::start().await;
+    let mut edge = fleet.document(2, OPEN);
+    edge.labels.insert(Label::parse("pool=edge").unwrap());
+    let edge = fleet.publish(edge, &own());
+    fleet.publish_version(3);
+    let mut node = fleet.follower("");
+    assert_eq!(version(&mut node).await, Ok(Some(3)));
+    fleet.registry.tag(PATH, "stable", &edge);
+    let problem = version(&mut node).await.unwrap_err();
+    assert!(problem.contains("version 2 is lower than 3"), "{problem}");
+}
+
+/// The node's token for Vault goes only where the node's own files say.
+#[test]
+fn a_followed_policy_does_not_say_where_vault_is() {
+    let policy = |address: &str| {
+        format!(
+            "default = \"deny\"\n[authenticator.a]\nalgorithm = \"ECDSA_SHA_256\"\n\
+             keys = [{{ source = \"vault://release?mount=transit&version=1{address}\", fingerprint = \"sha256:{}\" }}]\n",
+            "0".repeat(64)
+        )
+    };
+    let now = Timestamp::now();
+    let notice = config::Trust::default().notice_span();
+    for (address, found) in [("", (1, false)), ("&address=https://evil.example:8200", (0, true))] {
+        let content = Content {
+            version: Version::new(1).unwrap(),
+            references: BTreeSet::from([Reference::parse("r.io/policy:stable").unwrap()]),
+            labels: BTreeSet::new(),
+            expires: None,
+            files: BTreeMap::from([(FilePath::parse("policy.toml").unwrap(), policy(address).into_bytes())]),
+        };
+        let document = Document::write(Kind::Policy, content).unwrap();
+        let document = Document::parse(Kind::Policy, &document).unwrap();
+        let survey = config::survey_document(&document, &config::KnownKeys::default(), now, notice);
+        let problems = survey.loaded.err().map(|it| it.to_string()).unwrap_or_default();
+        assert_eq!((survey.declared.len(), problems.contains("has an `address`")), found, "{problems}");
+    }
+}

@@ -6,12 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use pullgate_core::followed::{Document as FollowedDocument, Kind};
 
 use super::content::{Content, FOLLOWED};
-use super::{Collected, KnownKeys, Loaded, MAX_POLICY_BYTES, Survey, policy_files, survey_policy};
+use super::{
+    Collected, DeclaredKey, KnownKeys, Loaded, MAX_POLICY_BYTES, Survey, policy_files, survey_policy,
+};
 use crate::config::document::Document;
 use crate::config::file::Guard;
 use crate::config::problem::{Problem, Problems};
 use crate::config::suggest;
 use crate::follow::Following;
+use crate::keys::Location;
 use crate::policy::{DenyList, Policy};
 use crate::trust::{Authenticator, Signers};
 
@@ -62,7 +65,7 @@ pub fn survey_following(
     let loaded = combine(loaded, denied).filter(|_| problems.is_empty());
     match (&loaded, following.signer()) {
         (Some(loaded), Some(signer)) => problems.extend(shared_signer(&loaded.policy, signer)),
-        (Some(_), None) => problems.push(problem("nobody may sign what is followed".to_owned())),
+        (Some(_), None) => problems.push(problem("the signer of [follow] cannot be read".to_owned())),
         (None, _) => {}
     }
     let loaded = match (loaded, problems.is_empty()) {
@@ -113,7 +116,14 @@ pub fn survey_document(
             }
         }
     }
-    let declared = std::mem::take(&mut collected.declared);
+    // The node's own files say where its token for Vault goes.
+    let own = |it: &DeclaredKey| !matches!(&it.key.location, Location::Transit(key) if key.address.is_some());
+    let (declared, foreign): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut collected.declared).into_iter().partition(own);
+    collected.problems.extend(foreign.into_iter().map(|it| {
+        let message = format!("`source` {} of a followed policy has an `address`", it.key.location);
+        Problem::new(&it.file, Some(it.place), message, "remove `address`; each node configures its own")
+    }));
     Survey { loaded: collected.finish(now, notice), declared }
 }
 

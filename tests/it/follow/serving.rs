@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::{PATH, SIGN, own};
 use crate::serving::{Serving, command};
 
-/// A registry, a runtime, and the directories of a node and of whoever pushes.
+/// A registry, a runtime, and the directories of a node and of the machine that pushes.
 struct Site {
     world: World,
 }
@@ -307,6 +307,42 @@ pub(crate) async fn a_deny_list_counts_within_its_interval_also_on_cached_verdic
     site.wait_for_version(&serving, "deny-list", 2).await;
     assert_eq!(site.pull("signed").await, REFUSED, "{}", serving.log());
     assert_eq!(push("3", "default = \"deny\"\n").0, Some(2), "a deny list is nothing else");
+}
+
+/// A policy that does not load must not delay a revocation, also after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+pub(crate) async fn a_deny_list_counts_although_the_newest_policy_does_not_load() {
+    let site = Site::start("deny-list = \"%DENY\"").await;
+    site.push_policy(1, &site.policy());
+    let (reference, file) = (site.reference("deny-list"), site.at("deny.toml"));
+    let push = |version: &str, text: &str| {
+        fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        let (code, output) =
+            site.push(&["push-deny-list", &file, &reference, "--version", version], "ed25519");
+        assert_eq!(code, Some(0), "{output}");
+    };
+    push("1", "[deny]\n");
+    let serving = site.serve();
+    serving.wait_for("policy in force").await;
+    assert_eq!(site.pull("signed").await, ADMITTED, "{}", serving.log());
+    site.publish(2, "default = \"maybe\"\n");
+    serving.wait_for("unknown value").await;
+    let digest = site.digest("signed");
+    push("2", &format!("[deny]\ndigests = [{{ digest = \"{digest}\", reason = \"stolen\" }}]\n"));
+    site.wait_for_version(&serving, "deny-list", 2).await;
+    assert_eq!(site.pull("signed").await, REFUSED, "{}", serving.log());
+    let (status, _) = site.status();
+    let attention = status["attention"].to_string();
+    assert!(attention.contains("is in force in version 1, but version 2 was seen"), "{status}");
+    let stored =
+        || fs::read_to_string(site.at("follow/deny-list.json")).is_ok_and(|text| text.contains("stolen"));
+    serving.wait_until("it is stored", stored).await;
+    drop(serving);
+    site.world.registry.hook(|_| Some(Scripted::status(503)));
+    let serving = site.serve();
+    serving.wait_for("policy in force").await;
+    assert_eq!(site.pull("signed").await, REFUSED, "{}", serving.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

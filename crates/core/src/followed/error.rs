@@ -69,8 +69,8 @@ pub enum FollowError {
     Document(#[from] DocumentError),
     #[error("it is for other references than {expected}")]
     OtherReference { expected: Reference },
-    #[error("it is for nodes with other labels")]
-    OtherLabels,
+    #[error("version {version} is for nodes with other labels")]
+    OtherLabels { version: Version },
     #[error("its version {offered} is lower than {highest}, which was seen before")]
     Rollback { offered: Version, highest: Version },
     #[error("its version {version} was seen before with another content")]

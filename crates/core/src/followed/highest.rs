@@ -13,7 +13,7 @@ pub struct Highest {
     digest: Digest,
 }
 
-/// A verified document that is not older than any that was seen: proof for whoever puts it in force.
+/// A verified document that is not older than any that was seen: the proof that it may be put in force.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Accepted(Verified);

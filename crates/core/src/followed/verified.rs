@@ -107,7 +107,7 @@ pub fn verify(offer: Offer, expected: Expected<'_>, now: Timestamp) -> Result<Ve
         return Err(FollowError::OtherReference { expected: reference.clone() });
     }
     if !document.labels().is_subset(labels) {
-        return Err(FollowError::OtherLabels);
+        return Err(FollowError::OtherLabels { version: document.version() });
     }
     let signer = proof.identity().to_string();
     Ok(Verified { document, kind, digest, bytes, bundle, signer })
